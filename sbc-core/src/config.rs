@@ -1,0 +1,183 @@
+//! Checked configuration: what the core needs to know, with nothing left to doubt.
+//!
+//! The program reads `sbc.toml` and `routes.toml`, checks them, and builds this. A pool without a
+//! member or a member without a listener to reach it from cannot exist here.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+pub use routing_rules::{Balance, Rules};
+
+use crate::flow::{ListenerId, Transport, Zone};
+
+/// Everything the core is told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// In the order of the file; a [`ListenerId`] is an index into it.
+    pub listeners: Vec<Listener>,
+    /// In the order the rules were compiled against; never empty.
+    pub pools: Vec<Pool>,
+    /// The compiled rules.
+    pub rules: Arc<Rules>,
+    /// What is let in.
+    pub admission: Admission,
+    /// RFC 3261 timers.
+    pub timers: Timers,
+    /// Keys that seal dialog tokens, newest first; never empty.
+    pub keys: Vec<Key>,
+    /// The key that seals Path and registered Contacts; it outlives the rotation of `keys`.
+    pub path_key: Key,
+    /// How many workers call the core.
+    pub workers: u8,
+}
+
+/// A place where bytes come in.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// As rules, logs and tokens call it.
+    pub name: Box<str>,
+    /// What is spoken there.
+    pub transport: Transport,
+    /// The bound address.
+    pub bind: SocketAddr,
+    /// Whom it faces.
+    pub zone: Zone,
+    /// What peers of the zone are told: the address in our Via, Contact, Path and Record-Route.
+    pub advertise: HostPort,
+    /// The advertised addresses of the local ports in `worker_ports`, same length and order.
+    pub worker_ports: Vec<SocketAddr>,
+    /// Trunk zone: who may send here; empty elsewhere.
+    pub networks: Vec<IpNet>,
+    /// False: answers go to Via's sent-by, requests to Contact or Route, inside `networks`.
+    pub symmetric: bool,
+}
+
+/// Host and port as written in a URI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    /// A name or an IP literal; IPv6 without brackets.
+    pub host: Box<str>,
+    /// Always written out.
+    pub port: u16,
+}
+
+impl HostPort {
+    /// The address, where the host is an IP literal.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
+    }
+}
+
+impl From<SocketAddr> for HostPort {
+    fn from(address: SocketAddr) -> Self {
+        Self { host: address.ip().to_string().into(), port: address.port() }
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Servers that do the same work.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    /// As rules and metrics call it.
+    pub name: Box<str>,
+    /// `Pool` for FreeSWITCH, `Trunk` for a carrier.
+    pub zone: Zone,
+    /// The listener its members are reached from.
+    pub listener: ListenerId,
+    /// Never empty.
+    pub members: Vec<Member>,
+    /// How a member is chosen where the rule does not say.
+    pub balance: Balance,
+    /// `None`: members are never asked and always count as up.
+    pub probe: Option<Probe>,
+    /// When the next member is tried.
+    pub failover: Failover,
+}
+
+/// One server of a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its URI as written.
+    pub uri: Box<str>,
+    /// Where messages for it go.
+    pub address: SocketAddr,
+}
+
+/// OPTIONS probes of a pool's members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// From one probe to the next.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// Missed probes in a row that make a member down.
+    pub fall: u8,
+    /// Answered probes in a row that bring it back.
+    pub rise: u8,
+}
+
+/// When a request moves on to the next member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failover {
+    /// An INVITE without any answer for so long.
+    pub invite_after: Duration,
+    /// Any other request without a final answer for so long.
+    pub other_after: Duration,
+    /// Members tried for one request.
+    pub attempts: u8,
+}
+
+/// What is let in.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// Largest message in bytes.
+    pub max_message: usize,
+    /// The domains we serve; empty: those that a rule matches.
+    pub domains: Vec<Box<str>>,
+}
+
+/// RFC 3261 table 4, and how long things may last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timers {
+    /// Round-trip time estimate.
+    pub t1: Duration,
+    /// Longest interval between repetitions of a non-INVITE request or a final response.
+    pub t2: Duration,
+    /// How long a message stays in the network.
+    pub t4: Duration,
+    /// Timer C: how long an INVITE may ring.
+    pub ring: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+            ring: Duration::from_secs(180),
+        }
+    }
+}
+
+/// 32 secret bytes. `Debug` shows none of them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(pub [u8; 32]);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(…)")
+    }
+}

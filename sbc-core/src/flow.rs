@@ -1,0 +1,60 @@
+//! Where bytes come from and go to: listeners, connections, workers.
+//!
+//! `remote` is what the socket saw; it is never what a Via or a Contact claims.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+
+pub use routing_rules::Zone;
+pub use rsip::Transport;
+
+/// Index of a listener in [`Config::listeners`](crate::config::Config::listeners).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub u16);
+
+/// Index of a worker thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub u8);
+
+/// Number of one accepted connection, counted from 1 since this process started.
+///
+/// It says nothing in another process: tokens pair it with the boot id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub NonZeroU64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// One way in and out: a UDP address seen at one of our sockets, or a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Flow {
+    /// The listener the bytes came to, or shall leave by.
+    pub listener: ListenerId,
+    /// Which of the listener's local UDP ports: 0 is its own `bind`, n is entry n-1 of `worker_ports`.
+    pub port: u8,
+    /// The other end as the socket sees it.
+    pub remote: SocketAddr,
+    /// Set for WebSocket, TCP and TLS; then it alone decides where bytes go.
+    pub connection: Option<ConnectionId>,
+}
+
+impl Flow {
+    /// A datagram flow at a listener's own port.
+    pub const fn udp(listener: ListenerId, remote: SocketAddr) -> Self {
+        Self { listener, port: 0, remote, connection: None }
+    }
+}
+
+/// True for transports that lose nothing, so that no timer repeats a message on them.
+pub const fn is_reliable(transport: Transport) -> bool {
+    !matches!(transport, Transport::Udp)
+}
+
+/// True for SIP over WebSocket (RFC 7118), with TLS or without.
+pub const fn is_websocket(transport: Transport) -> bool {
+    matches!(transport, Transport::Ws | Transport::Wss)
+}

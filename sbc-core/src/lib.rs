@@ -1,0 +1,10 @@
+//! Signalling as a value: whole calls run through [`Core::handle`] on virtual time.
+//!
+//! This crate has no socket, clock, task, file or environment variable. It is told what happened and when,
+//! and says what to send. Whoever drives it does so from several threads with one `Core` and one `Worker` each.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod flow;
+pub mod io;
+pub mod time;

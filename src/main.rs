@@ -1,0 +1,3 @@
+//! sbc
+#![forbid(unsafe_code)]
+fn main() {}

@@ -4,10 +4,14 @@
 //! what the transaction user (TU) sends and what time it is; it says what to repeat and when it is over. It never
 //! reads a message, finds an address or sends anything. 
 
+pub mod invite_client;
 pub mod invite_server;
+pub mod non_invite_client;
 pub mod non_invite_server;
 pub mod timers;
 
+pub use invite_client::{ClientResponse, ClientTimer, InviteClient};
 pub use invite_server::{Ack, InviteServer, ServerTimer};
+pub use non_invite_client::NonInviteClient;
 pub use non_invite_server::NonInviteServer;
 pub use timers::Timers;

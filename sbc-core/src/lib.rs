@@ -8,3 +8,4 @@ pub mod config;
 pub mod flow;
 pub mod io;
 pub mod time;
+pub mod wire;

@@ -9,3 +9,4 @@ pub mod flow;
 pub mod io;
 pub mod time;
 pub mod transaction;
+pub mod wire;

@@ -29,6 +29,7 @@ impl<'a> Loader<'a> {
         let line_starts = std::iter::once(0).chain(after_newlines).collect();
         Self {
             names,
+            regexes: 0,
             file,
             text,
             line_starts,

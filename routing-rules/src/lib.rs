@@ -1,28 +1,37 @@
-//! The rule language of sbc: parse, check, explain, evaluate. Pure; knows nothing of sockets or pools' health.
+//! The rule language of sbc: which request goes where.
+//!
+//! [`Rules::parse`] reads a routes file, checks all of it and compiles it; [`Rules::evaluate`] answers a [`Query`] with
+//! a [`Decision`]. The language itself is described in `LANGUAGE.md` beside this crate.
+//!
+//! The crate is pure: no socket, no clock, no file, no state. It does not know whether a pool is healthy or what a
+//! registration looks like; pools and listeners are numbers, the indexes into [`Names`]. Nothing in a routes file is
+//! ever silently ignored: what is not understood is a [`RuleError`] with its line, and all errors come at once.
 #![forbid(unsafe_code)]
 
-/// Whom a listener or a pool faces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Zone {
-    /// Untrusted and natted: browsers, phones, strangers.
-    Public,
-    /// Known carriers.
-    Trunk,
-    /// FreeSWITCH.
-    Pool,
-}
+mod action;
+mod error;
+mod limits;
+mod load;
+mod matcher;
+mod nearest;
+mod parse;
+mod query;
+mod rules;
+mod unreachable;
+mod words;
 
-/// How a pool chooses a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Balance {
-    /// Rendezvous hash of the Call-ID.
-    HashCallId,
-    /// Rendezvous hash of the address of record.
-    HashAor,
-    /// One after the other.
-    RoundRobin,
-}
+pub use error::{RuleError, UnknownWord};
+pub use limits::{MAX_FILE_BYTES, MAX_RULES, MAX_USER_BYTES};
+pub use nearest::nearest;
+pub use query::{Action, Decision, Query};
+pub use rules::Rules;
+pub use words::{Balance, Zone};
 
-/// Compiled rules.
-#[derive(Debug, Default)]
-pub struct Rules;
+/// The names that rules may refer to. A name's index is the id that [`Query`] and [`Action`] use for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a> {
+    /// The configured pools.
+    pub pools: &'a [&'a str],
+    /// The configured listeners.
+    pub listeners: &'a [&'a str],
+}

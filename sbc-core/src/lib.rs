@@ -8,3 +8,5 @@ pub mod config;
 pub mod flow;
 pub mod io;
 pub mod time;
+pub mod transaction;
+pub mod wire;

@@ -1,0 +1,132 @@
+//! The words that routes file and main configuration share: zones and balances.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::UnknownWord;
+
+/// Whom a listener or a pool faces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Zone {
+    /// Untrusted and natted: browsers, phones, strangers.
+    Public,
+    /// Known carriers.
+    Trunk,
+    /// FreeSWITCH.
+    Pool,
+}
+
+impl Zone {
+    /// Every zone, in the order of [`Zone::NAMES`].
+    pub const ALL: [Self; 3] = [Self::Public, Self::Trunk, Self::Pool];
+
+    /// What zones are called in configuration files.
+    pub const NAMES: [&'static str; 3] = ["public", "trunk", "pool"];
+
+    /// The zone's name in configuration files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Trunk => "trunk",
+            Self::Pool => "pool",
+        }
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Zone {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        Self::ALL
+            .into_iter()
+            .find(|zone| zone.as_str() == word)
+            .ok_or_else(|| UnknownWord::new(word, &Self::NAMES, &[]))
+    }
+}
+
+/// How a pool chooses a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Balance {
+    /// Rendezvous hash of the Call-ID.
+    HashCallId,
+    /// Rendezvous hash of the address of record.
+    HashAor,
+    /// One after the other.
+    RoundRobin,
+}
+
+impl Balance {
+    /// Every balance, in the order of [`Balance::NAMES`].
+    pub const ALL: [Self; 3] = [Self::HashCallId, Self::HashAor, Self::RoundRobin];
+
+    /// What balances are called in configuration files.
+    pub const NAMES: [&'static str; 3] = ["hash:call-id", "hash:aor", "round-robin"];
+
+    /// Balances of the configuration's contract that do not exist yet.
+    const LATER: [&'static str; 3] = ["least-calls", "weighted", "priority"];
+
+    /// The balance's name in configuration files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HashCallId => "hash:call-id",
+            Self::HashAor => "hash:aor",
+            Self::RoundRobin => "round-robin",
+        }
+    }
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Balance {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        Self::ALL
+            .into_iter()
+            .find(|balance| balance.as_str() == word)
+            .ok_or_else(|| UnknownWord::new(word, &Self::NAMES, &Self::LATER))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_values_agree() {
+        assert_eq!(Zone::ALL.map(Zone::as_str), Zone::NAMES);
+        assert_eq!(Balance::ALL.map(Balance::as_str), Balance::NAMES);
+        for name in Zone::NAMES {
+            assert_eq!(name.parse::<Zone>().map(Zone::as_str), Ok(name));
+        }
+        for name in Balance::NAMES {
+            assert_eq!(name.parse::<Balance>().map(Balance::as_str), Ok(name));
+        }
+    }
+
+    #[test]
+    fn a_mistyped_balance_is_told_what_exists() {
+        assert_eq!(
+            "hash:callid".parse::<Balance>().unwrap_err().to_string(),
+            "found \"hash:callid\", expected one of: hash:call-id, hash:aor, round-robin; did you mean \"hash:call-id\"?"
+        );
+    }
+
+    #[test]
+    fn a_later_balance_is_not_yet_supported() {
+        assert_eq!(
+            "least-calls".parse::<Balance>().unwrap_err().to_string(),
+            "found \"least-calls\", which is not yet supported, expected one of: hash:call-id, hash:aor, round-robin"
+        );
+    }
+}

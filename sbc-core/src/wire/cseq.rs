@@ -1,0 +1,37 @@
+//! CSeq (RFC 3261 §20.16): a sequence number and a method.
+
+use super::ReadError;
+use super::text::{from, is_lws, is_token, read_u64, span, trim, up_to};
+
+/// Sequence numbers stay below 2^31 (RFC 3261 §8.1.1.5).
+const FIRST_TOO_LARGE: u32 = 1 << 31;
+
+/// The value of a CSeq header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CSeq<'a> {
+    /// The sequence number, below 2^31.
+    pub number: u32,
+    /// The method; its case matters.
+    pub method: &'a [u8],
+}
+
+impl<'a> CSeq<'a> {
+    /// Read the value of a CSeq header.
+    ///
+    /// # Errors
+    /// No number, a number of 2^31 or more, no white space after it, or a method that is no token.
+    pub fn parse(text: &'a [u8]) -> Result<Self, ReadError> {
+        let text = trim(text);
+        let digits = span(text, |byte| byte.is_ascii_digit());
+        let number = read_u64(up_to(text, digits))
+            .and_then(|number| u32::try_from(number).ok())
+            .filter(|&number| number < FIRST_TOO_LARGE)
+            .ok_or(ReadError { what: "CSeq begins with a number below 2^31" })?;
+        let rest = from(text, digits);
+        let method = trim(rest);
+        if !rest.first().is_some_and(|&byte| is_lws(byte)) || !is_token(method) {
+            return Err(ReadError { what: "CSeq ends with white space and one method" });
+        }
+        Ok(Self { number, method })
+    }
+}

@@ -31,9 +31,7 @@ pub(crate) fn parse(text: &str) -> Option<Key> {
         return Some(key);
     }
     let alphabets = [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD];
-    let bytes = alphabets
-        .iter()
-        .find_map(|alphabet| alphabet.decode(text).ok())?;
+    let bytes = alphabets.iter().find_map(|alphabet| alphabet.decode(text).ok())?;
     Some(Key(bytes.try_into().ok()?))
 }
 
@@ -54,14 +52,9 @@ fn hexadecimal(text: &str) -> Option<Key> {
 /// When it cannot be read, or is too long to be a key.
 pub(crate) fn read_file(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    let read = File::open(path)?
-        .take(MAX_KEY_FILE + 1)
-        .read_to_string(&mut text)?;
+    let read = File::open(path)?.take(MAX_KEY_FILE + 1).read_to_string(&mut text)?;
     if u64::try_from(read).is_ok_and(|read| read > MAX_KEY_FILE) {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "too long for a key",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "too long for a key"));
     }
     Ok(text)
 }
@@ -76,11 +69,7 @@ pub(crate) fn show(key: &Key) -> String {
 /// # Errors
 /// When the file exists (a key in use must not be lost) or cannot be written.
 pub(crate) fn write_new(path: &Path, key: &Key) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     writeln!(file, "{}", show(key))?;
     file.sync_all()
 }
@@ -106,15 +95,9 @@ mod tests {
 
     #[test]
     fn other_lengths_are_no_keys() {
-        for text in [
-            "",
-            "00",
-            &"0".repeat(63),
-            &"0".repeat(66),
-            &"g".repeat(64),
-            &STANDARD.encode([0; 31]),
-            "ä",
-        ] {
+        for text in
+            ["", "00", &"0".repeat(63), &"0".repeat(66), &"g".repeat(64), &STANDARD.encode([0; 31]), "ä"]
+        {
             assert_eq!(parse(text), None, "{text:?}");
         }
     }

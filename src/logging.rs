@@ -16,9 +16,7 @@ use crate::config::{Log, LogFormat};
 pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter).map_err(|error| {
-            anyhow::anyhow!(
-                "RUST_LOG: found {filter:?}, expected a filter as \"sbc=debug\": {error}"
-            )
+            anyhow::anyhow!("RUST_LOG: found {filter:?}, expected a filter as \"sbc=debug\": {error}")
         })?,
         _ => EnvFilter::new(log.level.to_string()),
     };
@@ -29,13 +27,9 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
     };
     let registry = tracing_subscriber::registry().with(filter);
     if text {
-        registry
-            .with(layer().with_ansi(std::io::stdout().is_terminal()))
-            .try_init()?;
+        registry.with(layer().with_ansi(std::io::stdout().is_terminal())).try_init()?;
     } else {
-        registry
-            .with(layer().json().flatten_event(true))
-            .try_init()?;
+        registry.with(layer().json().flatten_event(true)).try_init()?;
     }
     abort_on_panic();
     Ok(())
@@ -45,10 +39,7 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
 /// since every dialog survives that.
 fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let message = panic.payload_as_str().unwrap_or("a panic");
         let thread = std::thread::current();
         tracing::error!(

@@ -36,8 +36,8 @@ pub(crate) const UDP_UNREACHABLE: &str = "sbc_udp_unreachable";
 const UDP_TRUNCATED: &str = "sbc_udp_truncated";
 /// Messages for a socket that does not exist; not 0 is a bug.
 const UDP_NO_SOCKET: &str = "sbc_udp_no_socket";
-/// STUN and CRLF keepalives, over all transports.
-const KEEPALIVES: &str = "sbc_flow_keepalives";
+/// STUN and CRLF keepalives over UDP.
+const UDP_KEEPALIVES: &str = "sbc_udp_keepalives";
 /// Datagrams that another worker handled.
 const HANDED_OVER: &str = "sbc_worker_handed_over";
 /// Datagrams dropped since the worker they belong to was too far behind.
@@ -80,16 +80,8 @@ impl Counters {
 
     /// Shows them in `registry`.
     pub(crate) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            WS_OPENED,
-            "WebSocket connections accepted",
-            self.opened.clone(),
-        );
-        registry.register(
-            WS_CLOSED,
-            "WebSocket connections ended, by reason",
-            self.closed.clone(),
-        );
+        registry.register(WS_OPENED, "WebSocket connections accepted", self.opened.clone());
+        registry.register(WS_CLOSED, "WebSocket connections ended, by reason", self.closed.clone());
         registry.register(
             WS_REFUSED,
             "Clients that got no WebSocket connection, by reason",
@@ -100,26 +92,10 @@ impl Counters {
             "Messages that a connection did not take",
             self.egress_refused.clone(),
         );
-        registry.register(
-            UDP_TRUNCATED,
-            "Datagrams dropped for their length",
-            self.truncated.clone(),
-        );
-        registry.register(
-            UDP_NO_SOCKET,
-            "Messages for a socket that does not exist",
-            self.no_socket.clone(),
-        );
-        registry.register(
-            KEEPALIVES,
-            "STUN and CRLF keepalives",
-            self.keepalives.clone(),
-        );
-        registry.register(
-            HANDED_OVER,
-            "Datagrams that another worker handled",
-            self.handed_over.clone(),
-        );
+        registry.register(UDP_TRUNCATED, "Datagrams dropped for their length", self.truncated.clone());
+        registry.register(UDP_NO_SOCKET, "Messages for a socket that does not exist", self.no_socket.clone());
+        registry.register(UDP_KEEPALIVES, "STUN and CRLF keepalives", self.keepalives.clone());
+        registry.register(HANDED_OVER, "Datagrams that another worker handled", self.handed_over.clone());
         registry.register(
             HANDOVER_DROPPED,
             "Datagrams dropped on the way to another worker",
@@ -138,11 +114,7 @@ impl Heartbeats {
 
     /// All of `workers` alive at `now`.
     pub(crate) fn new(workers: u8, now: Time) -> Self {
-        Self(
-            (0..workers)
-                .map(|_| AtomicU64::new(now.as_micros()))
-                .collect(),
-        )
+        Self((0..workers).map(|_| AtomicU64::new(now.as_micros())).collect())
     }
 
     /// How many workers there are.

@@ -34,32 +34,15 @@ impl StateDir {
     /// When it cannot be made, or another sbc has it.
     pub(crate) fn lock(place: &At<PathBuf>) -> Result<Self, Problems> {
         let path = &place.value;
-        let wrong =
-            |error: io::Error| refuse(place, "a directory that this user may write", &error);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(wrong)?;
-        let options = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .clone();
+        let wrong = |error: io::Error| refuse(place, "a directory that this user may write", &error);
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(wrong)?;
+        let options = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).clone();
         let file = options.open(path.join(LOCK_FILE)).map_err(wrong)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Self {
-                place: place.clone(),
-                _lock: lock,
-            }),
+            Ok(lock) => Ok(Self { place: place.clone(), _lock: lock }),
             Err((_, Errno::EWOULDBLOCK)) => {
                 let found = format!("{}, which another running sbc has locked", path.display());
-                Err(Problems::one(
-                    place.place.clone(),
-                    found,
-                    "a state_dir of its own for each sbc",
-                ))
+                Err(Problems::one(place.place.clone(), found, "a state_dir of its own for each sbc"))
             }
             Err((_, errno)) => Err(wrong(errno.into())),
         }
@@ -83,14 +66,10 @@ impl StateDir {
 
     fn keep(&self, name: &str) -> Result<Key, Problems> {
         let path = self.place.value.join(name);
-        let wrong =
-            |error: io::Error| refuse(&self.place, &format!("a key in {}", path.display()), &error);
+        let wrong = |error: io::Error| refuse(&self.place, &format!("a key in {}", path.display()), &error);
         match keys::read_file(&path) {
             Ok(text) => keys::parse(&text).ok_or_else(|| {
-                wrong(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "32 bytes as base64 are not there",
-                ))
+                wrong(io::Error::new(io::ErrorKind::InvalidData, "32 bytes as base64 are not there"))
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => make(&path).map_err(wrong),
             Err(error) => Err(wrong(error)),
@@ -111,11 +90,7 @@ fn make(path: &Path) -> io::Result<Key> {
 }
 
 fn refuse(place: &At<PathBuf>, expected: &str, error: &io::Error) -> Problems {
-    Problems::one(
-        place.place.clone(),
-        format!("{}: {error}", place.value.display()),
-        expected,
-    )
+    Problems::one(place.place.clone(), format!("{}: {error}", place.value.display()), expected)
 }
 
 #[cfg(test)]
@@ -127,12 +102,7 @@ mod tests {
 
     fn place(name: &str) -> At<PathBuf> {
         let path = std::env::temp_dir().join(format!("sbc-state-{}-{name}", std::process::id()));
-        let place = Place {
-            file: "sbc.toml".into(),
-            line: 6,
-            column: 13,
-            key: "node.state_dir".into(),
-        };
+        let place = Place { file: "sbc.toml".into(), line: 6, column: 13, key: "node.state_dir".into() };
         At { value: path, place }
     }
 
@@ -141,15 +111,10 @@ mod tests {
         let place = place("lock");
         let first = StateDir::lock(&place).expect("free");
         let refused = StateDir::lock(&place).expect_err("taken").to_string();
-        let found = format!(
-            "found {}, which another running sbc has locked",
-            place.value.display()
-        );
+        let found = format!("found {}, which another running sbc has locked", place.value.display());
         assert_eq!(
             refused,
-            format!(
-                "sbc.toml:6:13: node.state_dir: {found}, expected a state_dir of its own for each sbc"
-            )
+            format!("sbc.toml:6:13: node.state_dir: {found}, expected a state_dir of its own for each sbc")
         );
         drop(first);
         StateDir::lock(&place).expect("free again");
@@ -164,14 +129,8 @@ mod tests {
         assert_ne!(key, path_key);
         drop(state);
         let state = StateDir::lock(&place).expect("free");
-        assert_eq!(
-            (state.key().expect("kept"), state.path_key().expect("kept")),
-            (key, path_key)
-        );
-        let mode = fs::metadata(place.value.join(KEY_FILE))
-            .expect("there")
-            .permissions()
-            .mode();
+        assert_eq!((state.key().expect("kept"), state.path_key().expect("kept")), (key, path_key));
+        let mode = fs::metadata(place.value.join(KEY_FILE)).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::write(place.value.join(KEY_FILE), "no key").expect("written");
         state.key().expect_err("no key");

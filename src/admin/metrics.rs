@@ -39,22 +39,10 @@ impl<F: Facts> Collector for OfFacts<F> {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let status = self.0.status();
         let gauges = [
-            (
-                names::WS_OPEN,
-                "WebSocket connections open now",
-                status.connections,
-            ),
-            (
-                names::REGISTRATIONS,
-                "Bindings known now",
-                status.core.registrations,
-            ),
+            (names::WS_OPEN, "WebSocket connections open now", status.connections),
+            (names::REGISTRATIONS, "Bindings known now", status.core.registrations),
             (names::CALLS, "Calls up or being set up", status.core.calls),
-            (
-                names::TRANSACTIONS,
-                "Transactions alive",
-                status.core.transactions,
-            ),
+            (names::TRANSACTIONS, "Transactions alive", status.core.transactions),
         ];
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
@@ -67,38 +55,36 @@ impl<F: Facts> Collector for OfFacts<F> {
 
 fn encode_members(encoder: &mut DescriptorEncoder<'_>, report: &Report) -> fmt::Result {
     let help = "Members of pools: 1 for the state that a member has";
-    let mut family =
-        encoder.encode_descriptor(names::POOL_MEMBER, help, None, MetricType::Gauge)?;
+    let mut family = encoder.encode_descriptor(names::POOL_MEMBER, help, None, MetricType::Gauge)?;
     for pool in &report.pools {
         for member in &pool.members {
-            let labels = [
-                ("pool", &*pool.name),
-                ("member", &*member.address),
-                ("state", &*member.state),
-            ];
+            let labels = [("pool", &*pool.name), ("member", &*member.address), ("state", &*member.state)];
             ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)?;
         }
     }
     Ok(())
 }
 
-/// The core's counters come as rows; those of one name stand together.
+/// The core's counters come one by one; those of one name are shown together.
 fn encode_core(encoder: &mut DescriptorEncoder<'_>, report: &Report) -> fmt::Result {
-    let mut rows = report.counters.clone();
-    rows.sort_unstable();
-    for rows in rows.chunk_by(|(one, ..), (other, ..)| one == other) {
-        let Some((name, ..)) = rows.first() else {
-            continue;
-        };
-        let name = name.strip_suffix("_total").unwrap_or(name);
+    let mut counts = report.counters.clone();
+    counts.sort_by_key(|(count, _)| (count.metric(), count.reason()));
+    for counts in counts.chunk_by(|(one, _), (other, _)| one.metric() == other.metric()) {
+        let Some((first, _)) = counts.first() else { continue };
+        // The encoder puts `_total` behind the name of every counter.
+        let name = first.metric().strip_suffix("_total").unwrap_or(first.metric());
+        let help = if first.reason().is_empty() { first.help() } else { "Refused or dropped, by reason" };
         let mut family =
-            encoder.encode_descriptor(name, "Counted by the core", None, MetricType::Counter)?;
-        for (_, reason, count) in rows {
-            let counter = ConstCounter::new(*count);
-            match *reason {
-                "" => counter.encode(family.encode_family(&[("", ""); 0])?)?,
-                reason => counter.encode(family.encode_family(&[("reason", reason)])?)?,
-            }
+            encoder.encode_descriptor(name, help.trim().trim_end_matches('.'), None, MetricType::Counter)?;
+        if let [(count, value)] = counts
+            && count.reason().is_empty()
+        {
+            ConstCounter::new(*value).encode(family)?;
+            continue;
+        }
+        for (count, value) in counts {
+            let labels = [("reason", count.reason())];
+            ConstCounter::new(*value).encode(family.encode_family(&labels)?)?;
         }
     }
     Ok(())
@@ -108,32 +94,21 @@ impl Collector for UdpTotals {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         type Read = fn(&sbc_udp::Counters) -> u64;
         let columns: [(&str, &str, Read); 5] = [
-            (names::UDP_RECEIVED, "Datagrams received", |counters| {
-                counters.received
-            }),
+            (names::UDP_RECEIVED, "Datagrams received", |counters| counters.received),
             (names::UDP_SENT, "Datagrams sent", |counters| counters.sent),
-            (
-                names::UDP_SEND_DROPPED,
-                "Datagrams dropped: send buffer full",
-                |counters| counters.send_dropped,
-            ),
-            (
-                names::UDP_SEND_FAILED,
-                "Datagrams that the kernel refused to send",
-                |counters| counters.send_failed,
-            ),
-            (
-                names::UDP_UNREACHABLE,
-                "ICMP notices of unreachable peers",
-                |counters| counters.unreachable,
-            ),
+            (names::UDP_SEND_DROPPED, "Datagrams dropped: send buffer full", |counters| {
+                counters.send_dropped
+            }),
+            (names::UDP_SEND_FAILED, "Datagrams that the kernel refused to send", |counters| {
+                counters.send_failed
+            }),
+            (names::UDP_UNREACHABLE, "ICMP notices of unreachable peers", |counters| counters.unreachable),
         ];
         for (name, help, read) in columns {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (listener, sockets) in &self.0 {
                 let total: u64 = sockets.iter().map(|socket| read(&socket.counters())).sum();
-                ConstCounter::new(total)
-                    .encode(family.encode_family(&[("listener", &**listener)])?)?;
+                ConstCounter::new(total).encode(family.encode_family(&[("listener", &**listener)])?)?;
             }
         }
         Ok(())

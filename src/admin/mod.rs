@@ -17,7 +17,7 @@ use axum::{Json, Router};
 use prometheus_client::registry::Registry;
 
 pub(crate) use self::metrics::{UdpTotals, registry};
-pub(crate) use self::report::{ListenerReport, MemberReport, PoolReport, Report, Status, UP};
+pub(crate) use self::report::{ListenerReport, Report, Status};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -45,9 +45,7 @@ pub(crate) async fn serve<F: Facts>(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let socket = tokio::net::TcpListener::from_std(socket)?;
-    axum::serve(socket, router(Admin { facts, registry }))
-        .with_graceful_shutdown(stop)
-        .await
+    axum::serve(socket, router(Admin { facts, registry })).with_graceful_shutdown(stop).await
 }
 
 fn router<F: Facts>(admin: Admin<F>) -> Router {
@@ -70,10 +68,7 @@ async fn livez<F: Facts>(State(admin): State<Arc<Admin<F>>>) -> impl IntoRespons
 async fn readyz<F: Facts>(State(admin): State<Arc<Admin<F>>>) -> impl IntoResponse {
     match admin.facts.status().missing() {
         None => (StatusCode::OK, "ok\n".to_owned()),
-        Some(pool) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("no member of pool {pool} is up\n"),
-        ),
+        Some(pool) => (StatusCode::SERVICE_UNAVAILABLE, format!("no member of pool {pool} is up\n")),
     }
 }
 
@@ -85,10 +80,8 @@ async fn show_metrics<F: Facts>(State(admin): State<Arc<Admin<F>>>) -> impl Into
     let mut text = String::new();
     match prometheus_client::encoding::text::encode(&mut text, &admin.registry) {
         Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, OPENMETRICS)], text),
-        Err(error) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            [(header::CONTENT_TYPE, "text/plain")],
-            error.to_string(),
-        ),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], error.to_string())
+        }
     }
 }

@@ -1,12 +1,11 @@
 //! What `/api/v1/status` says, and `sbc status` reads again.
 
-use std::borrow::Cow;
 use std::fmt;
 
+use sbc_core::count::Count;
+use sbc_core::flow::Zone;
+use sbc_core::{MemberStatus, PoolStatus};
 use serde::{Deserialize, Serialize};
-
-/// The state of a member that takes calls.
-pub(crate) const UP: &str = "up";
 
 /// All of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -51,9 +50,9 @@ pub(crate) struct Report {
     pub calls: u64,
     /// Transactions alive.
     pub transactions: u64,
-    /// Name, reason, count; an empty reason is none. Shown as metrics.
+    /// Shown as metrics only.
     #[serde(skip)]
-    pub counters: Vec<(&'static str, &'static str, u64)>,
+    pub counters: Vec<(Count, u64)>,
 }
 
 /// One pool.
@@ -61,7 +60,9 @@ pub(crate) struct Report {
 pub(crate) struct PoolReport {
     pub name: String,
     /// `pool` or `trunk`.
-    pub zone: Cow<'static, str>,
+    pub zone: String,
+    /// Whether any member can be expected to answer.
+    pub available: bool,
     pub members: Vec<MemberReport>,
 }
 
@@ -70,17 +71,43 @@ pub(crate) struct PoolReport {
 pub(crate) struct MemberReport {
     pub name: String,
     pub address: String,
-    /// [`UP`], or why not.
-    pub state: Cow<'static, str>,
+    /// `up`, `down`, or `unknown` before the first probe.
+    pub state: String,
 }
 
 impl Report {
-    /// The first pool of zone pool without a member that is up.
+    /// What the core said, in words.
+    pub(crate) fn of(status: &sbc_core::Status) -> Self {
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        Self {
+            pools: status.pools.iter().map(PoolReport::of).collect(),
+            registrations: count(status.registrations),
+            calls: count(status.calls),
+            transactions: count(status.transactions),
+            counters: status.counters.clone(),
+        }
+    }
+
+    /// The first pool of zone pool that no call can go to.
     pub(crate) fn missing(&self) -> Option<&str> {
-        let dark = |pool: &&PoolReport| {
-            pool.zone == "pool" && pool.members.iter().all(|member| member.state != UP)
-        };
+        let dark = |pool: &&PoolReport| pool.zone == Zone::Pool.to_string() && !pool.available;
         self.pools.iter().find(dark).map(|pool| &*pool.name)
+    }
+}
+
+impl PoolReport {
+    fn of(pool: &PoolStatus) -> Self {
+        let member = |member: &MemberStatus| MemberReport {
+            name: member.uri.clone(),
+            address: member.address.to_string(),
+            state: member.health.as_str().to_owned(),
+        };
+        Self {
+            name: pool.name.clone(),
+            zone: pool.zone.to_string(),
+            available: pool.available,
+            members: pool.members.iter().map(member).collect(),
+        }
     }
 }
 
@@ -94,13 +121,7 @@ impl Status {
 /// For people.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            node,
-            version,
-            uptime_seconds: up,
-            workers,
-            ..
-        } = self;
+        let Self { node, version, uptime_seconds: up, workers, .. } = self;
         let ready = match self.missing() {
             None => "ready".to_owned(),
             Some(pool) => format!("not ready: no member of pool {pool} is up"),
@@ -112,38 +133,18 @@ impl fmt::Display for Status {
             up / 60 % 60,
             up % 60
         )?;
-        let Report {
-            registrations,
-            calls,
-            transactions,
-            ..
-        } = &self.core;
+        let Report { registrations, calls, transactions, .. } = &self.core;
         writeln!(
             f,
             "{calls} calls, {registrations} registrations, {} connections, {transactions} transactions",
             self.connections
         )?;
-        for ListenerReport {
-            name,
-            transport,
-            zone,
-            bind,
-            advertise,
-        } in &self.listeners
-        {
-            writeln!(
-                f,
-                "listener {name}: {transport} {bind}, zone {zone}, {advertise} to peers"
-            )?;
+        for ListenerReport { name, transport, zone, bind, advertise } in &self.listeners {
+            writeln!(f, "listener {name}: {transport} {bind}, zone {zone}, {advertise} to peers")?;
         }
         for pool in &self.core.pools {
             writeln!(f, "pool {} (zone {})", pool.name, pool.zone)?;
-            for MemberReport {
-                name,
-                address,
-                state,
-            } in &pool.members
-            {
+            for MemberReport { name, address, state } in &pool.members {
                 writeln!(f, "  {state:<8} {name} at {address}")?;
             }
         }
@@ -155,32 +156,16 @@ impl fmt::Display for Status {
 mod tests {
     use super::*;
 
-    fn pool(zone: &'static str, states: &[&'static str]) -> PoolReport {
-        let member = |state: &&'static str| MemberReport {
-            name: "a".into(),
-            address: "b".into(),
-            state: (*state).into(),
-        };
-        PoolReport {
-            name: format!("of-{zone}"),
-            zone: zone.into(),
-            members: states.iter().map(member).collect(),
-        }
-    }
-
     #[test]
-    fn ready_needs_one_live_member_in_every_pool_of_freeswitch_and_asks_nothing_of_carriers() {
-        let report = |pools: &[PoolReport]| Report {
-            pools: pools.to_vec(),
-            ..Report::default()
+    fn ready_needs_every_pool_of_freeswitch_and_asks_nothing_of_carriers() {
+        let pool = |zone: Zone, available| PoolReport {
+            name: format!("of-{zone}"),
+            zone: zone.to_string(),
+            available,
+            members: Vec::new(),
         };
-        assert_eq!(
-            report(&[pool("pool", &["down", UP]), pool("trunk", &["down"])]).missing(),
-            None
-        );
-        assert_eq!(
-            report(&[pool("trunk", &[UP]), pool("pool", &["down", "full"])]).missing(),
-            Some("of-pool")
-        );
+        let report = |pools: &[PoolReport]| Report { pools: pools.to_vec(), ..Report::default() };
+        assert_eq!(report(&[pool(Zone::Pool, true), pool(Zone::Trunk, false)]).missing(), None);
+        assert_eq!(report(&[pool(Zone::Trunk, true), pool(Zone::Pool, false)]).missing(), Some("of-pool"));
     }
 }

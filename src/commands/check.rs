@@ -16,10 +16,7 @@ pub(super) fn check(arguments: &Check) -> anyhow::Result<ExitCode> {
         Err(problems) => {
             println!("{problems}");
             let count = problems.len();
-            eprintln!(
-                "{count} {}",
-                if count == 1 { "problem" } else { "problems" }
-            );
+            eprintln!("{count} {}", if count == 1 { "problem" } else { "problems" });
             Ok(ExitCode::FAILURE)
         }
     }
@@ -31,15 +28,10 @@ fn summary(settings: &Settings) -> String {
     for listener in &settings.listeners {
         let core = &listener.core;
         let transport = core.transport.to_string().to_lowercase();
-        let _ = write!(
-            text,
-            "listener {}: {transport} {} is {} to peers",
-            core.name, core.bind, core.advertise
-        );
-        if let Some(Tls::SelfSigned) = listener
-            .websocket
-            .as_ref()
-            .and_then(|websocket| websocket.tls.as_ref())
+        let _ =
+            write!(text, "listener {}: {transport} {} is {} to peers", core.name, core.bind, core.advertise);
+        if let Some(Tls::SelfSigned) =
+            listener.websocket.as_ref().and_then(|websocket| websocket.tls.as_ref())
         {
             text.push_str(", with a self-signed certificate: browsers will refuse it");
         }
@@ -47,13 +39,7 @@ fn summary(settings: &Settings) -> String {
     }
     for pool in &settings.pools {
         let members: Vec<_> = pool.members.iter().map(|member| &*member.uri).collect();
-        let _ = writeln!(
-            text,
-            "pool {}: {}, {}",
-            pool.name,
-            pool.balance,
-            members.join(" ")
-        );
+        let _ = writeln!(text, "pool {}: {}, {}", pool.name, pool.balance, members.join(" "));
     }
     let rules = settings.rules.len();
     let _ = writeln!(

@@ -12,8 +12,9 @@ pub(super) fn keygen(arguments: &Keygen) -> anyhow::Result<ExitCode> {
     let key = keys::generate().context("no randomness from the system")?;
     match &arguments.out {
         None => println!("{}", keys::show(&key)),
-        Some(path) => keys::write_new(path, &key)
-            .with_context(|| format!("cannot write {}", path.display()))?,
+        Some(path) => {
+            keys::write_new(path, &key).with_context(|| format!("cannot write {}", path.display()))?
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -15,10 +15,8 @@ const QUICKSTART: &str = include_str!("../quickstart.toml");
 /// Runs until a signal says stop.
 pub(super) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     let machine = Machine::this();
-    let file = arguments
-        .config
-        .clone()
-        .or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()));
+    let file =
+        arguments.config.clone().or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()));
     let settings = match &file {
         Some(file) => config::load(file, &machine)?,
         None => config::parse("quickstart", QUICKSTART, Path::new(""), &machine)?,
@@ -29,13 +27,15 @@ pub(super) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
             print!("{}", greeting(&settings));
         }
     };
-    run::run(&settings, Core::new, up)?;
+    run::run(&settings, up)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// What to do next.
 fn greeting(settings: &Settings) -> String {
-    let mut text = "\nsbc is up with the quickstart defaults: calls go to an echo peer. Next, in another terminal:\n\n".to_owned();
+    let mut text =
+        "\nsbc is up with the quickstart defaults: calls go to an echo peer. Next, in another terminal:\n\n"
+            .to_owned();
     for listener in &settings.listeners {
         let port = listener.core.bind.port();
         match listener.core.transport.to_string().as_str() {

@@ -40,13 +40,7 @@ pub(super) fn all(parts: Parts<'_, '_, '_>) -> Option<Checked> {
     }
     claims::check(parts.root.document(), &collect_claims(&parts));
     // A pool whose listener was wrong by itself would be blamed for that listener's mistake.
-    let reach = |pool| {
-        parts
-            .listeners
-            .complete
-            .then(|| reached_from(&parts, pool))
-            .flatten()
-    };
+    let reach = |pool| parts.listeners.complete.then(|| reached_from(&parts, pool)).flatten();
     let routes: Vec<Option<usize>> = parts.pools.whole.iter().map(reach).collect();
     let workers = workers(&parts);
     let advertised: Vec<Option<HostPort>> = parts
@@ -70,42 +64,26 @@ pub(super) fn all(parts: Parts<'_, '_, '_>) -> Option<Checked> {
         .map(|(pool, listener)| finish_pool(pool, listener))
         .collect::<Option<_>>()?;
     let listeners = parts.listeners.whole.into_iter().zip(advertised?);
-    let listeners = listeners
-        .map(|(listener, advertise)| finish_listener(listener, advertise, workers))
-        .collect();
-    Some(Checked {
-        workers,
-        listeners,
-        pools,
-    })
+    let listeners =
+        listeners.map(|(listener, advertise)| finish_listener(listener, advertise, workers)).collect();
+    Some(Checked { workers, listeners, pools })
 }
 
 fn unique_names(parts: &Parts<'_, '_, '_>) {
     let listeners = &parts.listeners.whole;
     for (index, listener) in listeners.iter().enumerate() {
-        if listeners
-            .iter()
-            .take(index)
-            .any(|earlier| earlier.name.value == listener.name.value)
-        {
+        if listeners.iter().take(index).any(|earlier| earlier.name.value == listener.name.value) {
             let found = format!("{:?} a second time", listener.name.value);
-            parts
-                .root
-                .document()
-                .report(listener.name.place.clone(), found, "a name of its own");
+            parts.root.document().report(listener.name.place.clone(), found, "a name of its own");
         }
     }
 }
 
 fn zone_and_transport(parts: &Parts<'_, '_, '_>, listener: &RawListener) {
     let document = parts.root.document();
-    let report =
-        |found: &str, expected: &str| document.report(listener.place.clone(), found, expected);
+    let report = |found: &str, expected: &str| document.report(listener.place.clone(), found, expected);
     if is_websocket(listener.transport) && listener.zone != Zone::Public {
-        report(
-            "SIP over WebSocket towards servers",
-            "transport = \"udp\", or zone = \"public\"",
-        );
+        report("SIP over WebSocket towards servers", "transport = \"udp\", or zone = \"public\"");
     }
     if listener.zone == Zone::Trunk && listener.networks.is_empty() {
         report(
@@ -113,20 +91,14 @@ fn zone_and_transport(parts: &Parts<'_, '_, '_>, listener: &RawListener) {
             "networks = [\"203.0.113.0/24\"] with the carriers' addresses",
         );
     }
-    if listener.zone == Zone::Pool
-        && listener.transport == Transport::Udp
-        && listener.worker_ports.is_none()
+    if listener.zone == Zone::Pool && listener.transport == Transport::Udp && listener.worker_ports.is_none()
     {
         report(
             "a pool listener without worker_ports",
             "worker_ports = \"5071-5086\", one port for each worker",
         );
     }
-    if let Some(advertise) = listener
-        .advertise
-        .as_ref()
-        .filter(|_| listener.zone == Zone::Pool)
-    {
+    if let Some(advertise) = listener.advertise.as_ref().filter(|_| listener.zone == Zone::Pool) {
         if advertise.value.ip().is_none() {
             // FreeSWITCH resolves a name in Path for every call, and its answer decides on NAT handling.
             document.report(
@@ -141,23 +113,10 @@ fn zone_and_transport(parts: &Parts<'_, '_, '_>, listener: &RawListener) {
 fn collect_claims(parts: &Parts<'_, '_, '_>) -> Vec<Claim> {
     let mut claims = Vec::new();
     for listener in &parts.listeners.whole {
-        let protocol = if listener.transport == Transport::Udp {
-            Protocol::Udp
-        } else {
-            Protocol::Tcp
-        };
-        claims.push(Claim::one(
-            protocol,
-            listener.bind.value,
-            &listener.bind.place,
-        ));
+        let protocol = if listener.transport == Transport::Udp { Protocol::Udp } else { Protocol::Tcp };
+        claims.push(Claim::one(protocol, listener.bind.value, &listener.bind.place));
         if let Some(ports) = &listener.worker_ports {
-            claims.push(Claim::range(
-                protocol,
-                listener.bind.value.ip(),
-                ports.value.clone(),
-                &ports.place,
-            ));
+            claims.push(Claim::range(protocol, listener.bind.value.ip(), ports.value.clone(), &ports.place));
         }
     }
     if let Some(admin) = parts.admin {
@@ -178,21 +137,13 @@ fn collect_claims(parts: &Parts<'_, '_, '_>) -> Vec<Claim> {
 /// The listener that a pool's members are reached from.
 fn reached_from(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<usize> {
     let document = parts.root.document();
-    let zone = zone_name(pool.zone);
+    let zone = pool.zone;
     let listener = match &pool.listener {
         Some(name) => {
-            let known = parts
-                .listeners
-                .whole
-                .iter()
-                .position(|listener| listener.name.value == name.value);
+            let known = parts.listeners.whole.iter().position(|listener| listener.name.value == name.value);
             if known.is_none() {
-                let names: Vec<_> = parts
-                    .listeners
-                    .whole
-                    .iter()
-                    .map(|listener| &*listener.name.value)
-                    .collect();
+                let names: Vec<_> =
+                    parts.listeners.whole.iter().map(|listener| &*listener.name.value).collect();
                 let expected = format!("the name of a listener: one of {}", names.join(", "));
                 document.report(name.place.clone(), format!("{:?}", name.value), expected);
             }
@@ -201,21 +152,10 @@ fn reached_from(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<usize> {
         None => only_listener(parts, pool)?,
     };
     let chosen = parts.listeners.whole.get(listener)?;
-    let place = pool
-        .listener
-        .as_ref()
-        .map_or(&pool.place, |name| &name.place);
+    let place = pool.listener.as_ref().map_or(&pool.place, |name| &name.place);
     if chosen.zone != pool.zone || chosen.transport != Transport::Udp {
-        let found = format!(
-            "listener {:?} of zone {}",
-            chosen.name.value,
-            zone_name(chosen.zone)
-        );
-        document.report(
-            place.clone(),
-            found,
-            format!("a listener of zone {zone} and transport udp"),
-        );
+        let found = format!("listener {:?} of zone {}", chosen.name.value, chosen.zone);
+        document.report(place.clone(), found, format!("a listener of zone {zone} and transport udp"));
         return None;
     }
     members_fit(parts, pool, chosen).then_some(listener)
@@ -223,34 +163,20 @@ fn reached_from(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<usize> {
 
 /// Without `listener` there must be exactly one that fits.
 fn only_listener(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<usize> {
-    let fits =
-        |listener: &RawListener| listener.zone == pool.zone && listener.transport == Transport::Udp;
-    let mut fitting = parts
-        .listeners
-        .whole
-        .iter()
-        .enumerate()
-        .filter(|(_, listener)| fits(listener));
-    let zone = zone_name(pool.zone);
+    let fits = |listener: &RawListener| listener.zone == pool.zone && listener.transport == Transport::Udp;
+    let mut fitting = parts.listeners.whole.iter().enumerate().filter(|(_, listener)| fits(listener));
+    let zone = pool.zone;
     match (fitting.next(), fitting.next()) {
         (Some((index, _)), None) => Some(index),
         (Some(_), Some(_)) => {
             let expected = format!("`listener` to name one of the listeners of zone {zone}");
-            parts.root.document().report(
-                pool.place.clone(),
-                "a pool with several ways out",
-                expected,
-            );
+            parts.root.document().report(pool.place.clone(), "a pool with several ways out", expected);
             None
         }
         (None, _) => {
-            let expected = format!(
-                "a [[listener]] of zone {zone} and transport udp to reach its members from"
-            );
-            parts
-                .root
-                .document()
-                .report(pool.place.clone(), "a pool without a listener", expected);
+            let expected =
+                format!("a [[listener]] of zone {zone} and transport udp to reach its members from");
+            parts.root.document().report(pool.place.clone(), "a pool without a listener", expected);
             None
         }
     }
@@ -263,40 +189,19 @@ fn members_fit(parts: &Parts<'_, '_, '_>, pool: &RawPool, listener: &RawListener
     for (index, member) in pool.members.iter().enumerate() {
         let address = member.value.address;
         let mut wrong = |expected: String| {
-            document.report(
-                member.place.clone(),
-                format!("{:?}", member.value.uri),
-                expected,
-            );
+            document.report(member.place.clone(), format!("{:?}", member.value.uri), expected);
             fit = false;
         };
         if address.is_ipv4() != listener.bind.value.is_ipv4() {
-            let family = if listener.bind.value.is_ipv4() {
-                "IPv4"
-            } else {
-                "IPv6"
-            };
+            let family = if listener.bind.value.is_ipv4() { "IPv4" } else { "IPv6" };
             wrong(format!(
                 "an {family} address: listener {:?} cannot reach another family",
                 listener.name.value
             ));
-        } else if pool
-            .members
-            .iter()
-            .take(index)
-            .any(|earlier| earlier.value.address == address)
-        {
+        } else if pool.members.iter().take(index).any(|earlier| earlier.value.address == address) {
             wrong("each member once".to_owned());
-        } else if let Some(own) = parts
-            .listeners
-            .whole
-            .iter()
-            .find(|own| is_own(own, address))
-        {
-            wrong(format!(
-                "a server; this is listener {:?} of this node",
-                own.name.value
-            ));
+        } else if let Some(own) = parts.listeners.whole.iter().find(|own| is_own(own, address)) {
+            wrong(format!("a server; this is listener {:?} of this node", own.name.value));
         }
     }
     fit
@@ -304,12 +209,8 @@ fn members_fit(parts: &Parts<'_, '_, '_>, pool: &RawPool, listener: &RawListener
 
 fn is_own(listener: &RawListener, address: SocketAddr) -> bool {
     let bind = listener.bind.value;
-    let here =
-        bind.ip() == address.ip() || (bind.ip().is_unspecified() && address.ip().is_loopback());
-    let worker = listener
-        .worker_ports
-        .as_ref()
-        .is_some_and(|ports| ports.value.contains(&address.port()));
+    let here = bind.ip() == address.ip() || (bind.ip().is_unspecified() && address.ip().is_loopback());
+    let worker = listener.worker_ports.as_ref().is_some_and(|ports| ports.value.contains(&address.port()));
     listener.transport == Transport::Udp && here && (bind.port() == address.port() || worker)
 }
 
@@ -333,8 +234,7 @@ fn advertise(
             .or_else(|| parts.machine.default_address(bind.is_ipv6())),
     };
     if seen.is_none() {
-        let expected =
-            "advertise = \"ADDRESS:PORT\" beside it: no single route says what peers see";
+        let expected = "advertise = \"ADDRESS:PORT\" beside it: no single route says what peers see";
         parts.root.document().report(
             listener.bind.place.clone(),
             format!("{:?}", bind.to_string()),
@@ -350,12 +250,7 @@ fn address_towards_members(
     routes: &[Option<usize>],
     index: usize,
 ) -> Option<IpAddr> {
-    let pools = parts
-        .pools
-        .whole
-        .iter()
-        .zip(routes)
-        .filter(|(_, route)| **route == Some(index));
+    let pools = parts.pools.whole.iter().zip(routes).filter(|(_, route)| **route == Some(index));
     let members = pools.flat_map(|(pool, _)| &pool.members);
     let mut addresses = members.map(|member| (parts.machine.route)(member.value.address.ip()));
     let first = addresses.next()??;
@@ -365,11 +260,7 @@ fn address_towards_members(
 /// As asked for, else as many as processors and worker ports allow.
 fn workers(parts: &Parts<'_, '_, '_>) -> Option<u8> {
     let most = usize::try_from(MOST_WORKERS).unwrap_or(usize::MAX);
-    let ports = parts
-        .listeners
-        .whole
-        .iter()
-        .filter_map(|listener| listener.worker_ports.as_ref());
+    let ports = parts.listeners.whole.iter().filter_map(|listener| listener.worker_ports.as_ref());
     let Some(asked) = &parts.node?.workers else {
         let fewest = ports.map(|ports| ports.value.len()).min().unwrap_or(most);
         return u8::try_from(parts.machine.processors.min(fewest).clamp(1, most)).ok();
@@ -378,21 +269,14 @@ fn workers(parts: &Parts<'_, '_, '_>) -> Option<u8> {
     for ports in ports.filter(|ports| ports.value.len() < usize::from(asked.value)) {
         let found = format!("{} ports", ports.value.len());
         let expected = format!("a port for each of the {} workers", asked.value);
-        parts
-            .root
-            .document()
-            .report(ports.place.clone(), found, expected);
+        parts.root.document().report(ports.place.clone(), found, expected);
         enough = false;
     }
     enough.then_some(asked.value)
 }
 
 fn finish_pool(pool: RawPool, listener: usize) -> Option<Pool> {
-    let members: Vec<Member> = pool
-        .members
-        .into_iter()
-        .map(|member| member.value)
-        .collect();
+    let members: Vec<Member> = pool.members.into_iter().map(|member| member.value).collect();
     Some(Pool {
         name: pool.name.into(),
         zone: pool.zone,
@@ -408,44 +292,26 @@ fn finish_listener(raw: RawListener, advertise: HostPort, workers: u8) -> Listen
     let bind = raw.bind.value;
     let ports = raw.worker_ports.map(|ports| {
         let used: Vec<u16> = ports.value.take(usize::from(workers)).collect();
-        At {
-            value: used,
-            place: ports.place,
-        }
+        At { value: used, place: ports.place }
     });
-    let on = |ip: IpAddr, ports: &[u16]| {
-        ports
-            .iter()
-            .map(|port| SocketAddr::new(ip, *port))
-            .collect::<Vec<_>>()
-    };
+    let on =
+        |ip: IpAddr, ports: &[u16]| ports.iter().map(|port| SocketAddr::new(ip, *port)).collect::<Vec<_>>();
     let told = advertise.ip().unwrap_or(bind.ip());
     ListenerSettings {
         bind_place: raw.bind.place,
-        worker_ports: ports.as_ref().map(|ports| At {
-            value: on(bind.ip(), &ports.value),
-            place: ports.place.clone(),
-        }),
+        worker_ports: ports
+            .as_ref()
+            .map(|ports| At { value: on(bind.ip(), &ports.value), place: ports.place.clone() }),
         websocket: raw.websocket,
         core: Listener {
             name: raw.name.value.into(),
             transport: raw.transport,
             bind,
             zone: raw.zone,
-            worker_ports: ports
-                .map(|ports| on(told, &ports.value))
-                .unwrap_or_default(),
+            worker_ports: ports.map(|ports| on(told, &ports.value)).unwrap_or_default(),
             advertise,
             networks: raw.networks,
             symmetric: raw.symmetric,
         },
-    }
-}
-
-fn zone_name(zone: Zone) -> &'static str {
-    match zone {
-        Zone::Public => "public",
-        Zone::Trunk => "trunk",
-        Zone::Pool => "pool",
     }
 }

@@ -24,32 +24,16 @@ pub(super) struct Claim {
 
 impl Claim {
     pub(super) fn one(protocol: Protocol, address: SocketAddr, place: &Place) -> Self {
-        Self::range(
-            protocol,
-            address.ip(),
-            address.port()..=address.port(),
-            place,
-        )
+        Self::range(protocol, address.ip(), address.port()..=address.port(), place)
     }
 
-    pub(super) fn range(
-        protocol: Protocol,
-        ip: IpAddr,
-        ports: RangeInclusive<u16>,
-        place: &Place,
-    ) -> Self {
-        Self {
-            protocol,
-            ip,
-            ports,
-            place: place.clone(),
-        }
+    pub(super) fn range(protocol: Protocol, ip: IpAddr, ports: RangeInclusive<u16>, place: &Place) -> Self {
+        Self { protocol, ip, ports, place: place.clone() }
     }
 
     /// True when a socket of one would get what is meant for the other.
     fn meets(&self, other: &Self) -> bool {
-        let ports =
-            self.ports.start() <= other.ports.end() && other.ports.start() <= self.ports.end();
+        let ports = self.ports.start() <= other.ports.end() && other.ports.start() <= self.ports.end();
         let family = self.ip.is_ipv4() == other.ip.is_ipv4();
         let wildcard = self.ip.is_unspecified() || other.ip.is_unspecified();
         self.protocol == other.protocol && ports && family && (self.ip == other.ip || wildcard)
@@ -62,11 +46,7 @@ impl fmt::Display for Claim {
             Protocol::Udp => "udp",
             Protocol::Tcp => "tcp",
         };
-        write!(
-            f,
-            "{protocol} {}",
-            SocketAddr::new(self.ip, *self.ports.start())
-        )?;
+        write!(f, "{protocol} {}", SocketAddr::new(self.ip, *self.ports.start()))?;
         if self.ports.start() < self.ports.end() {
             write!(f, "-{}", self.ports.end())?;
         }
@@ -77,15 +57,9 @@ impl fmt::Display for Claim {
 /// Reports each claim that meets an earlier one.
 pub(super) fn check(document: &Document<'_>, claims: &[Claim]) {
     for (index, claim) in claims.iter().enumerate() {
-        let earlier = claims
-            .iter()
-            .take(index)
-            .find(|earlier| earlier.meets(claim));
+        let earlier = claims.iter().take(index).find(|earlier| earlier.meets(claim));
         if let Some(earlier) = earlier {
-            let expected = format!(
-                "an address of its own: `{}` has {earlier}",
-                earlier.place.key
-            );
+            let expected = format!("an address of its own: `{}` has {earlier}", earlier.place.key);
             document.report(claim.place.clone(), claim.to_string(), expected);
         }
     }

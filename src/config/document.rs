@@ -26,11 +26,7 @@ pub(super) struct Document<'d> {
 
 impl<'d> Document<'d> {
     pub(super) fn new(file: &'d str, text: &'d str) -> Self {
-        Self {
-            file,
-            text,
-            problems: RefCell::default(),
-        }
+        Self { file, text, problems: RefCell::default() }
     }
 
     /// Byte offset to line and column.
@@ -45,17 +41,8 @@ impl<'d> Document<'d> {
         }
     }
 
-    pub(super) fn report(
-        &self,
-        place: Place,
-        found: impl Into<String>,
-        expected: impl fmt::Display,
-    ) {
-        self.push(Problem::Key {
-            place,
-            found: found.into(),
-            expected: expected.to_string(),
-        });
+    pub(super) fn report(&self, place: Place, found: impl Into<String>, expected: impl fmt::Display) {
+        self.push(Problem::Key { place, found: found.into(), expected: expected.to_string() });
     }
 
     pub(super) fn push(&self, problem: Problem) {
@@ -71,20 +58,12 @@ impl<'d> Document<'d> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
             let at = error.span().map_or(0, |span| span.start);
-            self.report(
-                self.place(at, ""),
-                "a TOML syntax error",
-                error.message().replace('\n', "; "),
-            );
+            self.report(self.place(at, ""), "a TOML syntax error", error.message().replace('\n', "; "));
         }
         table
     }
 
-    pub(super) fn root<'s>(
-        &'s self,
-        table: &'s Spanned<DeTable<'d>>,
-        keys: Keys,
-    ) -> Section<'s, 'd> {
+    pub(super) fn root<'s>(&'s self, table: &'s Spanned<DeTable<'d>>, keys: Keys) -> Section<'s, 'd> {
         Section::open(self, String::new(), 0, table.get_ref(), keys)
     }
 }
@@ -108,19 +87,8 @@ pub(super) struct Section<'s, 'd> {
 
 impl<'s, 'd> Section<'s, 'd> {
     /// Reports every key that does not belong here.
-    fn open(
-        document: &'s Document<'d>,
-        path: String,
-        at: usize,
-        table: &'s DeTable<'d>,
-        keys: Keys,
-    ) -> Self {
-        let section = Self {
-            document,
-            path,
-            at,
-            table,
-        };
+    fn open(document: &'s Document<'d>, path: String, at: usize, table: &'s DeTable<'d>, keys: Keys) -> Self {
+        let section = Self { document, path, at, table };
         for key in table.keys() {
             let name: &str = key.get_ref();
             if keys.known.contains(&name) {
@@ -128,11 +96,7 @@ impl<'s, 'd> Section<'s, 'd> {
             }
             let place = document.place(key.span().start, &section.full(name));
             if keys.later.contains(&name) {
-                document.report(
-                    place,
-                    "a key that is not supported yet",
-                    "it to be left out",
-                );
+                document.report(place, "a key that is not supported yet", "it to be left out");
                 continue;
             }
             let expected = match routing_rules::nearest(name, keys.known) {
@@ -145,11 +109,7 @@ impl<'s, 'd> Section<'s, 'd> {
     }
 
     fn full(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        }
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     pub(super) fn document(&self) -> &'s Document<'d> {
@@ -158,11 +118,7 @@ impl<'s, 'd> Section<'s, 'd> {
 
     /// Where the section begins; `name` is appended to the key.
     pub(super) fn place(&self, name: &str) -> Place {
-        let key = if name.is_empty() {
-            self.path.clone()
-        } else {
-            self.full(name)
-        };
+        let key = if name.is_empty() { self.path.clone() } else { self.full(name) };
         self.document.place(self.at, &key)
     }
 
@@ -206,12 +162,7 @@ impl<'s, 'd> Section<'s, 'd> {
         read: impl FnOnce(&Value<'s, 'd>) -> Option<T>,
     ) -> Option<Option<At<T>>> {
         match self.get(name) {
-            Some(value) => read(&value).map(|inner| {
-                Some(At {
-                    value: inner,
-                    place: value.place(),
-                })
-            }),
+            Some(value) => read(&value).map(|inner| Some(At { value: inner, place: value.place() })),
             None => Some(None),
         }
     }
@@ -220,31 +171,16 @@ impl<'s, 'd> Section<'s, 'd> {
     pub(super) fn names(&self, table: &str) -> Vec<&'s str> {
         let section = self.silent(table);
         section
-            .map(|section| {
-                section
-                    .entries()
-                    .into_iter()
-                    .map(|(name, ..)| name)
-                    .collect()
-            })
+            .map(|section| section.entries().into_iter().map(|(name, ..)| name).collect())
             .unwrap_or_default()
     }
 
     /// The strings under `name` in each table of a list in here.
     pub(super) fn strings_in(&self, list: &str, name: &str) -> Vec<&'s str> {
-        let Some(Value {
-            value: DeValue::Array(items),
-            ..
-        }) = self.get(list)
-        else {
+        let Some(Value { value: DeValue::Array(items), .. }) = self.get(list) else {
             return Vec::new();
         };
-        let named = |item: &'s Spanned<DeValue<'d>>| match item
-            .get_ref()
-            .as_table()?
-            .get(name)?
-            .get_ref()
-        {
+        let named = |item: &'s Spanned<DeValue<'d>>| match item.get_ref().as_table()?.get(name)?.get_ref() {
             DeValue::String(text) => Some(&**text),
             _ => None,
         };
@@ -256,12 +192,7 @@ impl<'s, 'd> Section<'s, 'd> {
         let DeValue::Table(table) = value.value else {
             return None;
         };
-        Some(Section {
-            document: self.document,
-            path: value.key,
-            at: value.at,
-            table,
-        })
+        Some(Section { document: self.document, path: value.key, at: value.at, table })
     }
 
     /// All entries in the order of the file: name, where the name stands, value.
@@ -272,12 +203,8 @@ impl<'s, 'd> Section<'s, 'd> {
             let name: &'s std::borrow::Cow<'d, str> = key.get_ref();
             let full = self.full(name);
             let place = self.document.place(key.span().start, &full);
-            let value = Value {
-                document: self.document,
-                key: full,
-                at: value.span().start,
-                value: value.get_ref(),
-            };
+            let value =
+                Value { document: self.document, key: full, at: value.span().start, value: value.get_ref() };
             (&**name, place, value)
         };
         entries.into_iter().map(entry).collect()
@@ -315,11 +242,7 @@ impl<'s, 'd> Value<'s, 'd> {
             DeValue::String(text) => {
                 let mut characters = text.chars();
                 let start: String = characters.by_ref().take(SHOWN_CHARACTERS).collect();
-                let cut = if characters.next().is_some() {
-                    "…"
-                } else {
-                    ""
-                };
+                let cut = if characters.next().is_some() { "…" } else { "" };
                 format!("{start:?}{cut}")
             }
             DeValue::Integer(number) => number.to_string(),
@@ -340,11 +263,7 @@ impl<'s, 'd> Value<'s, 'd> {
     }
 
     /// A string that `parse` understands.
-    pub(super) fn parsed<T>(
-        &self,
-        expected: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Option<T> {
+    pub(super) fn parsed<T>(&self, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let text = self.text(expected)?;
         parse(text).or_else(|| self.wrong(expected))
     }
@@ -358,9 +277,7 @@ impl<'s, 'd> Value<'s, 'd> {
             return self.wrong(format!("{expected} (this one is not supported yet)"));
         }
         let known = words.iter().find(|(name, _)| *name == text);
-        known
-            .map(|(_, word)| *word)
-            .or_else(|| self.wrong(expected))
+        known.map(|(_, word)| *word).or_else(|| self.wrong(expected))
     }
 
     pub(super) fn boolean(&self) -> Option<bool> {
@@ -377,32 +294,18 @@ impl<'s, 'd> Value<'s, 'd> {
             _ => None,
         };
         let inside = number.filter(|number| range.contains(number));
-        inside.or_else(|| {
-            self.wrong(format!(
-                "a whole number from {} to {}",
-                range.start(),
-                range.end()
-            ))
-        })
+        inside.or_else(|| self.wrong(format!("a whole number from {} to {}", range.start(), range.end())))
     }
 
     pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
         let (least, most) = (Shown(*range.start()), Shown(*range.end()));
         let expected = format!("a duration from \"{least}\" to \"{most}\"");
-        self.parsed(&expected, |text| {
-            units::duration(text).filter(|value| range.contains(value))
-        })
+        self.parsed(&expected, |text| units::duration(text).filter(|value| range.contains(value)))
     }
 
     pub(super) fn size(&self, range: RangeInclusive<usize>) -> Option<usize> {
-        let expected = format!(
-            "a size from \"{}B\" to \"{}KiB\"",
-            range.start(),
-            range.end() >> 10
-        );
-        self.parsed(&expected, |text| {
-            units::size(text).filter(|value| range.contains(value))
-        })
+        let expected = format!("a size from \"{}B\" to \"{}KiB\"", range.start(), range.end() >> 10);
+        self.parsed(&expected, |text| units::size(text).filter(|value| range.contains(value)))
     }
 
     /// The items of a list with at most `most` of them.
@@ -438,26 +341,14 @@ impl<'s, 'd> Value<'s, 'd> {
         let DeValue::Table(table) = self.value else {
             return self.wrong("a table");
         };
-        Some(Section::open(
-            self.document,
-            self.key.clone(),
-            self.at,
-            table,
-            keys,
-        ))
+        Some(Section::open(self.document, self.key.clone(), self.at, table, keys))
     }
 
     /// The same value; `name` in it, if that is a fit name, replaces the number in its key.
     pub(super) fn called_by(self, name: &str, prefix: &str) -> Self {
-        let named = self
-            .value
-            .as_table()
-            .and_then(|table| table.get(name)?.get_ref().as_str());
+        let named = self.value.as_table().and_then(|table| table.get(name)?.get_ref().as_str());
         match named.filter(|name| units::label(name)) {
-            Some(name) => Self {
-                key: format!("{prefix}.{name}"),
-                ..self
-            },
+            Some(name) => Self { key: format!("{prefix}.{name}"), ..self },
             None => self,
         }
     }
@@ -467,12 +358,7 @@ impl<'s, 'd> Value<'s, 'd> {
         let DeValue::Table(table) = self.value else {
             return self.wrong("a table");
         };
-        Some(Section {
-            document: self.document,
-            path: self.key.clone(),
-            at: self.at,
-            table,
-        })
+        Some(Section { document: self.document, path: self.key.clone(), at: self.at, table })
     }
 
     /// True for `false`, the word that switches something off.

@@ -54,17 +54,8 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Key {
-                place,
-                found,
-                expected,
-            } => {
-                let Place {
-                    file,
-                    line,
-                    column,
-                    key,
-                } = place;
+            Self::Key { place, found, expected } => {
+                let Place { file, line, column, key } = place;
                 write!(f, "{file}:{line}:{column}: ")?;
                 if !key.is_empty() {
                     write!(f, "{key}: ")?;
@@ -84,11 +75,7 @@ pub(crate) struct Problems(pub(super) Vec<Problem>);
 impl Problems {
     /// A single one.
     pub(crate) fn one(place: Place, found: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self(vec![Problem::Key {
-            place,
-            found: found.into(),
-            expected: expected.into(),
-        }])
+        Self(vec![Problem::Key { place, found: found.into(), expected: expected.into() }])
     }
 
     /// Several, at least one, in the order of the file.

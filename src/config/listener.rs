@@ -47,13 +47,8 @@ const KEYS: Keys = Keys {
 };
 
 /// Keys that only SIP over WebSocket knows.
-const WEBSOCKET_KEYS: &[&str] = &[
-    "origins",
-    "ping_interval",
-    "pong_timeout",
-    "client_address",
-    "trusted_proxies",
-];
+const WEBSOCKET_KEYS: &[&str] =
+    &["origins", "ping_interval", "pong_timeout", "client_address", "trusted_proxies"];
 const TLS_KEYS: &[&str] = &["certificate", "private_key"];
 const TRUNK_KEYS: &[&str] = &["networks", "symmetric"];
 
@@ -99,27 +94,15 @@ pub(crate) enum Tls {
 /// Reads one `[[listener]]`; `None` when something in it is wrong.
 pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListener> {
     let section = value.section(KEYS)?;
-    let name = section
-        .require("name", "a name")
-        .and_then(|name| name_of(&name));
-    let transport = section
-        .require("transport", "one of: wss, ws, udp")
-        .and_then(|value| transport(&value));
-    let zone = section
-        .require("zone", "one of: public, trunk, pool")
-        .and_then(|value| zone(&value));
-    let bind = section
-        .require("bind", "an address as \"0.0.0.0:5060\"")
-        .and_then(|value| bind(&value));
+    let name = section.require("name", "a name").and_then(|name| name_of(&name));
+    let transport = section.require("transport", "one of: wss, ws, udp").and_then(|value| transport(&value));
+    let zone = section.require("zone", "one of: public, trunk, pool").and_then(|value| zone(&value));
+    let bind = section.require("bind", "an address as \"0.0.0.0:5060\"").and_then(|value| bind(&value));
     let advertise = section.maybe("advertise", |value| {
-        value.parsed(
-            "HOST:PORT as peers shall see it, as \"sip.example.com:443\"",
-            units::host_port,
-        )
+        value.parsed("HOST:PORT as peers shall see it, as \"sip.example.com:443\"", units::host_port)
     });
-    let worker_ports = section.maybe("worker_ports", |value| {
-        value.parsed("a range of ports as \"5071-5086\"", units::port_range)
-    });
+    let worker_ports = section
+        .maybe("worker_ports", |value| value.parsed("a range of ports as \"5071-5086\"", units::port_range));
     let networks = section.or("networks", Vec::new(), networks);
     let symmetric = section.or("symmetric", true, Value::boolean);
     // Read even where the transport is wrong, so that its mistakes are told in the same run.
@@ -144,59 +127,34 @@ pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListene
 pub(super) fn name_of(value: &Value<'_, '_>) -> Option<At<String>> {
     let expected = "1 to 40 letters, digits, `-`, `_` or `.`";
     let name = value.parsed(expected, |text| units::label(text).then(|| text.to_owned()))?;
-    Some(At {
-        value: name,
-        place: value.place(),
-    })
+    Some(At { value: name, place: value.place() })
 }
 
 fn transport(value: &Value<'_, '_>) -> Option<Transport> {
-    let words = [
-        ("wss", Transport::Wss),
-        ("ws", Transport::Ws),
-        ("udp", Transport::Udp),
-    ];
+    let words = [("wss", Transport::Wss), ("ws", Transport::Ws), ("udp", Transport::Udp)];
     value.word(&words, &["tcp", "tls"])
 }
 
 pub(super) fn zone(value: &Value<'_, '_>) -> Option<Zone> {
-    value.word(
-        &[
-            ("public", Zone::Public),
-            ("trunk", Zone::Trunk),
-            ("pool", Zone::Pool),
-        ],
-        &[],
-    )
+    value.word(&Zone::ALL.map(|zone| (zone.as_str(), zone)), &[])
 }
 
 pub(super) fn bind(value: &Value<'_, '_>) -> Option<At<SocketAddr>> {
     let expected = "IP:PORT as \"0.0.0.0:5060\" or \"[::]:5060\", the port not 0";
-    Some(At {
-        value: value.parsed(expected, units::address)?,
-        place: value.place(),
-    })
+    Some(At { value: value.parsed(expected, units::address)?, place: value.place() })
 }
 
 /// `192.0.2.0/24`, or one address.
 fn network(value: &Value<'_, '_>) -> Option<IpNet> {
     let parse = |text: &str| {
-        let single = || {
-            text.parse()
-                .ok()
-                .map(|address: std::net::IpAddr| address.into())
-        };
+        let single = || text.parse().ok().map(|address: std::net::IpAddr| address.into());
         text.parse::<IpNet>().ok().or_else(single)
     };
     value.parsed("a network as \"192.0.2.0/24\" or one address", parse)
 }
 
 fn networks(value: &Value<'_, '_>) -> Option<Vec<IpNet>> {
-    value.list_of(
-        MOST_ITEMS,
-        "a list of networks as [\"192.0.2.0/24\"]",
-        network,
-    )
+    value.list_of(MOST_ITEMS, "a list of networks as [\"192.0.2.0/24\"]", network)
 }
 
 fn read_websocket(
@@ -206,38 +164,23 @@ fn read_websocket(
 ) -> Option<Option<WebSocket>> {
     let tls = read_tls(section, directory);
     let origins = section.or("origins", Vec::new(), |value| {
-        value.list_of(
-            MOST_ITEMS,
-            "a list of origins as [\"https://*.example.com\"]",
-            origin,
-        )
+        value.list_of(MOST_ITEMS, "a list of origins as [\"https://*.example.com\"]", origin)
     });
-    let ping = section.or("ping_interval", DEFAULT_PING_INTERVAL, |value| {
-        value.duration(PING_INTERVAL)
-    });
-    let pong = section.or("pong_timeout", DEFAULT_PONG_TIMEOUT, |value| {
-        value.duration(PONG_TIMEOUT)
-    });
+    let ping = section.or("ping_interval", DEFAULT_PING_INTERVAL, |value| value.duration(PING_INTERVAL));
+    let pong = section.or("pong_timeout", DEFAULT_PONG_TIMEOUT, |value| value.duration(PONG_TIMEOUT));
     let forwarded = section.or("client_address", false, |value| {
-        value.word(
-            &[("socket", false), ("x-forwarded-for", true)],
-            &["proxy-v2"],
-        )
+        value.word(&[("socket", false), ("x-forwarded-for", true)], &["proxy-v2"])
     });
     let proxies = section.maybe("trusted_proxies", networks);
     let trusted_proxies = match (forwarded?, proxies?) {
         (true, None) => {
             let expected = "the networks of the proxies whose X-Forwarded-For is believed";
-            section
-                .document()
-                .report(section.place("trusted_proxies"), "nothing", expected);
+            section.document().report(section.place("trusted_proxies"), "nothing", expected);
             return None;
         }
         (false, Some(proxies)) => {
             let expected = "client_address = \"x-forwarded-for\" beside it, or no trusted_proxies";
-            section
-                .document()
-                .report(proxies.place, "proxies that nobody asks", expected);
+            section.document().report(proxies.place, "proxies that nobody asks", expected);
             return None;
         }
         (true, Some(proxies)) => Some(proxies.value),
@@ -269,29 +212,17 @@ fn read_tls(section: &Section<'_, '_>, directory: &Path) -> Option<Option<Tls>> 
                 Ok(certificates) => Some(Some(Tls::Files(Arc::new(certificates)))),
                 Err(error) => {
                     let expected = format!("a certificate chain and its key as PEM; {error}");
-                    section.document().report(
-                        certificate.place,
-                        "files that cannot be used",
-                        expected,
-                    );
+                    section.document().report(certificate.place, "files that cannot be used", expected);
                     None
                 }
             }
         }
         (Some(certificate), None) => {
-            section.document().report(
-                certificate.place,
-                "a certificate alone",
-                "its private_key beside it",
-            );
+            section.document().report(certificate.place, "a certificate alone", "its private_key beside it");
             None
         }
         (None, Some(key)) => {
-            section.document().report(
-                key.place,
-                "a private key alone",
-                "its certificate beside it",
-            );
+            section.document().report(key.place, "a private key alone", "its certificate beside it");
             None
         }
     }
@@ -310,34 +241,14 @@ pub(super) fn file(value: &Value<'_, '_>, directory: &Path) -> Option<PathBuf> {
 /// Reports keys that would have no effect on such a listener.
 fn keys_belong(section: &Section<'_, '_>, transport: Transport, zone: Zone) -> bool {
     let groups = [
-        (
-            WEBSOCKET_KEYS,
-            is_websocket(transport),
-            "only on listeners of transport ws or wss",
-        ),
-        (
-            TLS_KEYS,
-            transport == Transport::Wss,
-            "only on listeners of transport wss",
-        ),
-        (
-            TRUNK_KEYS,
-            zone == Zone::Trunk,
-            "only on listeners of zone trunk",
-        ),
-        (
-            &["worker_ports"],
-            zone == Zone::Pool,
-            "only on listeners of zone pool",
-        ),
+        (WEBSOCKET_KEYS, is_websocket(transport), "only on listeners of transport ws or wss"),
+        (TLS_KEYS, transport == Transport::Wss, "only on listeners of transport wss"),
+        (TRUNK_KEYS, zone == Zone::Trunk, "only on listeners of zone trunk"),
+        (&["worker_ports"], zone == Zone::Pool, "only on listeners of zone pool"),
     ];
     let mut all = true;
     for (keys, fits, expected) in groups {
-        for value in keys
-            .iter()
-            .filter(|_| !fits)
-            .filter_map(|key| section.get(key))
-        {
+        for value in keys.iter().filter(|_| !fits).filter_map(|key| section.get(key)) {
             section.document().report(
                 value.place(),
                 "a key without effect here",

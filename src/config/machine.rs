@@ -45,11 +45,7 @@ impl Machine {
 
 /// Asks the routing table; connecting a datagram socket sends nothing.
 fn route(to: IpAddr) -> Option<IpAddr> {
-    let any: IpAddr = if to.is_ipv4() {
-        Ipv4Addr::UNSPECIFIED.into()
-    } else {
-        Ipv6Addr::UNSPECIFIED.into()
-    };
+    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
     socket.connect(SocketAddr::new(to, 9)).ok()?;
     let local = socket.local_addr().ok()?.ip();
@@ -63,18 +59,14 @@ fn ecs_task(uri: &str) -> Option<String> {
 }
 
 fn host_name() -> String {
-    let name = nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok());
-    name.filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "sbc".to_owned())
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "sbc".to_owned())
 }
 
 /// XDG base directories: `$XDG_STATE_HOME/sbc`, else `~/.local/state/sbc`; a user without a home has `./run`.
 fn default_state_dir(state_home: Option<String>, home: Option<String>) -> PathBuf {
     let absolute = |text: Option<String>| text.map(PathBuf::from).filter(|path| path.is_absolute());
-    let state_home =
-        absolute(state_home).or_else(|| absolute(home).map(|home| home.join(".local/state")));
+    let state_home = absolute(state_home).or_else(|| absolute(home).map(|home| home.join(".local/state")));
     state_home.map_or_else(|| PathBuf::from("run"), |state_home| state_home.join("sbc"))
 }
 
@@ -85,10 +77,7 @@ mod tests {
     #[test]
     fn a_task_of_ecs_names_the_node() {
         let uri = "http://169.254.170.2/v4/cd189a933e5849daa93386466019ab50-2495160603";
-        assert_eq!(
-            ecs_task(uri).as_deref(),
-            Some("cd189a933e5849daa93386466019ab50")
-        );
+        assert_eq!(ecs_task(uri).as_deref(), Some("cd189a933e5849daa93386466019ab50"));
         assert_eq!(ecs_task("http://169.254.170.2/v4/short-1"), None);
         assert_eq!(ecs_task(""), None);
     }
@@ -99,10 +88,7 @@ mod tests {
             default_state_dir(state.map(str::to_owned), home.map(str::to_owned))
         };
         assert_eq!(dir(Some("/s"), Some("/h")), PathBuf::from("/s/sbc"));
-        assert_eq!(
-            dir(Some("relative"), Some("/h")),
-            PathBuf::from("/h/.local/state/sbc")
-        );
+        assert_eq!(dir(Some("relative"), Some("/h")), PathBuf::from("/h/.local/state/sbc"));
         assert_eq!(dir(None, None), PathBuf::from("run"));
     }
 }

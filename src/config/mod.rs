@@ -35,17 +35,7 @@ pub(crate) use self::service::{Echo, Log, LogFormat};
 const MAX_FILE: u64 = 4 << 20;
 
 const KEYS: Keys = Keys {
-    known: &[
-        "routes",
-        "node",
-        "listener",
-        "pool",
-        "admission",
-        "timers",
-        "admin",
-        "log",
-        "echo",
-    ],
+    known: &["routes", "node", "listener", "pool", "admission", "timers", "admin", "log", "echo"],
     later: &[],
 };
 
@@ -97,11 +87,7 @@ impl Settings {
     /// What the core is told, once the keys are at hand.
     pub(crate) fn core(&self, keys: Vec<Key>, path_key: Key) -> Config {
         Config {
-            listeners: self
-                .listeners
-                .iter()
-                .map(|listener| listener.core.clone())
-                .collect(),
+            listeners: self.listeners.iter().map(|listener| listener.core.clone()).collect(),
             pools: self.pools.clone(),
             rules: Arc::clone(&self.rules),
             admission: self.admission.clone(),
@@ -119,12 +105,7 @@ impl Settings {
 /// Everything that is wrong with it and with the files it names.
 pub(crate) fn load(path: &Path, machine: &Machine) -> Result<Settings, Problems> {
     let file = path.display().to_string();
-    let unreadable = |why: String| {
-        Problems(vec![Problem::Unreadable {
-            file: file.clone(),
-            why,
-        }])
-    };
+    let unreadable = |why: String| Problems(vec![Problem::Unreadable { file: file.clone(), why }]);
     let text = read_text(path).map_err(unreadable)?;
     let directory = path.parent().unwrap_or(Path::new(""));
     parse(&file, &text, directory, machine)
@@ -155,13 +136,9 @@ pub(crate) fn parse(
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
-    let length = std::fs::metadata(path)
-        .map_err(|error| error.to_string())?
-        .len();
+    let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if length > MAX_FILE {
-        return Err(format!(
-            "found {length} bytes, expected a configuration file of at most {MAX_FILE}"
-        ));
+        return Err(format!("found {length} bytes, expected a configuration file of at most {MAX_FILE}"));
     }
     std::fs::read_to_string(path).map_err(|error| error.to_string())
 }
@@ -188,10 +165,7 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
     };
     let checked = check::all(parts);
     let (checked, node) = (checked?, node?);
-    let default_state_dir = At {
-        value: machine.state_dir.clone(),
-        place: root.place("node.state_dir"),
-    };
+    let default_state_dir = At { value: machine.state_dir.clone(), place: root.place("node.state_dir") };
     Some(Settings {
         name: node.name,
         keys: node.keys,
@@ -218,55 +192,32 @@ pub(super) struct Several<T> {
 impl<T> Several<T> {
     fn collect(items: impl Iterator<Item = Option<T>>) -> Self {
         let mut complete = true;
-        let whole = items
-            .inspect(|item| complete &= item.is_some())
-            .flatten()
-            .collect();
+        let whole = items.inspect(|item| complete &= item.is_some()).flatten().collect();
         Self { whole, complete }
     }
 }
 
 fn listeners(root: &Section<'_, '_>, directory: &Path) -> Several<listener::RawListener> {
     const EXPECTED: &str = "at least one [[listener]]";
-    let items = root
-        .require("listener", EXPECTED)
-        .and_then(|value| value.list(listener::MOST_LISTENERS, EXPECTED));
+    let items =
+        root.require("listener", EXPECTED).and_then(|value| value.list(listener::MOST_LISTENERS, EXPECTED));
     match items {
         Some(items) => Several::collect(
-            items
-                .into_iter()
-                .map(|item| listener::read(&item.called_by("name", "listener"), directory)),
+            items.into_iter().map(|item| listener::read(&item.called_by("name", "listener"), directory)),
         ),
-        None => Several {
-            whole: Vec::new(),
-            complete: false,
-        },
+        None => Several { whole: Vec::new(), complete: false },
     }
 }
 
 fn pools(root: &Section<'_, '_>) -> Several<pool::RawPool> {
     const EXPECTED: &str = "at least one [pool.NAME] with members";
-    let Some(section) = root
-        .require("pool", EXPECTED)
-        .and_then(|value| value.named())
-    else {
-        return Several {
-            whole: Vec::new(),
-            complete: false,
-        };
+    let Some(section) = root.require("pool", EXPECTED).and_then(|value| value.named()) else {
+        return Several { whole: Vec::new(), complete: false };
     };
     let entries = section.entries();
     if entries.is_empty() || entries.len() > pool::MOST_POOLS {
         let expected = format!("{EXPECTED}, and at most {} of them", pool::MOST_POOLS);
-        section.document().report(
-            section.place(""),
-            format!("{} pools", entries.len()),
-            expected,
-        );
+        section.document().report(section.place(""), format!("{} pools", entries.len()), expected);
     }
-    Several::collect(
-        entries
-            .into_iter()
-            .map(|(name, place, value)| pool::read(name, place, &value)),
-    )
+    Several::collect(entries.into_iter().map(|(name, place, value)| pool::read(name, place, &value)))
 }

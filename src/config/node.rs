@@ -14,10 +14,7 @@ pub(super) const MOST_WORKERS: u32 = 64;
 /// Keys that are accepted at one time; two live during a rotation, the rest is for slow fleets.
 const MOST_KEYS: usize = 8;
 
-const KEYS: Keys = Keys {
-    known: &["name", "workers", "keys", "path_key", "state_dir"],
-    later: &["region"],
-};
+const KEYS: Keys = Keys { known: &["name", "workers", "keys", "path_key", "state_dir"], later: &["region"] };
 
 /// `[node]`, checked.
 pub(super) struct Node {
@@ -35,32 +32,21 @@ pub(super) struct Node {
 pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<Node> {
     let automatic = || machine.name.clone();
     let Some(value) = root.get("node") else {
-        return Some(Node {
-            name: automatic(),
-            workers: None,
-            keys: None,
-            path_key: None,
-            state_dir: None,
-        });
+        return Some(Node { name: automatic(), workers: None, keys: None, path_key: None, state_dir: None });
     };
     let section = value.section(KEYS)?;
     let name = section.or("name", automatic(), |value| {
-        let name = value.parsed(
-            "\"auto\", or 1 to 40 letters, digits, `-`, `_` or `.`",
-            |text| units::label(text).then(|| text.to_owned()),
-        )?;
+        let name = value.parsed("\"auto\", or 1 to 40 letters, digits, `-`, `_` or `.`", |text| {
+            units::label(text).then(|| text.to_owned())
+        })?;
         Some(if name == "auto" { automatic() } else { name })
     });
-    let workers = section.maybe("workers", |value| {
-        value
-            .integer(1..=MOST_WORKERS)
-            .and_then(|count| u8::try_from(count).ok())
-    });
+    let workers = section
+        .maybe("workers", |value| value.integer(1..=MOST_WORKERS).and_then(|count| u8::try_from(count).ok()));
     let keys = section.maybe("keys", |value| keys_of(value, directory, machine));
     let path_key = section.maybe("path_key", |value| key(value, directory, machine));
-    let state_dir = section.maybe("state_dir", |value| {
-        value.text("a directory").map(|text| directory.join(text))
-    });
+    let state_dir =
+        section.maybe("state_dir", |value| value.text("a directory").map(|text| directory.join(text)));
     Some(Node {
         name: name?,
         workers: workers?,
@@ -76,15 +62,9 @@ fn keys_of(value: &Value<'_, '_>, directory: &Path, machine: &Machine) -> Option
     if read.is_empty() {
         return value.wrong(expected);
     }
-    let repeated = read
-        .iter()
-        .enumerate()
-        .any(|(index, key)| read.iter().skip(index + 1).any(|other| other == key));
-    if repeated {
-        value.wrong("each key once")
-    } else {
-        Some(read)
-    }
+    let repeated =
+        read.iter().enumerate().any(|(index, key)| read.iter().skip(index + 1).any(|other| other == key));
+    if repeated { value.wrong("each key once") } else { Some(read) }
 }
 
 /// Reads the key that `file:PATH` or `env:NAME` names. The key itself never enters a message.
@@ -97,8 +77,7 @@ fn key(value: &Value<'_, '_>, directory: &Path, machine: &Machine) -> Option<Key
             match keys::read_file(&path) {
                 Ok(text) => text,
                 Err(error) => {
-                    return value
-                        .wrong(format!("a readable key file; {}: {error}", path.display()));
+                    return value.wrong(format!("a readable key file; {}: {error}", path.display()));
                 }
             }
         }

@@ -14,10 +14,8 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path) -> Option<Rules> {
     let pools = root.names("pool");
     let Some(value) = root.get("routes") else {
         if pools.len() > 1 {
-            let expected =
-                "a file of rules: with several pools they say which one a request goes to";
-            root.document()
-                .report(root.place("routes"), "nothing", expected);
+            let expected = "a file of rules: with several pools they say which one a request goes to";
+            root.document().report(root.place("routes"), "nothing", expected);
             return None;
         }
         return Some(Rules::single_pool(0));
@@ -28,16 +26,11 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path) -> Option<Rules> {
         Err(error) => return value.wrong(format!("a readable file; {}: {error}", path.display())),
     };
     let listeners = root.strings_in("listener", "name");
-    let names = Names {
-        pools: &pools,
-        listeners: &listeners,
-    };
+    let names = Names { pools: &pools, listeners: &listeners };
     match Rules::parse(&text, &path.display().to_string(), &names) {
         Ok(rules) => Some(rules),
         Err(errors) => {
-            errors
-                .into_iter()
-                .for_each(|error| root.document().push(Problem::Rule(error)));
+            errors.into_iter().for_each(|error| root.document().push(Problem::Rule(error)));
             None
         }
     }

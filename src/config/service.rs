@@ -15,8 +15,7 @@ const MOST_DOMAINS: usize = 10_000;
 const T1: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(4);
 /// RFC 3261 §16.6 step 11: Timer C is larger than three minutes; tests and impatient sites may go below.
 const RING: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(900);
-const DEFAULT_ADMIN: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9090);
+const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9090);
 /// Two ports a call for 500 calls.
 const DEFAULT_RTP_PORTS: RangeInclusive<u16> = 20_000..=20_999;
 
@@ -24,22 +23,10 @@ const ADMISSION_KEYS: Keys = Keys {
     known: &["max_message", "domains"],
     later: &["allow", "deny", "per_source", "ban", "max_calls_per_user"],
 };
-const TIMER_KEYS: Keys = Keys {
-    known: &["t1", "ring"],
-    later: &["call"],
-};
-const ADMIN_KEYS: Keys = Keys {
-    known: &["bind"],
-    later: &[],
-};
-const LOG_KEYS: Keys = Keys {
-    known: &["format", "level"],
-    later: &[],
-};
-const ECHO_KEYS: Keys = Keys {
-    known: &["bind", "rtp_ports"],
-    later: &[],
-};
+const TIMER_KEYS: Keys = Keys { known: &["t1", "ring"], later: &["call"] };
+const ADMIN_KEYS: Keys = Keys { known: &["bind"], later: &[] };
+const LOG_KEYS: Keys = Keys { known: &["format", "level"], later: &[] };
+const ECHO_KEYS: Keys = Keys { known: &["bind", "rtp_ports"], later: &[] };
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +48,7 @@ pub(crate) struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            format: LogFormat::Auto,
-            level: tracing::Level::INFO,
-        }
+        Self { format: LogFormat::Auto, level: tracing::Level::INFO }
     }
 }
 
@@ -78,26 +62,14 @@ pub(crate) struct Echo {
 }
 
 pub(super) fn admission(root: &Section<'_, '_>) -> Option<Admission> {
-    let default = Admission {
-        max_message: *MAX_MESSAGE.end(),
-        domains: Vec::new(),
-    };
+    let default = Admission { max_message: *MAX_MESSAGE.end(), domains: Vec::new() };
     root.or("admission", default.clone(), |value| {
         let section = value.section(ADMISSION_KEYS)?;
-        let max_message = section.or("max_message", default.max_message, |value| {
-            value.size(MAX_MESSAGE)
-        });
+        let max_message = section.or("max_message", default.max_message, |value| value.size(MAX_MESSAGE));
         let domains = section.or("domains", default.domains, |value| {
-            value.list_of(
-                MOST_DOMAINS,
-                "a list of domains as [\"example.com\"]",
-                domain,
-            )
+            value.list_of(MOST_DOMAINS, "a list of domains as [\"example.com\"]", domain)
         });
-        Some(Admission {
-            max_message: max_message?,
-            domains: domains?,
-        })
+        Some(Admission { max_message: max_message?, domains: domains? })
     })
 }
 
@@ -115,20 +87,13 @@ pub(super) fn timers(root: &Section<'_, '_>) -> Option<Timers> {
         let section = value.section(TIMER_KEYS)?;
         let t1 = section.or("t1", Timers::default().t1, |value| value.duration(T1));
         let ring = section.or("ring", Timers::default().ring, |value| value.duration(RING));
-        Some(Timers {
-            t1: t1?,
-            ring: ring?,
-            ..Timers::default()
-        })
+        Some(Timers { t1: t1?, ring: ring?, ..Timers::default() })
     })
 }
 
 /// Loopback, unless the operator says that others may ask.
 pub(super) fn admin(root: &Section<'_, '_>) -> Option<At<SocketAddr>> {
-    let default = At {
-        value: DEFAULT_ADMIN,
-        place: root.place("admin.bind"),
-    };
+    let default = At { value: DEFAULT_ADMIN, place: root.place("admin.bind") };
     root.or("admin", default.clone(), |value| {
         let section = value.section(ADMIN_KEYS)?;
         section.or("bind", default, listener::bind)
@@ -139,11 +104,7 @@ pub(super) fn log(root: &Section<'_, '_>) -> Option<Log> {
     use tracing::Level;
     root.or("log", Log::default(), |value| {
         let section = value.section(LOG_KEYS)?;
-        let formats = [
-            ("auto", LogFormat::Auto),
-            ("text", LogFormat::Text),
-            ("json", LogFormat::Json),
-        ];
+        let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
         let levels = [
             ("error", Level::ERROR),
             ("warn", Level::WARN),
@@ -153,27 +114,18 @@ pub(super) fn log(root: &Section<'_, '_>) -> Option<Log> {
         ];
         let format = section.or("format", LogFormat::Auto, |value| value.word(&formats, &[]));
         let level = section.or("level", Level::INFO, |value| value.word(&levels, &[]));
-        Some(Log {
-            format: format?,
-            level: level?,
-        })
+        Some(Log { format: format?, level: level? })
     })
 }
 
 pub(super) fn echo(root: &Section<'_, '_>) -> Option<Option<Echo>> {
     root.or("echo", None, |value| {
         let section = value.section(ECHO_KEYS)?;
-        let bind = section.require(
-            "bind",
-            "the address of the echo peer, as \"127.0.0.1:5090\"",
-        );
+        let bind = section.require("bind", "the address of the echo peer, as \"127.0.0.1:5090\"");
         let bind = bind.and_then(|value| listener::bind(&value));
         let rtp_ports = section.or("rtp_ports", DEFAULT_RTP_PORTS, |value| {
             value.parsed("a range of ports as \"20000-20999\"", units::port_range)
         });
-        Some(Some(Echo {
-            bind: bind?,
-            rtp_ports: rtp_ports?,
-        }))
+        Some(Some(Echo { bind: bind?, rtp_ports: rtp_ports? }))
     })
 }

@@ -78,13 +78,7 @@ fn machine() -> Machine {
         IpAddr::V6(_) => None,
     };
     let variable = |name: &str| (name == "PATH_KEY").then(|| "ab".repeat(32));
-    Machine {
-        name: "host".into(),
-        processors: 4,
-        route,
-        variable,
-        state_dir: PathBuf::from("/state"),
-    }
+    Machine { name: "host".into(), processors: 4, route, variable, state_dir: PathBuf::from("/state") }
 }
 
 /// A directory with the files that [`GOOD`] names; gone with the value.
@@ -92,8 +86,7 @@ struct Files(PathBuf);
 
 impl Files {
     fn new(name: &str) -> Self {
-        let directory =
-            std::env::temp_dir().join(format!("sbc-config-{}-{name}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("sbc-config-{}-{name}", std::process::id()));
         fs::create_dir_all(&directory).expect("temporary directory");
         fs::write(directory.join("sbc.key"), "01".repeat(32)).expect("key file");
         fs::write(directory.join("routes.toml"), ROUTES).expect("routes file");
@@ -113,15 +106,9 @@ fn check(directory: &Path, text: &str) -> Result<Settings, Problems> {
 
 /// Replaces `from`, checks, and wants exactly `expected`; DIR stands for the directory.
 fn wrong(files: &Files, from: &str, to: &str, expected: &str) {
-    assert_eq!(
-        GOOD.matches(from).count(),
-        1,
-        "{from:?} is not unique in the good configuration"
-    );
+    assert_eq!(GOOD.matches(from).count(), 1, "{from:?} is not unique in the good configuration");
     let problems = check(&files.0, &GOOD.replace(from, to)).expect_err(to);
-    let told = problems
-        .to_string()
-        .replace(&files.0.display().to_string(), "DIR");
+    let told = problems.to_string().replace(&files.0.display().to_string(), "DIR");
     assert_eq!(told, expected, "\nafter {from:?} became {to:?}");
 }
 
@@ -140,39 +127,14 @@ fn a_right_configuration_becomes_what_it_says() {
     assert_eq!(settings.admission.domains, ["example.com".into()]);
     assert_eq!(settings.timers.ring, Duration::from_secs(60));
     let config = settings.core(vec![Key([1; 32])], Key([2; 32]));
-    let told: Vec<_> = config
-        .listeners
-        .iter()
-        .map(|listener| listener.advertise.to_string())
-        .collect();
-    assert_eq!(
-        told,
-        [
-            "sip.example.com:443",
-            "10.0.1.5:8080",
-            "198.51.100.7:5062",
-            "10.0.1.5:5070"
-        ]
-    );
+    let told: Vec<_> = config.listeners.iter().map(|listener| listener.advertise.to_string()).collect();
+    assert_eq!(told, ["sip.example.com:443", "10.0.1.5:8080", "198.51.100.7:5062", "10.0.1.5:5070"]);
     let inside = config.listeners.last().expect("a pool listener");
-    assert_eq!(
-        inside
-            .worker_ports
-            .iter()
-            .map(SocketAddr::port)
-            .collect::<Vec<_>>(),
-        [5071, 5072]
-    );
-    let pools: Vec<_> = config
-        .pools
-        .iter()
-        .map(|pool| (&*pool.name, pool.listener.0, pool.members.len()))
-        .collect();
+    assert_eq!(inside.worker_ports.iter().map(SocketAddr::port).collect::<Vec<_>>(), [5071, 5072]);
+    let pools: Vec<_> =
+        config.pools.iter().map(|pool| (&*pool.name, pool.listener.0, pool.members.len())).collect();
     assert_eq!(pools, [("freeswitch", 3, 2), ("carrier-a", 2, 1)]);
-    assert_eq!(
-        config.pools.last().map(|pool| pool.probe.is_none()),
-        Some(true)
-    );
+    assert_eq!(config.pools.last().map(|pool| pool.probe.is_none()), Some(true));
 }
 
 #[test]
@@ -225,36 +187,16 @@ fn keys_of_later_work_are_refused_by_name() {
     let files = Files::new("later");
     let later = "found a key that is not supported yet, expected it to be left out";
     let cases = [
-        (
-            "workers = 2",
-            "workers = 2\nregion = \"eu\"",
-            "sbc.toml:8:1: node.region",
-        ),
-        (
-            "balance = \"hash:aor\"",
-            "discover = \"srv:x\"",
-            "sbc.toml:40:1: pool.freeswitch.discover",
-        ),
+        ("workers = 2", "workers = 2\nregion = \"eu\"", "sbc.toml:8:1: node.region"),
+        ("balance = \"hash:aor\"", "discover = \"srv:x\"", "sbc.toml:40:1: pool.freeswitch.discover"),
         (
             "{ uri = \"sip:10.0.2.10:5080\" }",
             "{ uri = \"sip:10.0.2.10:5080\", weight = 2 }",
             "sbc.toml:37:33: pool.freeswitch.members[0].weight",
         ),
-        (
-            "[timers]",
-            "deny = []\n[timers]",
-            "sbc.toml:51:1: admission.deny",
-        ),
-        (
-            "[timers]",
-            "ban = {}\n[timers]",
-            "sbc.toml:51:1: admission.ban",
-        ),
-        (
-            "t1 = \"200ms\"",
-            "call = \"12h\"",
-            "sbc.toml:52:1: timers.call",
-        ),
+        ("[timers]", "deny = []\n[timers]", "sbc.toml:51:1: admission.deny"),
+        ("[timers]", "ban = {}\n[timers]", "sbc.toml:51:1: admission.ban"),
+        ("t1 = \"200ms\"", "call = \"12h\"", "sbc.toml:52:1: timers.call"),
     ];
     for (from, to, place) in cases {
         wrong(&files, from, to, &format!("{place}: {later}"));
@@ -385,11 +327,7 @@ fn values_out_of_bounds_name_what_would_be_right() {
 fn missing_and_wrong_files_are_told_before_anything_starts() {
     let files = Files::new("files");
     fs::write(files.0.join("short.key"), "0123").expect("key file");
-    fs::write(
-        files.0.join("bad.toml"),
-        ROUTES.replace("freeswitch", "freeswich"),
-    )
-    .expect("routes file");
+    fs::write(files.0.join("bad.toml"), ROUTES.replace("freeswitch", "freeswich")).expect("routes file");
     let cases = [
         (
             "routes = \"routes.toml\"",
@@ -430,14 +368,10 @@ fn missing_and_wrong_files_are_told_before_anything_starts() {
     for (from, to, expected) in cases {
         wrong(&files, from, to, expected);
     }
-    let problems =
-        check(&files.0, &GOOD.replace("routes.toml", "bad.toml")).expect_err("an unknown pool");
+    let problems = check(&files.0, &GOOD.replace("routes.toml", "bad.toml")).expect_err("an unknown pool");
     let told = problems.to_string();
     assert!(told.contains("bad.toml:3:"), "{told}");
-    assert!(
-        told.contains("freeswich") && told.contains("freeswitch"),
-        "{told}"
-    );
+    assert!(told.contains("freeswich") && told.contains("freeswitch"), "{told}");
 }
 
 #[test]
@@ -538,16 +472,16 @@ fn parts_that_do_not_fit_together_are_told() {
 #[test]
 fn a_pool_needs_members_and_a_way_to_them() {
     let files = Files::new("pool");
-    let inside = &GOOD[GOOD
-        .find("[[listener]]\nname = \"inside\"")
-        .expect("inside")..GOOD.find("[pool.freeswitch]").expect("pool")];
+    let inside = &GOOD[GOOD.find("[[listener]]\nname = \"inside\"").expect("inside")
+        ..GOOD.find("[pool.freeswitch]").expect("pool")];
     wrong(
         &files,
         inside,
         "",
         "sbc.toml:29:7: pool.freeswitch: found a pool without a listener, expected a [[listener]] of zone pool and transport udp to reach its members from",
     );
-    let none = "[[listener]]\nname = \"a\"\ntransport = \"udp\"\nbind = \"127.0.0.1:5060\"\nzone = \"public\"\n";
+    let none =
+        "[[listener]]\nname = \"a\"\ntransport = \"udp\"\nbind = \"127.0.0.1:5060\"\nzone = \"public\"\n";
     for (text, expected) in [
         (
             none.to_owned(),
@@ -597,9 +531,7 @@ fn no_text_makes_the_checker_panic() {
     let files = Files::new("hostile");
     let mut state = 1_u64;
     let mut random = move |below: usize| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap_or_default() % below.max(1)
     };
     for _ in 0..400 {

@@ -37,9 +37,7 @@ pub(super) fn port_range(text: &str) -> Option<RangeInclusive<u16>> {
 
 /// `192.0.2.1:5060` or `[2001:db8::1]:5060`, port 0 refused.
 pub(super) fn address(text: &str) -> Option<SocketAddr> {
-    text.parse()
-        .ok()
-        .filter(|address: &SocketAddr| address.port() != 0)
+    text.parse().ok().filter(|address: &SocketAddr| address.port() != 0)
 }
 
 /// `sip.example.com:443`, `198.51.100.7:5060`, `[2001:db8::1]:5060`.
@@ -51,19 +49,14 @@ pub(super) fn host_port(text: &str) -> Option<HostPort> {
     let port = port.parse().ok().filter(|port| *port != 0)?;
     // Digits and dots alone are an IPv4 address that does not parse, never a name.
     let named = host.bytes().any(|byte| byte.is_ascii_alphabetic());
-    (named && host_name(host)).then(|| HostPort {
-        host: host.into(),
-        port,
-    })
+    (named && host_name(host)).then(|| HostPort { host: host.into(), port })
 }
 
 /// RFC 1123 §2.1: labels of letters, digits and inner hyphens.
 pub(super) fn host_name(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
@@ -73,9 +66,7 @@ pub(super) fn host_name(text: &str) -> bool {
 /// A name for logs, metrics and rules: short and printable without quoting.
 pub(super) fn label(text: &str) -> bool {
     (1..=40).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// Writes a duration the way [`duration`] reads it.
@@ -85,10 +76,7 @@ impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
         let fits = |factor: u64| millis > 0 && millis % u128::from(factor) == 0;
-        let unit = DURATION_UNITS
-            .iter()
-            .rev()
-            .find(|(_, factor)| fits(*factor));
+        let unit = DURATION_UNITS.iter().rev().find(|(_, factor)| fits(*factor));
         let (name, factor) = unit.unwrap_or(&DURATION_UNITS[0]);
         write!(f, "{}{name}", millis / u128::from(*factor))
     }
@@ -100,26 +88,13 @@ mod tests {
 
     #[test]
     fn durations_read_as_they_are_written() {
-        for (text, millis) in [
-            ("500ms", 500),
-            ("20s", 20_000),
-            ("5m", 300_000),
-            ("12h", 43_200_000),
-        ] {
+        for (text, millis) in [("500ms", 500), ("20s", 20_000), ("5m", 300_000), ("12h", 43_200_000)] {
             assert_eq!(duration(text), Some(Duration::from_millis(millis)));
             assert_eq!(Shown(Duration::from_millis(millis)).to_string(), text);
         }
-        for text in [
-            "",
-            "5",
-            "s",
-            "5 s",
-            "-5s",
-            "1.5s",
-            "5sec",
-            "99999999999999999999s",
-            "18446744073709551615h",
-        ] {
+        for text in
+            ["", "5", "s", "5 s", "-5s", "1.5s", "5sec", "99999999999999999999s", "18446744073709551615h"]
+        {
             assert_eq!(duration(text), None, "{text:?}");
         }
     }
@@ -136,15 +111,8 @@ mod tests {
 
     #[test]
     fn advertised_addresses_are_names_or_literals_with_a_port() {
-        for text in [
-            "sip.example.com:443",
-            "198.51.100.7:5060",
-            "[2001:db8::1]:5060",
-        ] {
-            assert_eq!(
-                host_port(text).map(|host| host.to_string()).as_deref(),
-                Some(text)
-            );
+        for text in ["sip.example.com:443", "198.51.100.7:5060", "[2001:db8::1]:5060"] {
+            assert_eq!(host_port(text).map(|host| host.to_string()).as_deref(), Some(text));
         }
         for text in [
             "sip.example.com",

@@ -13,9 +13,7 @@ pub(crate) struct Clock {
 impl Clock {
     /// A clock that begins now.
     pub(crate) fn start() -> Self {
-        Self {
-            origin: Instant::now(),
-        }
+        Self { origin: Instant::now() }
     }
 
     /// Now.
@@ -25,8 +23,6 @@ impl Clock {
 
     /// When `time` will be, for a timer of the runtime; `None`: never.
     pub(super) fn instant(self, time: Time) -> Option<tokio::time::Instant> {
-        self.origin
-            .checked_add(Duration::from_micros(time.as_micros()))
-            .map(Into::into)
+        self.origin.checked_add(Duration::from_micros(time.as_micros())).map(Into::into)
     }
 }

@@ -10,7 +10,6 @@ use sbc_udp::handover::{Handover, Route};
 use sbc_udp::keepalive::{Keepalive, classify};
 use sbc_udp::{Datagram, ReceiveBatch, Receiver, Socket};
 
-use super::engine::Engine;
 use super::shell::Shell;
 use super::sockets::UdpSockets;
 
@@ -18,8 +17,8 @@ use super::sockets::UdpSockets;
 const HANDED_IN_A_ROW: usize = sbc_udp::MAX_BATCH;
 
 /// What the UDP tasks of one worker share.
-pub(super) struct Datagrams<E: Engine> {
-    shell: Rc<Shell<E>>,
+pub(super) struct Datagrams {
+    shell: Rc<Shell>,
     handover: Arc<Handover<Flow>>,
     worker: usize,
     // Never borrowed across an await: the sockets of a worker take turns.
@@ -27,29 +26,17 @@ pub(super) struct Datagrams<E: Engine> {
     answer: RefCell<Vec<u8>>,
 }
 
-impl<E: Engine> Datagrams<E> {
-    pub(super) fn new(
-        shell: Rc<Shell<E>>,
-        handover: Arc<Handover<Flow>>,
-        worker: usize,
-    ) -> Rc<Self> {
-        Rc::new(Self {
-            shell,
-            handover,
-            worker,
-            batch: RefCell::default(),
-            answer: RefCell::default(),
-        })
+impl Datagrams {
+    pub(super) fn new(shell: Rc<Shell>, handover: Arc<Handover<Flow>>, worker: usize) -> Rc<Self> {
+        Rc::new(Self { shell, handover, worker, batch: RefCell::default(), answer: RefCell::default() })
     }
 
     /// Starts reading everything that is this worker's to read.
     pub(super) fn spawn(self: &Rc<Self>) -> std::io::Result<()> {
         for sockets in self.shell.udp().to_vec() {
             self.read(&sockets, 0, Arc::clone(&sockets.own))?;
-            if let (Some(fixed), Ok(port)) = (
-                sockets.fixed.get(sockets.mine),
-                u8::try_from(sockets.mine + 1),
-            ) {
+            if let (Some(fixed), Ok(port)) = (sockets.fixed.get(sockets.mine), u8::try_from(sockets.mine + 1))
+            {
                 self.read(&sockets, port, Arc::clone(fixed))?;
             }
         }
@@ -57,21 +44,11 @@ impl<E: Engine> Datagrams<E> {
         Ok(())
     }
 
-    fn read(
-        self: &Rc<Self>,
-        sockets: &UdpSockets,
-        port: u8,
-        socket: Arc<Socket>,
-    ) -> std::io::Result<()> {
+    fn read(self: &Rc<Self>, sockets: &UdpSockets, port: u8, socket: Arc<Socket>) -> std::io::Result<()> {
         let local = socket.local_addr();
         let receiver = Receiver::new(socket)?;
         // The remote of this flow is a placeholder until a datagram names one.
-        let flow = Flow {
-            listener: sockets.listener,
-            port,
-            remote: local,
-            connection: None,
-        };
+        let flow = Flow { listener: sockets.listener, port, remote: local, connection: None };
         tokio::task::spawn_local(Rc::clone(self).read_on(receiver, flow, sockets.hand_over));
         Ok(())
     }
@@ -97,16 +74,10 @@ impl<E: Engine> Datagrams<E> {
 
     fn take_batch(&self, batch: &ReceiveBatch, at: Flow, hand_over: bool, socket: &Socket) {
         for notice in batch.unreachable() {
-            self.shell.feed(Input::Unreachable(Flow {
-                remote: notice.remote,
-                ..at
-            }));
+            self.shell.feed(Input::Unreachable(Flow { remote: notice.remote, ..at }));
         }
         for datagram in batch.datagrams() {
-            let flow = Flow {
-                remote: datagram.source,
-                ..at
-            };
+            let flow = Flow { remote: datagram.source, ..at };
             if !self.is_keepalive(&datagram, socket) {
                 self.deliver(flow, datagram.bytes, hand_over.then(|| batch.is_full()));
             }
@@ -115,15 +86,10 @@ impl<E: Engine> Datagrams<E> {
 
     /// `under_load` is `None` on listeners whose peers the kernel spreads over the workers anyway.
     fn deliver(&self, flow: Flow, bytes: &[u8], under_load: Option<bool>) {
-        let route = under_load.map_or(Route::Here, |load| {
-            self.handover.route(self.worker, bytes, flow, load)
-        });
+        let route =
+            under_load.map_or(Route::Here, |load| self.handover.route(self.worker, bytes, flow, load));
         match route {
-            Route::Here => self.shell.feed(Input::Received {
-                flow,
-                source: flow.remote,
-                bytes,
-            }),
+            Route::Here => self.shell.feed(Input::Received { flow, source: flow.remote, bytes }),
             Route::HandedTo(_) => {
                 self.shell.counters().handed_over.inc();
             }
@@ -167,10 +133,6 @@ impl<E: Engine> Datagrams<E> {
     }
 
     fn feed_handed(&self, flow: &Flow, bytes: &[u8]) {
-        self.shell.feed(Input::Received {
-            flow: *flow,
-            source: flow.remote,
-            bytes,
-        });
+        self.shell.feed(Input::Received { flow: *flow, source: flow.remote, bytes });
     }
 }

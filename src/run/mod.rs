@@ -5,7 +5,6 @@
 
 mod clock;
 mod datagrams;
-mod engine;
 mod open_files;
 mod shell;
 mod sockets;
@@ -19,6 +18,7 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context;
+use sbc_core::Core;
 use sbc_core::config::Config;
 use sbc_core::flow::{ListenerId, WorkerId};
 use sbc_core::time::Time;
@@ -28,10 +28,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use self::clock::Clock;
-pub(crate) use self::engine::Engine;
 use self::sockets::{Sockets, WorkerSockets};
 use self::worker::Shared;
-use crate::admin::{self, Facts, ListenerReport, Status, UdpTotals};
+use crate::admin::{self, Facts, ListenerReport, Report, Status, UdpTotals};
 use crate::config::{ListenerSettings, Settings, Tls, WebSocket};
 use crate::keys;
 use crate::metrics::{Counters, Heartbeats};
@@ -44,18 +43,12 @@ const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 ///
 /// # Errors
 /// What keeps it from starting, or a worker that could not go on.
-pub(crate) fn run<E: Engine>(
-    settings: &Settings,
-    make_engine: impl FnOnce(Arc<Config>, [u8; 32], Time) -> E,
-    up: impl FnOnce(),
-) -> anyhow::Result<()> {
+pub(crate) fn run(settings: &Settings, up: impl FnOnce()) -> anyhow::Result<()> {
     let open_files = open_files::raise();
     let state = StateDir::lock(&settings.state_dir)?;
     let config = Arc::new(core_config(settings, &state)?);
     let seed = keys::generate().context("no randomness from the system")?.0;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // The echo peer watches its socket in this runtime from the beginning.
     let entered = runtime.enter();
     let sockets = sockets::bind(settings)?;
@@ -63,14 +56,11 @@ pub(crate) fn run<E: Engine>(
     let clock = Clock::start();
     let connections = Connections::new();
     let shared = Arc::new(Shared {
-        engine: Arc::new(make_engine(config, seed, clock.now())),
+        core: Arc::new(Core::new(config, seed, clock.now())),
         clock,
         listeners: websockets(settings, &connections, open_files)?,
         connections,
-        handover: Arc::new(Handover::new(
-            usize::from(settings.workers),
-            RandomState::new(),
-        )),
+        handover: Arc::new(Handover::new(usize::from(settings.workers), RandomState::new())),
         counters: Arc::new(Counters::default()),
         heartbeats: Arc::new(Heartbeats::new(settings.workers, clock.now())),
     });
@@ -154,9 +144,9 @@ fn self_signed(listener: &ListenerSettings) -> anyhow::Result<Certificates> {
 }
 
 /// Everything that runs, from the first thread to the last.
-async fn live<E: Engine>(
+async fn live(
     settings: &Settings,
-    shared: &Arc<Shared<E>>,
+    shared: &Arc<Shared>,
     sockets: Sockets,
     up: impl FnOnce(),
 ) -> anyhow::Result<()> {
@@ -164,12 +154,7 @@ async fn live<E: Engine>(
     let (stop, stopping) = watch::channel(false);
     let facts = Arc::new(Known::new(settings, shared));
     let registry = admin::registry(&facts, &shared.counters, udp_totals(settings, &sockets));
-    let admin = tokio::spawn(serve_admin(
-        sockets.admin,
-        facts,
-        registry,
-        stopping.clone(),
-    ));
+    let admin = tokio::spawn(serve_admin(sockets.admin, facts, registry, stopping.clone()));
     let (ended, mut ends) = mpsc::unbounded_channel();
     let threads = start_workers(shared, sockets.workers, &stopping, &ended)?;
     drop(ended);
@@ -210,8 +195,8 @@ async fn serve_admin(
 
 type Ended = mpsc::UnboundedSender<anyhow::Result<()>>;
 
-fn start_workers<E: Engine>(
-    shared: &Arc<Shared<E>>,
+fn start_workers(
+    shared: &Arc<Shared>,
     sockets: Vec<WorkerSockets>,
     stopping: &watch::Receiver<bool>,
     ended: &Ended,
@@ -223,10 +208,7 @@ fn start_workers<E: Engine>(
             // Nobody listens when another worker's end is being handled already.
             let _ = ended.send(end.with_context(|| format!("worker {id} cannot go on")));
         };
-        thread::Builder::new()
-            .name(format!("worker-{id}"))
-            .spawn(body)
-            .context("a worker cannot start")
+        thread::Builder::new().name(format!("worker-{id}")).spawn(body).context("a worker cannot start")
     };
     (0_u8..).zip(sockets).map(start).collect()
 }
@@ -244,11 +226,8 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = &'static str>> {
 }
 
 fn udp_totals(settings: &Settings, sockets: &Sockets) -> UdpTotals {
-    let mut totals: Vec<(Box<str>, Vec<_>)> = settings
-        .listeners
-        .iter()
-        .map(|listener| (listener.core.name.clone(), Vec::new()))
-        .collect();
+    let mut totals: Vec<(Box<str>, Vec<_>)> =
+        settings.listeners.iter().map(|listener| (listener.core.name.clone(), Vec::new())).collect();
     for (index, worker) in sockets.workers.iter().enumerate() {
         for udp in &worker.udp {
             let Some((_, all)) = totals.get_mut(usize::from(udp.listener.0)) else {
@@ -263,14 +242,14 @@ fn udp_totals(settings: &Settings, sockets: &Sockets) -> UdpTotals {
 }
 
 /// What the admin API is told.
-struct Known<E: Engine> {
+struct Known {
     node: String,
     listeners: Vec<ListenerReport>,
-    shared: Arc<Shared<E>>,
+    shared: Arc<Shared>,
 }
 
-impl<E: Engine> Known<E> {
-    fn new(settings: &Settings, shared: &Arc<Shared<E>>) -> Self {
+impl Known {
+    fn new(settings: &Settings, shared: &Arc<Shared>) -> Self {
         let report = |listener: &ListenerSettings| ListenerReport {
             name: listener.core.name.to_string(),
             transport: listener.core.transport.to_string().to_lowercase(),
@@ -286,14 +265,14 @@ impl<E: Engine> Known<E> {
     }
 }
 
-impl<E: Engine> Facts for Known<E> {
+impl Facts for Known {
     fn alive(&self) -> bool {
         self.shared.heartbeats.all_alive(self.shared.clock.now())
     }
 
     fn status(&self) -> Status {
         let now = self.shared.clock.now();
-        let core = self.shared.engine.report(now);
+        let core = Report::of(&self.shared.core.status());
         Status {
             node: self.node.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

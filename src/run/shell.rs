@@ -7,13 +7,14 @@ use std::sync::Arc;
 use sbc_core::flow::{ConnectionId, Flow, ListenerId};
 use sbc_core::io::{Command, Input, Outbox};
 use sbc_core::time::Time;
+use sbc_core::{Core, Worker};
 use sbc_udp::{SendBatch, SendError, Socket};
 use sbc_ws::Connections;
 use tokio::sync::Notify;
 
 use super::clock::Clock;
-use super::engine::Engine;
 use super::sockets::UdpSockets;
+use super::worker::Shared;
 use crate::metrics::Counters;
 
 /// Most peers found unreachable while sending, for one flush; timers find the others.
@@ -22,9 +23,9 @@ const MOST_NOTICES: usize = 64;
 const CLOSED_BY_POLICY: u16 = 1008;
 
 /// A worker's view of everything; lives on its thread.
-pub(super) struct Shell<E: Engine> {
-    engine: Arc<E>,
-    worker: RefCell<E::Worker>,
+pub(super) struct Shell {
+    core: Arc<Core>,
+    worker: RefCell<Worker>,
     clock: Clock,
     udp: Vec<UdpSockets>,
     connections: Arc<Connections>,
@@ -39,27 +40,19 @@ pub(super) struct Shell<E: Engine> {
     pub(super) rearmed: Notify,
 }
 
-impl<E: Engine> Shell<E> {
-    pub(super) fn new(
-        engine: Arc<E>,
-        worker: E::Worker,
-        clock: Clock,
-        udp: Vec<UdpSockets>,
-        connections: Arc<Connections>,
-        counters: Arc<Counters>,
-    ) -> Self {
-        let armed = Cell::new(engine.next_deadline(&worker));
+impl Shell {
+    pub(super) fn new(shared: &Shared, worker: Worker, udp: Vec<UdpSockets>) -> Self {
         Self {
-            engine,
+            core: Arc::clone(&shared.core),
             worker: RefCell::new(worker),
-            clock,
+            clock: shared.clock,
             udp,
-            connections,
-            counters,
+            connections: Arc::clone(&shared.connections),
+            counters: Arc::clone(&shared.counters),
             batch: RefCell::default(),
             unreachable: RefCell::default(),
             served: RefCell::default(),
-            armed,
+            armed: Cell::new(None),
             rearmed: Notify::new(),
         }
     }
@@ -80,8 +73,7 @@ impl<E: Engine> Shell<E> {
 
     /// One input; [`Shell::flush`] is owed, after this one or after others of the same batch.
     pub(super) fn feed(&self, input: Input<'_>) {
-        self.engine
-            .handle(&mut self.worker.borrow_mut(), self.clock.now(), input);
+        self.core.handle(&mut self.worker.borrow_mut(), self.clock.now(), input);
     }
 
     /// Does what the core said. A peer that the kernel knows to be unreachable is told to the core at once.
@@ -90,20 +82,18 @@ impl<E: Engine> Shell<E> {
         let mut worker = self.worker.borrow_mut();
         loop {
             let mut unreachable = self.unreachable.borrow_mut();
-            let outbox = E::outbox(&mut worker);
-            self.send_all(outbox, &mut unreachable);
-            outbox.clear();
+            self.send_all(&worker.outbox, &mut unreachable);
+            worker.outbox.clear();
             if unreachable.is_empty() || told >= MOST_NOTICES {
                 unreachable.clear();
                 break;
             }
             told += unreachable.len();
             for flow in unreachable.drain(..) {
-                self.engine
-                    .handle(&mut worker, self.clock.now(), Input::Unreachable(flow));
+                self.core.handle(&mut worker, self.clock.now(), Input::Unreachable(flow));
             }
         }
-        self.rearm(self.engine.next_deadline(&worker));
+        self.rearm(self.core.next_deadline(&worker));
     }
 
     fn rearm(&self, next: Option<Time>) {
@@ -120,7 +110,7 @@ impl<E: Engine> Shell<E> {
 
     /// Waits for the core's next deadline; `None` when it has none.
     pub(super) fn next_wake(&self) -> Option<tokio::time::Instant> {
-        let next = self.engine.next_deadline(&self.worker.borrow());
+        let next = self.core.next_deadline(&self.worker.borrow());
         self.armed.set(next);
         next.and_then(|time| self.clock.instant(time))
     }
@@ -140,8 +130,7 @@ impl<E: Engine> Shell<E> {
                     }
                 },
                 Command::Close(connection) => {
-                    self.connections
-                        .close(connection.0, CLOSED_BY_POLICY, "closed by policy");
+                    self.connections.close(connection.0, CLOSED_BY_POLICY, "closed by policy");
                 }
             }
         }
@@ -155,13 +144,7 @@ impl<E: Engine> Shell<E> {
     }
 
     /// All datagrams from `index` on that leave by the same socket as `first`, in order.
-    fn send_datagrams(
-        &self,
-        outbox: &Outbox,
-        index: usize,
-        first: &Flow,
-        unreachable: &mut Vec<Flow>,
-    ) {
+    fn send_datagrams(&self, outbox: &Outbox, index: usize, first: &Flow, unreachable: &mut Vec<Flow>) {
         let Some(socket) = self.socket(first.listener, first.port) else {
             // The core names only what the configuration has.
             self.counters.no_socket.inc();
@@ -185,10 +168,7 @@ impl<E: Engine> Shell<E> {
 
     /// The socket of a flow: 0 is the listener's own address, n the port of worker n-1.
     fn socket(&self, listener: ListenerId, port: u8) -> Option<&Socket> {
-        let sockets = self
-            .udp
-            .iter()
-            .find(|sockets| sockets.listener == listener)?;
+        let sockets = self.udp.iter().find(|sockets| sockets.listener == listener)?;
         match usize::from(port).checked_sub(1) {
             None => Some(&sockets.own),
             Some(worker) => sockets.fixed.get(worker).map(|socket| &**socket),

@@ -45,12 +45,8 @@ pub(crate) struct UdpSockets {
 /// Each address that cannot be had, with its place in the configuration.
 pub(crate) fn bind(settings: &Settings) -> Result<Sockets, Problems> {
     let mut problems = Vec::new();
-    let mut workers: Vec<WorkerSockets> = (0..settings.workers)
-        .map(|_| WorkerSockets {
-            udp: Vec::new(),
-            tcp: Vec::new(),
-        })
-        .collect();
+    let mut workers: Vec<WorkerSockets> =
+        (0..settings.workers).map(|_| WorkerSockets { udp: Vec::new(), tcp: Vec::new() }).collect();
     for (id, listener) in (0_u16..).map(ListenerId).zip(&settings.listeners) {
         let bound = match listener.websocket {
             Some(_) => tcp(id, listener, &mut workers),
@@ -59,8 +55,7 @@ pub(crate) fn bind(settings: &Settings) -> Result<Sockets, Problems> {
         problems.extend(bound.err());
     }
     let admin = settings.admin.value;
-    let admin =
-        listen(admin, false).map_err(|error| taken(&settings.admin.place, admin, "tcp", &error));
+    let admin = listen(admin, false).map_err(|error| taken(&settings.admin.place, admin, "tcp", &error));
     match admin {
         Ok(admin) if problems.is_empty() => Ok(Sockets { workers, admin }),
         Ok(_) => Err(Problems::all(problems)),
@@ -71,11 +66,7 @@ pub(crate) fn bind(settings: &Settings) -> Result<Sockets, Problems> {
     }
 }
 
-fn tcp(
-    id: ListenerId,
-    listener: &ListenerSettings,
-    workers: &mut [WorkerSockets],
-) -> Result<(), Problem> {
+fn tcp(id: ListenerId, listener: &ListenerSettings, workers: &mut [WorkerSockets]) -> Result<(), Problem> {
     let address = listener.core.bind;
     let wrong = |error: io::Error| taken(&listener.bind_place, address, "tcp", &error);
     // With SO_REUSEPORT a second program would share the port silently, so one plain socket asks first.
@@ -90,29 +81,16 @@ fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
     sbc_ws::bind(address, reuse_port)
 }
 
-fn udp(
-    id: ListenerId,
-    listener: &ListenerSettings,
-    workers: &mut [WorkerSockets],
-) -> Result<(), Problem> {
+fn udp(id: ListenerId, listener: &ListenerSettings, workers: &mut [WorkerSockets]) -> Result<(), Problem> {
     let address = listener.core.bind;
     let wrong = |error: io::Error| taken(&listener.bind_place, address, "udp", &error);
     probe_free(address).map_err(wrong)?;
     let fixed = worker_ports(listener)?;
-    let shared = Options {
-        reuse_port: true,
-        ..Options::default()
-    };
+    let shared = Options { reuse_port: true, ..Options::default() };
     let hand_over = listener.core.zone != sbc_core::flow::Zone::Public;
     for (mine, worker) in workers.iter_mut().enumerate() {
         let own = Arc::new(Socket::bind(address, &shared).map_err(wrong)?);
-        worker.udp.push(UdpSockets {
-            listener: id,
-            own,
-            fixed: Arc::clone(&fixed),
-            mine,
-            hand_over,
-        });
+        worker.udp.push(UdpSockets { listener: id, own, fixed: Arc::clone(&fixed), mine, hand_over });
     }
     Ok(())
 }
@@ -124,9 +102,7 @@ fn worker_ports(listener: &ListenerSettings) -> Result<Arc<[Arc<Socket>]>, Probl
     };
     let bind = |address: &SocketAddr| {
         let socket = Socket::bind(*address, &Options::default());
-        socket
-            .map(Arc::new)
-            .map_err(|error| taken(&ports.place, *address, "udp", &error))
+        socket.map(Arc::new).map_err(|error| taken(&ports.place, *address, "udp", &error))
     };
     ports.value.iter().map(bind).collect()
 }
@@ -136,10 +112,7 @@ fn taken(place: &Place, address: SocketAddr, protocol: &str, error: &io::Error) 
     let (found, expected) = match error.kind() {
         io::ErrorKind::AddrInUse => (
             format!("{protocol} {address}, a port in use"),
-            format!(
-                "a free one (`ss -ln{option}p sport = :{}` shows who has it)",
-                address.port()
-            ),
+            format!("a free one (`ss -ln{option}p sport = :{}` shows who has it)", address.port()),
         ),
         io::ErrorKind::AddrNotAvailable => (
             format!("{protocol} {address}, which this machine does not have"),
@@ -149,14 +122,7 @@ fn taken(place: &Place, address: SocketAddr, protocol: &str, error: &io::Error) 
             format!("{protocol} {address}, which this user may not bind"),
             "a port from 1024 on, or the capability CAP_NET_BIND_SERVICE".to_owned(),
         ),
-        _ => (
-            format!("{protocol} {address}: {error}"),
-            "an address that can be bound".to_owned(),
-        ),
+        _ => (format!("{protocol} {address}: {error}"), "an address that can be bound".to_owned()),
     };
-    Problem::Key {
-        place: place.clone(),
-        found,
-        expected,
-    }
+    Problem::Key { place: place.clone(), found, expected }
 }

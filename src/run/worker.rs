@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sbc_core::flow::{Flow, ListenerId, WorkerId};
 use sbc_core::io::Input;
+use sbc_core::{Core, Worker};
 use sbc_udp::handover::Handover;
 use sbc_ws::{Connections, Listener};
 use tokio::sync::watch;
@@ -16,7 +17,6 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use super::clock::Clock;
 use super::datagrams::Datagrams;
-use super::engine::Engine;
 use super::shell::Shell;
 use super::sockets::WorkerSockets;
 use super::websocket::{Open, Receiver};
@@ -31,8 +31,8 @@ const GOODBYE_STEP: Duration = Duration::from_millis(10);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// What all workers share.
-pub(super) struct Shared<E: Engine> {
-    pub engine: Arc<E>,
+pub(super) struct Shared {
+    pub core: Arc<Core>,
     pub clock: Clock,
     pub connections: Arc<Connections>,
     /// WebSocket listeners by id.
@@ -46,39 +46,28 @@ pub(super) struct Shared<E: Engine> {
 ///
 /// # Errors
 /// When the runtime cannot be made or a socket cannot be watched.
-pub(super) fn run<E: Engine>(
-    shared: &Arc<Shared<E>>,
+pub(super) fn run(
+    shared: &Arc<Shared>,
     id: WorkerId,
     sockets: WorkerSockets,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, work(Arc::clone(shared), id, sockets, stop))
 }
 
-async fn work<E: Engine>(
-    shared: Arc<Shared<E>>,
+async fn work(
+    shared: Arc<Shared>,
     id: WorkerId,
     sockets: WorkerSockets,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let worker = shared.engine.worker(id, shared.clock.now());
-    let shell = Rc::new(Shell::new(
-        Arc::clone(&shared.engine),
-        worker,
-        shared.clock,
-        sockets.udp,
-        Arc::clone(&shared.connections),
-        Arc::clone(&shared.counters),
-    ));
-    Datagrams::new(
-        Rc::clone(&shell),
-        Arc::clone(&shared.handover),
-        usize::from(id.0),
-    )
-    .spawn()?;
+    let now = shared.clock.now();
+    let mut worker = Worker::new(id, now);
+    shared.core.start(&mut worker, now);
+    let shell = Rc::new(Shell::new(&shared, worker, sockets.udp));
+    shell.flush();
+    Datagrams::new(Rc::clone(&shell), Arc::clone(&shared.handover), usize::from(id.0)).spawn()?;
     let open = Rc::new(Open::default());
     let accepting = accept(&shared, &shell, &open, sockets.tcp);
     spawn_local(keep_time(Rc::clone(&shell)));
@@ -90,27 +79,18 @@ async fn work<E: Engine>(
     Ok(())
 }
 
-fn accept<E: Engine>(
-    shared: &Arc<Shared<E>>,
-    shell: &Rc<Shell<E>>,
+fn accept(
+    shared: &Arc<Shared>,
+    shell: &Rc<Shell>,
     open: &Rc<Open>,
     sockets: Vec<(ListenerId, std::net::TcpListener)>,
 ) -> Vec<JoinHandle<()>> {
     let mut accepting = Vec::new();
     for (id, socket) in sockets {
-        let Some((_, listener)) = shared
-            .listeners
-            .iter()
-            .find(|(listener, _)| *listener == id)
-        else {
+        let Some((_, listener)) = shared.listeners.iter().find(|(listener, _)| *listener == id) else {
             continue;
         };
-        let handler = Receiver::new(
-            Rc::clone(shell),
-            id,
-            Arc::clone(&shared.connections),
-            Rc::clone(open),
-        );
+        let handler = Receiver::new(Rc::clone(shell), id, Rc::clone(open));
         let serve = sbc_ws::serve(socket, Arc::clone(listener), handler);
         accepting.push(spawn_local(async move {
             let Err(error) = serve.await;
@@ -121,7 +101,7 @@ fn accept<E: Engine>(
 }
 
 /// Tells the core when a deadline it named has come.
-async fn keep_time<E: Engine>(shell: Rc<Shell<E>>) {
+async fn keep_time(shell: Rc<Shell>) {
     loop {
         let deadline = async {
             match shell.next_wake() {

@@ -1,6 +1,7 @@
 //! Rules of the whole message, one behaviour per test.
 
 mod corpus;
+mod random;
 mod rsip_agrees;
 
 use super::*;

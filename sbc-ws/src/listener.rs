@@ -257,9 +257,13 @@ impl Guest {
             why: CloseReason::Stopped,
         };
         self.handler.opened(peer.id, peer.remote, source);
-        let session =
+        let mut session =
             Session::new(stream, rest, peer, egress, &self.settings, &*self.handler).await;
-        open.why = session.run().await;
+        let end = session.run().await;
+        open.why = end.reason();
+        // Reported before the goodbye, so that nobody waits for an answer from a flow that is over.
+        drop(open);
+        session.part(end).await;
     }
 }
 

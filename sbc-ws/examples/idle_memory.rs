@@ -9,6 +9,7 @@ use std::num::NonZeroU64;
 use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures_util::{SinkExt, StreamExt};
@@ -27,6 +28,8 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 /// Bytes of a browser's REGISTER with credentials, and of its 200.
 const REGISTER: usize = 850;
 const OK: usize = 520;
+/// The clients do not read on, so they must not be pinged.
+const QUIET: Duration = Duration::from_secs(3600);
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -75,13 +78,9 @@ impl Handler for Registrar {
         }
     }
 
-    fn closed(&self, connection: NonZeroU64, why: CloseReason) {
-        eprintln!("connection {connection} closed: {}", why.label());
-    }
+    fn closed(&self, _connection: NonZeroU64, _why: CloseReason) {}
 
-    fn refused(&self, _source: Option<SocketAddr>, why: Refused) {
-        eprintln!("refused: {}", why.label());
-    }
+    fn refused(&self, _source: Option<SocketAddr>, _why: Refused) {}
 }
 
 async fn server(count: usize) -> Result<()> {
@@ -100,6 +99,7 @@ async fn server(count: usize) -> Result<()> {
     let listener = Listener::new(
         Settings {
             tls,
+            ping_interval: QUIET,
             ..Settings::default()
         },
         Arc::clone(&connections),
@@ -125,7 +125,7 @@ async fn server(count: usize) -> Result<()> {
         .spawn()?;
     registrar.done.notified().await;
     // The last answers have to leave.
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let grown = resident_bytes()?.saturating_sub(before);
     println!(
         "{count} idle wss connections: {} bytes each",
@@ -159,6 +159,7 @@ async fn clients(address: SocketAddr, certificate: &str, count: usize) -> Result
     let mut open = Vec::with_capacity(count);
     for _ in 0..count {
         let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
         let stream = connector
             .connect(ServerName::try_from("localhost")?, stream)
             .await?;

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ const READ_BUFFER: usize = 1024;
 const WRITE_SLACK: usize = 1024;
 
 /// A byte stream over TCP that can be reset.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// The socket below.
     fn tcp(&self) -> &TcpStream;
 }
@@ -62,16 +63,16 @@ pub(crate) struct Peer {
 }
 
 /// See the module.
-pub(crate) struct Session<'a, S> {
+pub(crate) struct Session<S> {
     socket: WebSocketStream<S>,
     peer: Peer,
     egress: Arc<Egress>,
     liveness: Liveness,
     pong_timeout: Duration,
-    handler: &'a dyn Handler,
+    handler: Rc<dyn Handler>,
 }
 
-impl<'a, S: Stream> Session<'a, S> {
+impl<S: Stream> Session<S> {
     /// A session on a stream whose upgrade is answered; `rest` came after the request.
     pub(crate) async fn new(
         stream: S,
@@ -79,7 +80,7 @@ impl<'a, S: Stream> Session<'a, S> {
         peer: Peer,
         egress: Arc<Egress>,
         settings: &Settings,
-        handler: &'a dyn Handler,
+        handler: Rc<dyn Handler>,
     ) -> Self {
         let socket = WebSocketStream::from_partially_read(
             stream,
@@ -182,7 +183,7 @@ impl<'a, S: Stream> Session<'a, S> {
     }
 
     /// Says goodbye as the end demands, within a deadline.
-    pub(crate) async fn part(mut self, end: End) {
+    pub(crate) async fn part(&mut self, end: End) {
         match end {
             End::Drop(_) => {}
             End::Abort(_) => self.abort(),

@@ -71,7 +71,9 @@ fn each_broken_rule_is_answered_and_counted() {
                 answer.starts_with(&format!("HTTP/1.1 {status}")),
                 "{why:?}: {answer}"
             );
-            assert_eq!(worker.refused().await.1, why);
+            let (source, counted) = worker.refused().await;
+            assert_eq!(counted, why);
+            assert!(source.is_some(), "without a proxy the peer is the client");
             assert_eq!(worker.recorder.events.borrow().len(), 1);
             assert!(worker.connections.is_empty());
         });

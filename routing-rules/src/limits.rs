@@ -19,6 +19,9 @@ pub(crate) const MAX_DOMAIN_BYTES: usize = 253;
 /// The largest compiled regex, in bytes.
 pub(crate) const MAX_REGEX_BYTES: usize = 256 * 1024;
 
+/// The most regexes in one file: for an unlucky request all of them are tried, each over the whole user part.
+pub(crate) const MAX_REGEXES: usize = 256;
+
 /// The longest Retry-After that a rule may ask for, in seconds: a day.
 pub(crate) const MAX_RETRY_AFTER_SECONDS: u32 = 86_400;
 

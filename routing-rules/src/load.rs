@@ -13,6 +13,8 @@ use crate::limits::MAX_ERRORS;
 pub(crate) struct Loader<'a> {
     /// The pools and listeners that exist.
     pub(crate) names: &'a Names<'a>,
+    /// How many regexes the file has so far.
+    pub(crate) regexes: usize,
     file: &'a str,
     text: &'a str,
     line_starts: Vec<usize>,
@@ -27,6 +29,7 @@ impl<'a> Loader<'a> {
         let line_starts = std::iter::once(0).chain(after_newlines).collect();
         Self {
             names,
+            regexes: 0,
             file,
             text,
             line_starts,

@@ -1,6 +1,7 @@
 //! From the text of a routes file to rules: the document, the rules in it, the keys of a rule.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use toml::de::{DeTable, DeValue};
 
@@ -174,11 +175,18 @@ fn read_name<'d>(
         return node.refuse(loader, expected);
     }
     loader.enter_rule(Some(name));
-    let line = loader.line(node.at);
-    if let Some(first) = lines_of_names.insert(name, line) {
-        lines_of_names.insert(name, first);
-        let found = format!("{}, the name of the rule on line {first}", quote(name));
-        return node.refuse_as(loader, found, "a name of its own");
+    match lines_of_names.entry(name) {
+        Entry::Vacant(entry) => {
+            entry.insert(loader.line(node.at));
+        }
+        Entry::Occupied(first) => {
+            let found = format!(
+                "{}, the name of the rule on line {}",
+                quote(name),
+                first.get()
+            );
+            return node.refuse_as(loader, found, "a name of its own");
+        }
     }
     Some((name, node.at))
 }

@@ -45,7 +45,8 @@ impl Rules {
         }
     }
 
-    /// The first rule that matches decides. Does not allocate, and looks at each rule at most once.
+    /// The first rule that matches decides. Looks at each rule at most once, and does not allocate; only a regex makes
+    /// its working memory when a thread first uses it.
     ///
     /// A user part longer than [`MAX_USER_BYTES`] matches nothing, not even a rule without conditions.
     pub fn evaluate(&self, query: &Query<'_>) -> Decision<'_> {

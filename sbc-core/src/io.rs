@@ -22,6 +22,8 @@ pub enum Input<'a> {
         /// The message.
         bytes: &'a [u8],
     },
+    /// A connection was accepted.
+    Opened(Flow),
     /// A connection is gone.
     Closed(ConnectionId),
     /// The network said that nobody receives at this flow's remote (ICMP port or host unreachable).
@@ -87,13 +89,11 @@ impl Outbox {
         self.commands.push(Command::Send { flow, range: start..self.bytes.len() });
     }
 
-    /// Queue what `write` appends; `None` from it queues nothing.
-    pub(crate) fn send_with(&mut self, flow: Flow, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
+    /// Queue what `write` appends.
+    pub(crate) fn send_with(&mut self, flow: Flow, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         write(&mut self.bytes);
-        let range = start..self.bytes.len();
-        self.commands.push(Command::Send { flow, range: range.clone() });
-        range
+        self.commands.push(Command::Send { flow, range: start..self.bytes.len() });
     }
 
     /// Queue the closing of a connection.

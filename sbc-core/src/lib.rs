@@ -4,9 +4,21 @@
 //! and says what to send. Whoever drives it does so from several threads with one `Core` and one `Worker` each.
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod config;
+pub mod count;
+pub mod dialog;
 pub mod flow;
+pub mod hash;
 pub mod io;
+pub mod limits;
+pub mod pool;
+mod proxy;
+pub mod registration;
+pub mod seal;
+pub mod sip;
 pub mod time;
 pub mod transaction;
 pub mod wire;
+
+pub use proxy::{Core, MemberStatus, PoolStatus, Status, Worker};

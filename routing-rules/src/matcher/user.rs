@@ -5,7 +5,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::Condition;
 use super::sorted::{Prefixes, Whole};
 use crate::error::quote;
-use crate::limits::{MAX_REGEX_BYTES, MAX_USER_BYTES};
+use crate::limits::{MAX_REGEX_BYTES, MAX_REGEXES, MAX_USER_BYTES};
 use crate::load::{Keys, Loader, Node, Table};
 
 const KEYS: Keys<'_> = Keys {
@@ -95,6 +95,14 @@ fn read_regex(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Regex> {
     let pattern = node.text(loader, "a regular expression")?;
     if pattern.is_empty() {
         return node.refuse(loader, "a regular expression of at least one character");
+    }
+    loader.regexes += 1;
+    if loader.regexes > MAX_REGEXES {
+        return node.refuse_as(
+            loader,
+            "one regex more",
+            format!("at most {MAX_REGEXES} in all rules together"),
+        );
     }
     // Numbers are ASCII: without Unicode `\d` means just that, and the machine stays small.
     match RegexBuilder::new(pattern)

@@ -6,6 +6,7 @@
 
 pub mod invite_client;
 pub mod invite_server;
+pub mod key;
 pub mod non_invite_client;
 pub mod non_invite_server;
 pub mod timers;
@@ -13,6 +14,7 @@ pub mod wheel;
 
 pub use invite_client::{ClientResponse, ClientTimer, InviteClient};
 pub use invite_server::{Ack, InviteServer, ServerTimer};
+pub use key::EntryId;
 pub use non_invite_client::NonInviteClient;
 pub use non_invite_server::NonInviteServer;
 pub use timers::Timers;

@@ -7,7 +7,10 @@ use std::ops::Range;
 
 use super::ReadError;
 use super::list::split;
-use super::text::{between, eq_ignore_case, from, is_token, is_token_char, quoted_end, skip_lws, span, trim, unquote, up_to};
+use super::text::{
+    between, eq_ignore_case, from, is_token, is_token_char, quoted_end, skip_lws, span, trim,
+    unquote, up_to,
+};
 
 /// One value of an authentication header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +44,15 @@ impl<'a> Digest<'a> {
         let scheme = up_to(rest, span(rest, is_token_char));
         let fields_at = skip_lws(value, start + scheme.len());
         if scheme.is_empty() || fields_at == start + scheme.len() && fields_at < value.len() {
-            return Err(ReadError { what: "credentials begin with a scheme and white space" });
+            return Err(ReadError {
+                what: "credentials begin with a scheme and white space",
+            });
         }
-        let digest = Self { scheme, text: value, fields_at };
+        let digest = Self {
+            scheme,
+            text: value,
+            fields_at,
+        };
         if digest.is_digest() {
             digest.check()?;
         }
@@ -70,26 +79,97 @@ impl<'a> Digest<'a> {
 
     /// The first field of this name, in any case, without its quotes; escapes stay.
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
-        self.iter().find(|field| eq_ignore_case(field.name, name.as_bytes())).map(|field| unquote(field.value))
+        self.iter()
+            .find(|field| eq_ignore_case(field.name, name.as_bytes()))
+            .map(|field| unquote(field.value))
     }
 
     fn check(&self) -> Result<(), ReadError> {
         let mut fields = 0;
         for item in split(from(self.text, self.fields_at)) {
             fields += 1;
-            let equals = memchr::memchr(b'=', item.text).ok_or(ReadError { what: "a digest field without '='" })?;
+            let equals = memchr::memchr(b'=', item.text).ok_or(ReadError {
+                what: "a digest field without '='",
+            })?;
             let value = trim(from(item.text, equals + 1));
             let quoted = value.first() == Some(&b'"');
-            let whole = if quoted { quoted_end(value, 0) == Some(value.len()) } else { is_bare_value(value) };
+            let whole = if quoted {
+                quoted_end(value, 0) == Some(value.len())
+            } else {
+                is_bare_value(value)
+            };
             if !whole || !is_token(trim(between(item.text, 0, equals))) {
-                return Err(ReadError { what: "a digest field is name=token or name=\"text\"" });
+                return Err(ReadError {
+                    what: "a digest field is name=token or name=\"text\"",
+                });
             }
         }
-        if fields > 0 { Ok(()) } else { Err(ReadError { what: "digest credentials without a field" }) }
+        if fields > 0 {
+            Ok(())
+        } else {
+            Err(ReadError {
+                what: "digest credentials without a field",
+            })
+        }
     }
 }
 
 /// Some clients leave the quotes of `uri`, `nonce` or `opaque` away: anything without white space and quotes passes.
 fn is_bare_value(value: &[u8]) -> bool {
-    !value.is_empty() && value.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>'))
+    !value.is_empty()
+        && value
+            .iter()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CREDENTIALS: &[u8] =
+        b"Digest username=\"a, \\\"b\\\"\", realm=\"example.com\",\r\n nonce = \"84a4=\" ,\
+        uri=\"sip:x@y\",response=\"\",algorithm=MD5, qop=auth, nc=00000001";
+
+    #[test]
+    fn fields_are_read_with_and_without_quotes() {
+        let digest = Digest::parse(CREDENTIALS).expect("lawful");
+        assert!(digest.is_digest());
+        assert_eq!(digest.get("Username"), Some(&b"a, \\\"b\\\""[..]));
+        assert_eq!(digest.get("nonce"), Some(&b"84a4="[..]));
+        assert_eq!(digest.get("response"), Some(&b""[..]));
+        assert_eq!(digest.get("qop"), Some(&b"auth"[..]));
+        assert_eq!(digest.get("opaque"), None);
+        assert_eq!(digest.iter().count(), 8);
+    }
+
+    #[test]
+    fn ranges_leave_commas_out() {
+        let digest = Digest::parse(CREDENTIALS).expect("lawful");
+        let nonce = digest
+            .iter()
+            .find(|field| field.name == b"nonce")
+            .expect("there");
+        assert_eq!(&CREDENTIALS[nonce.range], b"nonce = \"84a4=\"");
+        assert_eq!(nonce.value, b"\"84a4=\"");
+    }
+
+    #[test]
+    fn other_schemes_pass_unjudged() {
+        let unknown = Digest::parse(b"NoOneKnowsThisScheme opaque-data=here").expect("lawful");
+        assert_eq!(
+            (unknown.is_digest(), unknown.get("opaque-data")),
+            (false, Some(&b"here"[..]))
+        );
+        assert!(Digest::parse(b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==").is_ok());
+        assert!(Digest::parse(b"Negotiate").is_ok());
+    }
+
+    #[test]
+    fn broken_credentials_are_refused() {
+        let broken = "||Digest|Digest |Digest ,,|Digest realm|Digest realm=|Digest =x|Digest realm=\"x|Digest a=\"x\"y|\
+                      Digest a=b c|Digest a=b\"c|\"Digest\" a=b|Digest a=b, c|Digest@ a=b";
+        for text in broken.split('|') {
+            assert!(Digest::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
 }

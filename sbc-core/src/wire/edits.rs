@@ -67,9 +67,18 @@ impl Edits {
     pub fn replace_with(&mut self, range: Range<usize>, write: impl FnOnce(&mut Vec<u8>)) {
         let text_start = self.text.len();
         write(&mut self.text);
-        let edit = Edit { start: range.start, end: range.end, text_start, text_end: self.text.len() };
+        let edit = Edit {
+            start: range.start,
+            end: range.end,
+            text_start,
+            text_end: self.text.len(),
+        };
         // Edits are few and come nearly sorted, so finding the place from the end is a step or two.
-        let place = self.edits.iter().rposition(|other| other.order() <= edit.order()).map_or(0, |before| before + 1);
+        let place = self
+            .edits
+            .iter()
+            .rposition(|other| other.order() <= edit.order())
+            .map_or(0, |before| before + 1);
         self.edits.insert(place, edit);
     }
 
@@ -92,5 +101,92 @@ impl Edits {
             done = edit.end.clamp(edit.start, bytes.len());
         }
         out.extend_from_slice(between(bytes, done, bytes.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied(edits: &Edits, text: &str) -> String {
+        let mut out = b">".to_vec();
+        edits.apply(text.as_bytes(), &mut out);
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn no_edits_change_nothing() {
+        let mut edits = Edits::new();
+        assert!(edits.is_empty());
+        edits.delete(3..3);
+        assert!(edits.is_empty());
+        assert_eq!(applied(&edits, "abc"), ">abc");
+    }
+
+    #[test]
+    fn edits_apply_in_the_order_of_the_message() {
+        let mut edits = Edits::new();
+        edits.replace(8..9, b"I");
+        edits.delete(2..4);
+        edits.insert(0, b"<");
+        edits.insert_with(10, |out| write_twice(out, b"end"));
+        edits.replace_with(5..6, |out| write_twice(out, b"f"));
+        assert_eq!(applied(&edits, "abcdefghij"), "><abeffghIjendend");
+    }
+
+    fn write_twice(out: &mut Vec<u8>, text: &[u8]) {
+        out.extend_from_slice(text);
+        out.extend_from_slice(text);
+    }
+
+    #[test]
+    fn insertions_at_one_place_keep_their_order_and_precede_its_replacement() {
+        let mut edits = Edits::new();
+        edits.replace(1..2, b"B");
+        edits.insert(1, b"1");
+        edits.replace(1..1, b"2");
+        edits.insert(1, b"3");
+        edits.insert(2, b"4");
+        assert_eq!(applied(&edits, "abc"), ">a123B4c");
+    }
+
+    #[test]
+    fn edit_inside_removed_bytes_is_skipped() {
+        let mut edits = Edits::new();
+        edits.delete(1..4);
+        edits.insert(2, b"lost");
+        edits.replace(1..2, b"lost");
+        edits.delete(3..6);
+        edits.insert(4, b"kept");
+        assert_eq!(applied(&edits, "abcdef"), ">akeptef");
+    }
+
+    #[test]
+    fn ranges_outside_the_message_do_no_harm() {
+        let mut edits = Edits::new();
+        edits.replace(2..usize::MAX, b"C");
+        edits.insert(usize::MAX, b"lost");
+        edits.delete(7..9);
+        edits.replace_with(Range { start: 1, end: 0 }, |out| {
+            out.extend_from_slice(b"x")
+        });
+        assert_eq!(applied(&edits, "abc"), ">axbC");
+    }
+
+    #[test]
+    fn writer_that_takes_text_away_does_no_harm() {
+        let mut edits = Edits::new();
+        edits.insert(0, b"text");
+        edits.insert_with(1, Vec::clear);
+        assert_eq!(applied(&edits, "abc"), ">abc");
+    }
+
+    #[test]
+    fn cleared_edits_start_over() {
+        let mut edits = Edits::new();
+        edits.insert(0, b"x");
+        edits.clear();
+        edits.insert(1, b"y");
+        assert_eq!(applied(&edits, "ab"), ">ayb");
     }
 }

@@ -47,7 +47,13 @@ const BYTES_AT_MOST: usize = u32::MAX as usize;
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { headers: HEADERS, header_line: HEADER_LINE, request_uri: REQUEST_URI, method: METHOD, vias: VIAS }
+        Self {
+            headers: HEADERS,
+            header_line: HEADER_LINE,
+            request_uri: REQUEST_URI,
+            method: METHOD,
+            vias: VIAS,
+        }
     }
 }
 
@@ -117,7 +123,12 @@ impl Index {
     /// # Errors
     /// The first thing that is wrong. The index then still holds every header that could be found, so that a
     /// response can be built from it; after [`ParseError::NotSip`] it holds nothing.
-    pub fn parse(&mut self, bytes: &[u8], framing: Framing, limits: &Limits) -> Result<(), ParseError> {
+    pub fn parse(
+        &mut self,
+        bytes: &[u8],
+        framing: Framing,
+        limits: &Limits,
+    ) -> Result<(), ParseError> {
         // A framing that demands Content-Length would have to say so here.
         let (Framing::Datagram | Framing::WebSocket) = framing;
         self.clear();
@@ -125,15 +136,18 @@ impl Index {
         let text = up_to(from(bytes, self.skipped), BYTES_AT_MOST);
         let first_line_end = memchr::memchr(b'\n', text).ok_or(ParseError::NotSip)?;
         let line = up_to(text, first_line_end);
-        let (start_line, verdict) = start_line::read(line.strip_suffix(b"\r").unwrap_or(line), limits);
+        let (start_line, verdict) =
+            start_line::read(line.strip_suffix(b"\r").unwrap_or(line), limits);
         let mut fault = FirstFault(verdict.err());
         if fault.0 == Some(ParseError::NotSip) {
             return Err(ParseError::NotSip);
         }
         self.start_line = start_line;
         self.start_line_end = first_line_end + 1;
-        let lines = self.read_headers(text, limits, &mut fault);
-        if !has_only_line_ends(up_to(text, self.body_start), lines) && self.has_bare_control(text) {
+        let line_ends =
+            usize::from(line.ends_with(b"\r")) + self.read_headers(text, limits, &mut fault);
+        let head = up_to(text, self.body_start);
+        if count_controls(head) != line_ends * 2 && self.has_bare_control(head) {
             fault.note(ParseError::BareControl);
         }
         self.check_vias(text, limits, &mut fault);
@@ -151,24 +165,24 @@ impl Index {
         self.end = 0;
     }
 
-    /// Index all headers up to the empty line. Returns how many lines there were, start line and empty line included.
+    /// Index all headers up to the empty line. Returns how many lines ended with CRLF, the empty line among them.
     fn read_headers(&mut self, text: &[u8], limits: &Limits, fault: &mut FirstFault) -> usize {
         let mut start = self.start_line_end;
-        let mut lines = 1;
+        let mut line_ends = 0;
         loop {
             let rest = from(text, start);
             if let Some(empty) = empty_line_len(rest) {
                 self.head_end = start;
                 self.body_start = start + empty;
-                return lines + 1;
+                return line_ends + usize::from(rest.starts_with(b"\r"));
             }
-            let Some((len, folded_lines)) = header_len(rest) else {
+            let Some((len, header_line_ends)) = header_len(rest) else {
                 fault.note(ParseError::NoEnd);
                 self.head_end = start;
                 self.body_start = start;
-                return lines;
+                return line_ends;
             };
-            lines += folded_lines;
+            line_ends += header_line_ends;
             self.read_header(up_to(rest, len), start, limits, fault);
             start += len;
         }
@@ -186,13 +200,22 @@ impl Index {
         let colon = name_len + span(from(line, name_len), |byte| byte == b' ' || byte == b'\t');
         if name_len == 0 || line.get(colon) != Some(&b':') {
             let has_colon = memchr::memchr(b':', line).is_some();
-            return fault.note(if has_colon { ParseError::HeaderName } else { ParseError::NoColon });
+            return fault.note(if has_colon {
+                ParseError::HeaderName
+            } else {
+                ParseError::NoColon
+            });
         }
         let name = HeaderName::of(up_to(line, name_len));
         let value_end = trim_end(line).len();
-        let value_start = (colon + 1 + span(from(line, colon + 1), is_lws)).min(value_end.max(colon + 1));
+        let value_start =
+            (colon + 1 + span(from(line, colon + 1), is_lws)).min(value_end.max(colon + 1));
         let at = |offset: usize| (start + offset) as u32;
-        if let Some(first) = self.first.get_mut(name as usize).filter(|first| **first == ABSENT) {
+        if let Some(first) = self
+            .first
+            .get_mut(name as usize)
+            .filter(|first| **first == ABSENT)
+        {
             *first = self.entries.len() as u16;
         }
         self.entries.push(Entry {
@@ -207,25 +230,30 @@ impl Index {
 
     /// The exact search, for the few messages that hold more control characters than their line ends: escaped ones
     /// in quoted strings are lawful (RFC 4475 §3.1.1.2).
-    fn has_bare_control(&self, text: &[u8]) -> bool {
-        let mut at = 0;
-        while at < self.body_start {
-            let header = from(text, at);
-            let len = if at == 0 { self.start_line_end } else { header_len(header).map_or(header.len(), |(len, _)| len) };
-            if has_bare_control(up_to(header, len)) {
-                return true;
-            }
-            at += len.max(1);
+    fn has_bare_control(&self, head: &[u8]) -> bool {
+        let mut rest = from(head, self.start_line_end);
+        let mut found = has_bare_control(up_to(head, self.start_line_end));
+        while !found && !rest.is_empty() {
+            let len = header_len(rest).map_or(rest.len(), |(len, _)| len);
+            found = has_bare_control(up_to(rest, len));
+            rest = from(rest, len);
         }
-        false
+        found
     }
 
     fn check_vias(&self, text: &[u8], limits: &Limits, fault: &mut FirstFault) {
-        let vias = || self.entries.iter().filter(|entry| entry.name == HeaderName::Via);
+        let vias = || {
+            self.entries
+                .iter()
+                .filter(|entry| entry.name == HeaderName::Via)
+        };
         let commas = |entry: &Entry| memchr::memchr_iter(b',', value_of(text, entry)).count();
         // Commas count too much at most, so the exact count is seldom needed.
         if vias().map(|entry| commas(entry) + 1).sum::<usize>() > limits.vias
-            && vias().map(|entry| split(value_of(text, entry)).count()).sum::<usize>() > limits.vias
+            && vias()
+                .map(|entry| split(value_of(text, entry)).count())
+                .sum::<usize>()
+                > limits.vias
         {
             fault.note(ParseError::TooManyVias);
         }
@@ -235,7 +263,11 @@ impl Index {
     fn find_body(&mut self, text: &[u8], fault: &mut FirstFault) {
         self.end = text.len();
         let mut length = None;
-        for entry in self.entries.iter().filter(|entry| entry.name == HeaderName::ContentLength) {
+        for entry in self
+            .entries
+            .iter()
+            .filter(|entry| entry.name == HeaderName::ContentLength)
+        {
             let value = read_u64(value_of(text, entry));
             if value.is_none() || length.is_some_and(|length| Some(length) != value) {
                 return fault.note(ParseError::ContentLength);
@@ -244,7 +276,10 @@ impl Index {
         }
         let Some(length) = length else { return };
         let available = text.len() - self.body_start;
-        match usize::try_from(length).ok().filter(|&length| length <= available) {
+        match usize::try_from(length)
+            .ok()
+            .filter(|&length| length <= available)
+        {
             Some(length) => self.end = self.body_start + length,
             None => fault.note(ParseError::BodyShort),
         }
@@ -258,7 +293,11 @@ fn value_of<'a>(text: &'a [u8], entry: &Entry) -> &'a [u8] {
 
 /// CRLFs before the start line.
 fn leading_line_ends(bytes: &[u8]) -> usize {
-    bytes.chunks_exact(2).take_while(|pair| pair == b"\r\n").count() * 2
+    bytes
+        .chunks_exact(2)
+        .take_while(|pair| pair == b"\r\n")
+        .count()
+        * 2
 }
 
 /// How long the line end is with which the headers end, if it stands at the front. One without CR is found to be an
@@ -271,15 +310,17 @@ fn empty_line_len(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// How long the header at the front is with folding and line end, and how many lines that is. `None` without one.
+/// How long the header at the front is with folding and line end, and how many CRLFs it has. `None` without an end.
 fn header_len(text: &[u8]) -> Option<(usize, usize)> {
     let mut len = 0;
-    let mut lines = 0;
+    let mut line_ends = 0;
     loop {
-        len += memchr::memchr(b'\n', from(text, len))? + 1;
-        lines += 1;
+        let line = from(text, len);
+        let line_len = memchr::memchr(b'\n', line)?;
+        line_ends += usize::from(up_to(line, line_len).ends_with(b"\r"));
+        len += line_len + 1;
         if !matches!(text.get(len), Some(b' ' | b'\t')) {
-            return Some((len, lines));
+            return Some((len, line_ends));
         }
     }
 }
@@ -289,13 +330,20 @@ fn is_control(byte: u8) -> bool {
     (byte < b' ' && byte != b'\t') || byte == 0x7f
 }
 
-/// True when `lines` times CRLF are all control characters there are: cheap to see for the whole head at once.
-fn has_only_line_ends(head: &[u8], lines: usize) -> bool {
+/// How many control characters there are, line ends among them. When they are twice as many as the CRLFs that end
+/// lines, there is no other: cheap to see for the whole head at once.
+fn count_controls(head: &[u8]) -> usize {
     /// So many bytes at once that their count fits into one byte, which lets the compiler use wide registers.
     const BLOCK: usize = 128;
-    let controls = |block: &[u8]| block.iter().map(|&byte| u8::from(is_control(byte))).sum::<u8>();
-    let found: usize = head.chunks(BLOCK).map(|block| usize::from(controls(block))).sum();
-    found == lines * 2
+    let controls = |block: &[u8]| {
+        block
+            .iter()
+            .map(|&byte| u8::from(is_control(byte)))
+            .sum::<u8>()
+    };
+    head.chunks(BLOCK)
+        .map(|block| usize::from(controls(block)))
+        .sum()
 }
 
 /// True when a header (or the start line), with folding and line end, holds a control character outside an escape in

@@ -54,9 +54,53 @@ impl<'a> Iterator for Split<'a> {
             let text = trim_end(between(rest, lead, len));
             self.at += len + 1;
             if !text.is_empty() {
-                return Some(Item { text, range: start..start + text.len() });
+                return Some(Item {
+                    text,
+                    range: start..start + text.len(),
+                });
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(value: &str) -> Vec<&str> {
+        split(value.as_bytes())
+            .map(|item| std::str::from_utf8(item.text).expect("text"))
+            .collect()
+    }
+
+    #[test]
+    fn commas_in_quotes_and_brackets_do_not_split() {
+        assert_eq!(
+            texts(r#""a, \", b" <sip:x,y@z>;p="1,2", <sip:q>"#),
+            [r#""a, \", b" <sip:x,y@z>;p="1,2""#, "<sip:q>"]
+        );
+    }
+
+    #[test]
+    fn items_are_trimmed_and_empty_ones_skipped() {
+        assert_eq!(texts(" a ,, b\r\n ,\t"), ["a", "b"]);
+        assert_eq!(texts(""), [] as [&str; 0]);
+        assert_eq!(texts(" , "), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn ranges_point_at_the_items() {
+        let value = b" one , <two,2> ,three";
+        for item in split(value) {
+            assert_eq!(&value[item.range.clone()], item.text);
+        }
+    }
+
+    #[test]
+    fn unclosed_quote_or_bracket_makes_the_rest_one_item() {
+        assert_eq!(texts(r#"a, "b, c"#), ["a", r#""b, c"#]);
+        assert_eq!(texts("a, <b, c"), ["a", "<b, c"]);
+        assert_eq!(texts("a, \"b\\"), ["a", "\"b\\"]);
     }
 }

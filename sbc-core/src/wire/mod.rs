@@ -38,6 +38,8 @@ mod params;
 mod parse_error;
 mod read_error;
 mod start_line;
+#[cfg(test)]
+mod tests;
 mod text;
 mod uri;
 mod via;
@@ -54,5 +56,5 @@ pub use params::{Param, Params};
 pub use parse_error::ParseError;
 pub use read_error::ReadError;
 pub use text::{eq_ignore_case, trim, write_u64};
-pub use uri::Uri;
+pub use uri::{Uri, write_unfolded};
 pub use via::Via;

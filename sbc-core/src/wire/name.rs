@@ -207,3 +207,62 @@ impl HeaderName {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_name_is_found_in_any_case() {
+        for id in HeaderName::KNOWN {
+            let name = id.canonical();
+            assert_eq!(HeaderName::of(name.as_bytes()), id);
+            assert_eq!(HeaderName::of(name.to_uppercase().as_bytes()), id);
+            assert_eq!(HeaderName::of(name.to_lowercase().as_bytes()), id);
+        }
+    }
+
+    #[test]
+    fn compact_forms_are_the_long_ones() {
+        let letters = b"abcdefijklmnorstuvxy";
+        assert!(
+            letters
+                .iter()
+                .all(|letter| HeaderName::of(&[*letter]) != HeaderName::Other)
+        );
+        assert_eq!(HeaderName::of(b"v"), HeaderName::Via);
+        assert_eq!(HeaderName::of(b"M"), HeaderName::Contact);
+        assert_eq!(HeaderName::of(b"u"), HeaderName::AllowEvents);
+        assert!(
+            b"ghpqwz-0"
+                .iter()
+                .all(|letter| HeaderName::of(&[*letter]) == HeaderName::Other)
+        );
+    }
+
+    #[test]
+    fn near_misses_are_other() {
+        for name in [
+            &b""[..],
+            b"Vib",
+            b"Vi",
+            b"Viaa",
+            b"Call_ID",
+            b"C%6Fntact",
+            b"Max-Forward",
+            b"\xff\xfe",
+        ] {
+            assert_eq!(HeaderName::of(name), HeaderName::Other);
+        }
+    }
+
+    #[test]
+    fn every_slot_search_ends_soon() {
+        let longest = TABLE
+            .split(|id| *id == HeaderName::Other)
+            .map(<[_]>::len)
+            .max();
+        assert!(longest.is_some_and(|run| run <= 8), "{longest:?}");
+        assert_eq!(TABLE[SLOTS - 1], HeaderName::Other);
+    }
+}

@@ -4,8 +4,8 @@
 
 use std::ops::Range;
 
-use super::text::{between, eq_ignore_case, from, quoted_end, trim, trim_end, unquote};
 use super::ReadError;
+use super::text::{between, eq_ignore_case, quoted_end, trim, trim_end, unquote};
 
 /// Parameters as they were written, from the first `;` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,12 +32,17 @@ impl<'a> Params<'a> {
 
     /// The parameters in their order; those without a name are skipped.
     pub fn iter(&self) -> impl Iterator<Item = Param<'a>> + use<'a> {
-        Iter { raw: self.raw, at: 0 }
+        Iter {
+            raw: self.raw,
+            at: 0,
+        }
     }
 
     /// The first parameter of this name, in any case: its value as written, `Some(None)` for a flag.
     pub fn get(&self, name: &str) -> Option<Option<&'a [u8]>> {
-        self.iter().find(|param| eq_ignore_case(param.name, name.as_bytes())).map(|param| param.value)
+        self.iter()
+            .find(|param| eq_ignore_case(param.name, name.as_bytes()))
+            .map(|param| param.value)
     }
 
     /// The value of the first parameter of this name without its quotes; escapes stay. `None` for a flag, too.
@@ -63,13 +68,23 @@ impl<'a> Params<'a> {
         while let Some(&byte) = self.raw.get(at) {
             match byte {
                 b'"' => {
-                    at = quoted_end(self.raw, at).ok_or(ReadError { what: "a quote that never closes" })?;
+                    at = quoted_end(self.raw, at).ok_or(ReadError {
+                        what: "a quote that never closes",
+                    })?;
                     continue;
                 }
                 b';' if !named => return Err(EMPTY),
                 b';' => named = false,
-                b',' => return Err(ReadError { what: "a comma: one value was expected" }),
-                b'<' | b'>' => return Err(ReadError { what: "an angle bracket in a parameter" }),
+                b',' => {
+                    return Err(ReadError {
+                        what: "a comma: one value was expected",
+                    });
+                }
+                b'<' | b'>' => {
+                    return Err(ReadError {
+                        what: "an angle bracket in a parameter",
+                    });
+                }
                 b' ' | b'\t' | b'\r' | b'\n' => {}
                 _ => named = true,
             }
@@ -79,7 +94,9 @@ impl<'a> Params<'a> {
     }
 }
 
-const EMPTY: ReadError = ReadError { what: "an empty parameter" };
+const EMPTY: ReadError = ReadError {
+    what: "an empty parameter",
+};
 
 struct Iter<'a> {
     raw: &'a [u8],
@@ -102,7 +119,11 @@ impl<'a> Iterator for Iter<'a> {
             }
             let written = trim_end(between(self.raw, start, end));
             let value = equals.map(|equals| trim(between(self.raw, equals + 1, end)));
-            return Some(Param { name, value, range: start..start + written.len() });
+            return Some(Param {
+                name,
+                value,
+                range: start..start + written.len(),
+            });
         }
         None
     }
@@ -111,19 +132,76 @@ impl<'a> Iterator for Iter<'a> {
 /// The end of the parameter that begins at `at`, and where its first `=` stands.
 fn param_end(raw: &[u8], mut at: usize) -> (usize, Option<usize>) {
     let mut equals = None;
-    while let Some(step) = memchr::memchr3(b';', b'"', b'=', from(raw, at)) {
-        at += step;
-        match raw.get(at) {
-            Some(b'"') => match quoted_end(raw, at) {
-                Some(next) => at = next,
-                None => return (raw.len(), equals),
+    // Parameters are a few bytes long: a plain loop is faster here than a wide search.
+    while let Some(&byte) = raw.get(at) {
+        match byte {
+            b';' => return (at, equals),
+            b'"' => match quoted_end(raw, at) {
+                Some(next) => at = next - 1,
+                None => break,
             },
-            Some(b'=') => {
-                equals = equals.or(Some(at));
-                at += 1;
-            }
-            _ => return (at, equals),
+            b'=' if equals.is_none() => equals = Some(at),
+            _ => {}
         }
+        at += 1;
     }
     (raw.len(), equals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_values_and_quotes_are_told_apart() {
+        let params = Params::new(br#";lr;a=b ; C = "x;y\"z" ;d="#);
+        let names: Vec<&[u8]> = params.iter().map(|param| param.name).collect();
+        assert_eq!(names, [&b"lr"[..], b"a", b"C", b"d"]);
+        assert_eq!(params.get("LR"), Some(None));
+        assert_eq!(params.get("c"), Some(Some(&br#""x;y\"z""#[..])));
+        assert_eq!(params.value("c"), Some(&br#"x;y\"z"#[..]));
+        assert_eq!(params.value("d"), Some(&b""[..]));
+        assert_eq!(params.get("e"), None);
+        assert!(params.has("A") && !params.has("b"));
+    }
+
+    #[test]
+    fn first_of_two_alike_counts() {
+        assert_eq!(Params::new(b";tag=1;TAG=2").value("tag"), Some(&b"1"[..]));
+    }
+
+    #[test]
+    fn range_reaches_from_semicolon_to_end_of_value() {
+        let raw = b";a=b ;c\r\n = d ;;e";
+        let pieces: Vec<&[u8]> = Params::new(raw)
+            .iter()
+            .map(|param| &raw[param.range])
+            .collect();
+        assert_eq!(pieces, [&b";a=b"[..], b";c\r\n = d", b";e"]);
+    }
+
+    #[test]
+    fn value_keeps_further_equals_signs() {
+        assert_eq!(Params::new(b";a=b=c").value("a"), Some(&b"b=c"[..]));
+        assert_eq!(Params::new(b";=x;y").iter().count(), 1);
+    }
+
+    #[test]
+    fn check_refuses_what_no_grammar_allows() {
+        for good in ["", ";a", ";a=\"<,;>\"", " ;a = b ; c"] {
+            assert_eq!(Params::new(good.as_bytes()).check(), Ok(()), "{good}");
+        }
+        for bad in [
+            ";",
+            ";;a",
+            ";a;",
+            ";a; ;b",
+            ";a=\"b",
+            ";a,b",
+            ";a=<b>",
+            ";a=\"\\\"",
+        ] {
+            assert!(Params::new(bad.as_bytes()).check().is_err(), "{bad}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use super::ReadError;
 const TOKEN: u8 = 1;
 const LWS: u8 = 2;
 const HOST: u8 = 4;
+const NOT_IN_URI: u8 = 8;
 
 static CLASSES: [u8; 256] = classes();
 
@@ -18,6 +19,9 @@ const fn classes() -> [u8; 256] {
         let c = byte as u8;
         if c.is_ascii_alphanumeric() {
             table[byte] = TOKEN | HOST;
+        }
+        if c <= b' ' || matches!(c, b'<' | b'>' | b'"' | b'\\' | 0x7f) {
+            table[byte] |= NOT_IN_URI;
         }
         byte += 1;
     }
@@ -53,6 +57,11 @@ pub(super) fn is_host_char(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & HOST != 0
 }
 
+/// True for what may stand in no URI: white space, control characters, quotes, angle brackets, backslash.
+pub(super) fn is_forbidden_in_uri(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & NOT_IN_URI != 0
+}
+
 /// True for one or more token characters and nothing else.
 pub(super) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|&byte| is_token_char(byte))
@@ -60,7 +69,9 @@ pub(super) fn is_token(text: &[u8]) -> bool {
 
 /// How many bytes at the front of `text` satisfy `test`.
 pub(super) fn span(text: &[u8], test: impl Fn(u8) -> bool) -> usize {
-    text.iter().position(|&byte| !test(byte)).unwrap_or(text.len())
+    text.iter()
+        .position(|&byte| !test(byte))
+        .unwrap_or(text.len())
 }
 
 /// `text` from `at`; empty beyond the end.
@@ -91,7 +102,10 @@ pub fn trim(text: &[u8]) -> &[u8] {
 
 /// `text` without linear white space at its end.
 pub(super) fn trim_end(text: &[u8]) -> &[u8] {
-    let len = text.iter().rposition(|&byte| !is_lws(byte)).map_or(0, |last| last + 1);
+    let len = text
+        .iter()
+        .rposition(|&byte| !is_lws(byte))
+        .map_or(0, |last| last + 1);
     up_to(text, len)
 }
 
@@ -133,7 +147,9 @@ pub(super) fn read_port(text: &[u8]) -> Result<u16, ReadError> {
     read_u64(text)
         .and_then(|port| u16::try_from(port).ok())
         .filter(|&port| port != 0)
-        .ok_or(ReadError { what: "a port is a number from 1 to 65535" })
+        .ok_or(ReadError {
+            what: "a port is a number from 1 to 65535",
+        })
 }
 
 /// Where the quoted string that opens at `text[at]` ends: the offset after its closing quote.

@@ -1,0 +1,61 @@
+//! Evaluation costs no heap.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use routing_rules::{Action, Names, Query, Rules, Zone};
+
+const NAMES: Names<'_> = Names {
+    pools: &["freeswitch"],
+    listeners: &["browsers"],
+};
+
+const RULES: &str = r#"
+[[rule]]
+name = "refused"
+match = { source = ["198.51.100.0/24", "2001:db8::/32"] }
+reject = { status = 403 }
+
+[[rule]]
+name = "numbers"
+match = { method = "INVITE", user = [{ regex = '^00\d{6,15}$' }, { prefix = ["+1", "+49"] }, "100"] }
+route = { pool = "freeswitch" }
+
+[[rule]]
+name = "domains"
+match = { domain = ["example.com", "*.example.com", "192.0.2.1", "2001:db8::1"], zone = "public", transport = "wss" }
+route = { pool = "freeswitch", balance = "hash:aor" }
+"#;
+
+#[test]
+fn evaluate_does_not_allocate() {
+    let rules = Rules::parse(RULES, "routes.toml", &NAMES).expect("the rules are right");
+    let query = |user, domain| Query {
+        method: "INVITE",
+        listener: 0,
+        zone: Zone::Public,
+        transport: "wss",
+        source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        domain,
+        user,
+        registered: false,
+    };
+    let queries = [
+        query("00491234567", "example.com"),
+        query("%2B49123", "example.com"),
+        query("alice", "A.Example.COM."),
+        query("alice", "2001:DB8::1"),
+        query("alice", "elsewhere.example.org"),
+    ];
+    // The regex makes its working memory now.
+    for query in &queries {
+        rules.evaluate(query);
+    }
+    let mut unmatched = 0;
+    let allocations = allocation_counter::measure(|| {
+        for query in &queries {
+            unmatched += usize::from(rules.evaluate(query).action == Action::NoMatch);
+        }
+    });
+    assert_eq!(unmatched, 1);
+    assert_eq!(allocations.count_total, 0);
+}

@@ -1,0 +1,144 @@
+//! What happened, counted: every refusal and drop has a name here.
+//!
+//! Names are `sbc_<room>_<what>_total`; labels are few and fixed. Never a user, a Call-ID or an address.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $metric:literal, $reason:literal;)+) => {
+        /// One thing that is counted.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Count {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Count {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The metric's name.
+            pub const fn metric(self) -> &'static str {
+                match self { $(Self::$variant => $metric,)+ }
+            }
+
+            /// The value of its `reason` label; empty: it has none.
+            pub const fn reason(self) -> &'static str {
+                match self { $(Self::$variant => $reason,)+ }
+            }
+
+            /// What it counts.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+),)+ }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Requests received.
+    Requests = "sbc_proxy_requests_total", "";
+    /// Responses received.
+    Responses = "sbc_proxy_responses_total", "";
+    /// Requests forwarded, each branch once.
+    Forwarded = "sbc_proxy_forwarded_total", "";
+    /// Keepalives answered or swallowed.
+    Keepalives = "sbc_proxy_keepalives_total", "";
+    /// Requests received again and ended here.
+    Retransmissions = "sbc_transaction_retransmissions_total", "";
+    /// Requests repeated by a timer.
+    Repeated = "sbc_transaction_repeated_total", "";
+    /// INVITEs that a member had to be given up for.
+    Failovers = "sbc_pool_failovers_total", "";
+    /// Probes that a member did not answer.
+    ProbesMissed = "sbc_pool_probes_missed_total", "";
+    /// Requests that waited for a flow to return, and could go on.
+    FlowReturned = "sbc_registration_flow_returned_total", "";
+    /// Requests whose flow was dead and did not return.
+    FlowDead = "sbc_registration_flow_dead_total", "";
+    /// Registrations accepted by the pool.
+    Registered = "sbc_registration_accepted_total", "";
+    /// Answers of a member that had been given up, ended by us with ACK and BYE.
+    LateAnswers = "sbc_dialog_late_answers_total", "";
+    /// Messages that are no SIP at all.
+    NotSip = "sbc_admission_dropped_total", "not_sip";
+    /// Messages that break the grammar.
+    Malformed = "sbc_admission_refused_total", "malformed";
+    /// Messages over a size limit.
+    TooLarge = "sbc_admission_refused_total", "too_large";
+    /// Requests whose top Via cannot be answered.
+    BadVia = "sbc_admission_dropped_total", "via";
+    /// Requests without a mandatory header, or with one that cannot be read.
+    BadHeader = "sbc_admission_refused_total", "header";
+    /// Requests whose CSeq names another method, or none that can be read.
+    BadCSeq = "sbc_admission_refused_total", "cseq";
+    /// Requests with a Request-URI that is no SIP URI.
+    BadScheme = "sbc_admission_refused_total", "scheme";
+    /// Requests with a Request-URI that breaks the grammar.
+    BadUri = "sbc_admission_refused_total", "uri";
+    /// Requests that have made too many hops.
+    TooManyHops = "sbc_admission_refused_total", "max_forwards";
+    /// Requests with an unreadable Max-Forwards.
+    BadMaxForwards = "sbc_admission_refused_total", "bad_max_forwards";
+    /// Requests that ask the proxy for what it does not know (Proxy-Require).
+    ProxyRequire = "sbc_admission_refused_total", "proxy_require";
+    /// Messages at a trunk or pool listener from an address that is none of its peers.
+    NotAPeer = "sbc_admission_dropped_total", "not_a_peer";
+    /// Requests for a domain that is not served.
+    NotServed = "sbc_admission_refused_total", "not_served";
+    /// Requests with a Route that is not ours.
+    ForeignRoute = "sbc_admission_refused_total", "foreign_route";
+    /// Tokens sealed by us and altered, or moved to another dialog.
+    ForgedToken = "sbc_seal_refused_total", "forged";
+    /// Tokens sealed with a key we do not have.
+    UnknownKey = "sbc_seal_refused_total", "unknown_key";
+    /// In-dialog requests without a token.
+    NoToken = "sbc_seal_refused_total", "no_token";
+    /// Responses whose branch is not ours.
+    StrayResponse = "sbc_transaction_dropped_total", "stray_response";
+    /// Responses that break the grammar.
+    BadResponse = "sbc_transaction_dropped_total", "bad_response";
+    /// ACKs without a transaction or a dialog.
+    StrayAck = "sbc_transaction_dropped_total", "stray_ack";
+    /// CANCELs without a transaction.
+    StrayCancel = "sbc_transaction_refused_total", "stray_cancel";
+    /// Requests refused because a table is full.
+    TableFull = "sbc_transaction_refused_total", "table_full";
+    /// Requests refused by a rule.
+    RuleReject = "sbc_proxy_refused_total", "rule";
+    /// Requests that no rule matched.
+    NoRule = "sbc_proxy_refused_total", "no_rule";
+    /// Requests that no member or binding took.
+    NoTarget = "sbc_proxy_refused_total", "no_target";
+    /// Responses forwarded from their branch alone, without a transaction.
+    Stateless = "sbc_proxy_stateless_total", "";
+    /// Calls answered.
+    Answered = "sbc_dialog_answered_total", "";
+    /// Calls ended by BYE.
+    Ended = "sbc_dialog_ended_total", "";
+}
+
+/// Counts of this process.
+#[derive(Debug)]
+pub struct Counters {
+    values: Vec<AtomicU64>,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self { values: Count::ALL.iter().map(|_| AtomicU64::new(0)).collect() }
+    }
+}
+
+impl Counters {
+    /// One more.
+    pub fn add(&self, count: Count) {
+        if let Some(value) = self.values.get(count as usize) {
+            value.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many so far.
+    pub fn get(&self, count: Count) -> u64 {
+        self.values.get(count as usize).map_or(0, |value| value.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,118 @@
+//! One record for each dialog that has been heard of.
+
+use crate::flow::Flow;
+use crate::hash::{Digest, DigestMap};
+use crate::limits;
+use crate::time::Time;
+
+/// Call-ID and the tag of the party outside the pool, hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DialogKey(pub Digest);
+
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    /// Where the outside party last sent a valid request of this dialog from.
+    heard: Option<Flow>,
+    last: Time,
+    is_call: bool,
+}
+
+/// The records of this node.
+#[derive(Default)]
+pub struct Records {
+    records: DigestMap<Record>,
+}
+
+impl Records {
+    /// A call was answered. True the first time.
+    pub fn answered(&self, key: DialogKey, now: Time) -> bool {
+        if self.is_full(key) {
+            return false;
+        }
+        let mut record = self.records.entry(key.0).or_insert(Record { heard: None, last: now, is_call: false });
+        record.last = now;
+        !std::mem::replace(&mut record.is_call, true)
+    }
+
+    /// The outside party sent a valid request from `flow`. True where it moved there since the last one.
+    pub fn heard(&self, key: DialogKey, flow: Flow, now: Time) -> bool {
+        if self.is_full(key) {
+            return false;
+        }
+        let mut record = self.records.entry(key.0).or_insert(Record { heard: None, last: now, is_call: false });
+        record.last = now;
+        record.heard.replace(flow) != Some(flow)
+    }
+
+    fn is_full(&self, key: DialogKey) -> bool {
+        self.records.len() >= limits::DIALOGS && !self.records.contains_key(&key.0)
+    }
+
+    /// Where the outside party was last heard.
+    pub fn last_flow(&self, key: DialogKey) -> Option<Flow> {
+        self.records.get(&key.0)?.heard
+    }
+
+    /// The dialog ended. True where it was a call.
+    pub fn ended(&self, key: DialogKey) -> bool {
+        self.records.remove(&key.0).is_some_and(|(_, record)| record.is_call)
+    }
+
+    /// Forget a dialog that nothing was heard of for long; otherwise say when to ask again.
+    pub fn expire(&self, key: DialogKey, now: Time) -> Option<Time> {
+        let last = self.records.get(&key.0)?.last;
+        let due = last + limits::DIALOG_IDLE;
+        if due > now {
+            return Some(due);
+        }
+        self.records.remove(&key.0);
+        None
+    }
+
+    /// Calls that are up, as far as this process knows.
+    pub fn calls(&self) -> usize {
+        self.records.iter().filter(|record| record.is_call).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::ListenerId;
+
+    fn flow(port: u16) -> Flow {
+        Flow::udp(ListenerId(0), ([192, 0, 2, 1], port).into())
+    }
+
+    #[test]
+    fn a_dialog_moves_with_its_party() {
+        let records = Records::default();
+        let key = DialogKey(1);
+        assert!(records.heard(key, flow(1), Time::ZERO));
+        assert!(!records.heard(key, flow(1), Time::ZERO));
+        assert!(records.heard(key, flow(2), Time::ZERO));
+        assert_eq!(records.last_flow(key), Some(flow(2)));
+    }
+
+    #[test]
+    fn a_call_counts_once_and_ends() {
+        let records = Records::default();
+        let key = DialogKey(1);
+        assert!(records.answered(key, Time::ZERO));
+        assert!(!records.answered(key, Time::ZERO));
+        assert_eq!(records.calls(), 1);
+        assert!(records.ended(key));
+        assert!(!records.ended(key));
+        assert_eq!(records.calls(), 0);
+    }
+
+    #[test]
+    fn a_forgotten_dialog_is_forgotten() {
+        let records = Records::default();
+        let key = DialogKey(1);
+        records.answered(key, Time::ZERO);
+        let due = records.expire(key, Time::from_millis(1)).unwrap();
+        assert_eq!(records.expire(key, due), None);
+        assert_eq!(records.calls(), 0);
+    }
+}

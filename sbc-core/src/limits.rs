@@ -1,0 +1,45 @@
+//! Every bound of the core by name. What passes one is refused, counted, and never costs more.
+
+use std::time::Duration;
+
+/// Bindings that one address of record may have through this node.
+pub const BINDINGS_PER_AOR: usize = 32;
+/// Bindings that one connection or UDP address may have registered.
+pub const BINDINGS_PER_FLOW: usize = 64;
+/// Bindings known to this node.
+pub const BINDINGS: usize = 1_000_000;
+/// Connections known to this node.
+pub const CONNECTIONS: usize = 500_000;
+/// Dialog records. Further dialogs work from their tokens alone.
+pub const DIALOGS: usize = 500_000;
+/// Server transactions in progress.
+pub const TRANSACTIONS: usize = 500_000;
+/// Requests waiting for one binding or dialog to come back.
+pub const WAITING_PER_PEER: usize = 8;
+/// Requests waiting for a binding or dialog to come back.
+pub const WAITING: usize = 50_000;
+/// Members of one pool.
+pub const MEMBERS_PER_POOL: usize = 64;
+/// Requests remembered per member, for the ICMP error that may concern them.
+pub const IN_FLIGHT_PER_MEMBER: usize = 1024;
+/// Branches that one request may have, all attempts counted.
+pub const BRANCHES: usize = 16;
+/// Contacts of one REGISTER, and of one answer to it.
+pub const CONTACTS: usize = 64;
+/// Longest Via list of a pool request that is hidden, in bytes; a longer one is refused.
+pub const HIDDEN_VIAS: usize = 8 * 1024;
+/// Recycled buffers kept by one worker.
+pub const SPARE_BUFFERS: usize = 256;
+/// A buffer that grew beyond this is not kept.
+pub const SPARE_BUFFER_BYTES: usize = 16 * 1024;
+
+/// How long a request for a dead flow waits for its binding to come back.
+pub const FLOW_RETURN: Duration = Duration::from_secs(12);
+/// For so long after the start, a binding nobody has heard of may still be on its way back.
+pub const RELEARNING: Duration = Duration::from_secs(60);
+/// 100 Trying goes out after this at the latest.
+pub const TRYING_AFTER: Duration = Duration::from_millis(200);
+/// How long a dialog record lives without any message of its dialog.
+pub const DIALOG_IDLE: Duration = Duration::from_secs(12 * 3600);
+/// A retry is asked for after this, where no member takes a request, in seconds.
+pub const RETRY_AFTER_SECONDS: u32 = 5;

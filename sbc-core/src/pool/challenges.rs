@@ -1,0 +1,60 @@
+//! Which member challenged which call: for clients that do not send `opaque` back.
+//!
+//! A fixed number of slots; a newer challenge takes the place of an older one. Losing one costs a
+//! second challenge, no more.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+
+use crate::hash::Digest;
+
+const SLOTS: usize = 4096;
+
+/// The newest challenges.
+pub struct Challenges {
+    slots: Mutex<Vec<Option<(Digest, SocketAddr)>>>,
+}
+
+impl Default for Challenges {
+    fn default() -> Self {
+        Self { slots: Mutex::new(vec![None; SLOTS]) }
+    }
+}
+
+impl Challenges {
+    /// `member` challenged the call `key`.
+    pub fn remember(&self, key: Digest, member: SocketAddr) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get_mut(slot_of(key)) {
+            *slot = Some((key, member));
+        }
+    }
+
+    /// Who challenged the call `key`.
+    pub fn member(&self, key: Digest) -> Option<SocketAddr> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let (owner, member) = (*slots.get(slot_of(key))?)?;
+        (owner == key).then_some(member)
+    }
+}
+
+fn slot_of(key: Digest) -> usize {
+    (key % SLOTS as Digest) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_challenge_of_a_call_counts() {
+        let challenges = Challenges::default();
+        let (a, b) = ("10.0.0.1:5080".parse().unwrap(), "10.0.0.2:5080".parse().unwrap());
+        assert_eq!(challenges.member(5), None);
+        challenges.remember(5, a);
+        challenges.remember(5, b);
+        assert_eq!(challenges.member(5), Some(b));
+        challenges.remember(5 + SLOTS as Digest, a);
+        assert_eq!(challenges.member(5), None, "the slot has another owner now");
+    }
+}

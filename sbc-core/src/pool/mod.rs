@@ -1,0 +1,11 @@
+//! Servers that do the same work: who is alive, and who takes the next request.
+
+mod challenges;
+mod choice;
+mod health;
+mod probe;
+
+pub use challenges::Challenges;
+pub use choice::{PoolState, Pools, Tried};
+pub use health::{Health, MemberState};
+pub use probe::{ProbeDue, Probing};

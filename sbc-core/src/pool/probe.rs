@@ -1,0 +1,215 @@
+//! OPTIONS probes of one member (RFC 3261 §11), and the signs its traffic gives.
+//!
+//! A member without an answer for `fall` probes or requests in a row is down; `rise` answered probes
+//! in a row bring it back. One that was never asked is down at the first miss: there is nothing to
+//! be patient about.
+
+use super::health::Health;
+use crate::config::Probe;
+use crate::time::Time;
+
+/// What a probe timer asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeDue {
+    /// Send this probe now.
+    Send {
+        /// Tells its answer from that of another probe.
+        sequence: u32,
+    },
+    /// The probe in flight was not answered in time.
+    Missed,
+    /// Nothing yet.
+    Nothing,
+}
+
+/// The state of one member's probes.
+#[derive(Debug)]
+pub struct Probing {
+    health: Health,
+    missed: u8,
+    answered: u8,
+    sequence: u32,
+    /// When the probe in flight has missed its time.
+    waiting_until: Option<Time>,
+    next: Time,
+    next_resend: Time,
+}
+
+impl Default for Probing {
+    fn default() -> Self {
+        Self {
+            health: Health::Unknown,
+            missed: 0,
+            answered: 0,
+            sequence: 0,
+            waiting_until: None,
+            next: Time::ZERO,
+            next_resend: Time::NEVER,
+        }
+    }
+}
+
+impl Probing {
+    /// What is known of the member.
+    pub const fn health(&self) -> Health {
+        self.health
+    }
+
+    /// The number of the probe in flight or last sent.
+    pub const fn sequence(&self) -> u32 {
+        self.sequence
+    }
+
+    /// A probe timer fired.
+    pub fn on_timer(&mut self, now: Time, probe: &Probe) -> ProbeDue {
+        if self.waiting_until.is_some_and(|until| until <= now) {
+            self.waiting_until = None;
+            self.missed(probe.fall);
+            return ProbeDue::Missed;
+        }
+        if self.waiting_until.is_some() && self.next_resend <= now {
+            // A lost datagram is not a dead member: ask again within the same probe.
+            self.next_resend = now + probe.timeout / 3;
+            return ProbeDue::Send { sequence: self.sequence };
+        }
+        if self.waiting_until.is_none() && self.next <= now {
+            self.sequence = self.sequence.wrapping_add(1) & 0x7fff_ffff;
+            self.waiting_until = Some(now + probe.timeout);
+            self.next_resend = now + probe.timeout / 3;
+            self.next = now + probe.interval;
+            return ProbeDue::Send { sequence: self.sequence };
+        }
+        ProbeDue::Nothing
+    }
+
+    /// When `on_timer` has something to do next.
+    pub fn deadline(&self) -> Time {
+        match self.waiting_until {
+            Some(until) => until.min(self.next_resend),
+            None => self.next,
+        }
+    }
+
+    /// Put the next probe at `at`: the spread between members that would otherwise be asked at once.
+    pub fn start_at(&mut self, at: Time) {
+        self.next = at;
+    }
+
+    /// An answer to probe `sequence` arrived. True where it changed anything.
+    pub fn on_answer(&mut self, sequence: u32, probe: &Probe) -> bool {
+        if self.waiting_until.is_none() || sequence != self.sequence {
+            return false;
+        }
+        self.waiting_until = None;
+        self.missed = 0;
+        self.answered = self.answered.saturating_add(1);
+        if self.health == Health::Unknown || self.answered >= probe.rise {
+            self.health = Health::Up;
+        }
+        true
+    }
+
+    /// The network said that nobody is there.
+    pub fn on_unreachable(&mut self, probe: &Probe) {
+        self.waiting_until = None;
+        self.missed(probe.fall);
+    }
+
+    /// It answered a request: it takes `fall` misses in a row again.
+    pub fn on_request_answered(&mut self) {
+        if self.health == Health::Up {
+            self.missed = 0;
+        }
+    }
+
+    /// A request, or a probe, was not answered in time.
+    pub fn missed(&mut self, fall: u8) {
+        self.answered = 0;
+        self.missed = self.missed.saturating_add(1);
+        if self.health == Health::Unknown || self.missed >= fall {
+            self.health = Health::Down;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const PROBE: Probe =
+        Probe { interval: Duration::from_secs(5), timeout: Duration::from_secs(1), fall: 2, rise: 2 };
+
+    fn send(probing: &mut Probing) -> u32 {
+        match probing.on_timer(probing.deadline(), &PROBE) {
+            ProbeDue::Send { sequence } => sequence,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn answer_one(probing: &mut Probing) {
+        let sequence = send(probing);
+        assert!(probing.on_answer(sequence, &PROBE));
+    }
+
+    fn miss_one(probing: &mut Probing) {
+        send(probing);
+        while probing.on_timer(probing.deadline(), &PROBE) != ProbeDue::Missed {}
+    }
+
+    #[test]
+    fn the_first_answer_brings_an_unknown_member_up() {
+        let mut probing = Probing::default();
+        answer_one(&mut probing);
+        assert_eq!(probing.health(), Health::Up);
+    }
+
+    #[test]
+    fn the_first_miss_takes_an_unknown_member_down() {
+        let mut probing = Probing::default();
+        miss_one(&mut probing);
+        assert_eq!(probing.health(), Health::Down);
+    }
+
+    #[test]
+    fn fall_and_rise_count_in_a_row() {
+        let mut probing = Probing::default();
+        answer_one(&mut probing);
+        miss_one(&mut probing);
+        answer_one(&mut probing);
+        miss_one(&mut probing);
+        assert_eq!(probing.health(), Health::Up);
+        miss_one(&mut probing);
+        assert_eq!(probing.health(), Health::Down);
+        answer_one(&mut probing);
+        assert_eq!(probing.health(), Health::Down);
+        answer_one(&mut probing);
+        assert_eq!(probing.health(), Health::Up);
+    }
+
+    #[test]
+    fn a_late_answer_to_an_old_probe_counts_for_nothing() {
+        let mut probing = Probing::default();
+        let old = send(&mut probing);
+        while probing.on_timer(probing.deadline(), &PROBE) != ProbeDue::Missed {}
+        send(&mut probing);
+        assert!(!probing.on_answer(old, &PROBE));
+    }
+
+    #[test]
+    fn a_probe_is_repeated_within_its_time() {
+        let mut probing = Probing::default();
+        let first = send(&mut probing);
+        let again = send(&mut probing);
+        assert_eq!(first, again);
+    }
+
+    #[test]
+    fn probes_keep_their_interval() {
+        let mut probing = Probing::default();
+        answer_one(&mut probing);
+        assert_eq!(probing.deadline(), Time::ZERO + PROBE.interval);
+        assert_eq!(probing.on_timer(Time::from_millis(10), &PROBE), ProbeDue::Nothing);
+    }
+}

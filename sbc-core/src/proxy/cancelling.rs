@@ -1,0 +1,101 @@
+//! Requests that we write inside somebody else's transaction or dialog: CANCEL (RFC 3261 §9.1), the ACK
+//! to a failure (§17.1.1.3), and ACK and BYE of an answer that nobody wanted (§13.2.2.4).
+
+use std::io::Write as _;
+
+use crate::config::Listener;
+use crate::proxy::reply::write_line;
+use crate::proxy::via::write_own_via;
+use crate::wire::{CSeq, HeaderName, Message, NameAddr, split};
+
+/// Append the CANCEL of a request we sent; `reason` is the caller's own Reason header (RFC 3326).
+pub(crate) fn write_cancel(sent: &Message<'_>, reason: Option<&[u8]>, out: &mut Vec<u8>) {
+    write_start(b"CANCEL", sent.request_uri(), out);
+    write_same_branch(sent, out);
+    write_line(b"From", sent.value(HeaderName::From), out);
+    write_line(b"To", sent.value(HeaderName::To), out);
+    write_line(b"Call-ID", sent.value(HeaderName::CallId), out);
+    write_cseq(sent, 0, b"CANCEL", out);
+    if let Some(reason) = reason {
+        write_line(b"Reason", reason, out);
+    }
+    write_end(out);
+}
+
+/// Append the ACK of a failure to a request we sent.
+pub(crate) fn write_ack(sent: &Message<'_>, response: &Message<'_>, out: &mut Vec<u8>) {
+    write_start(b"ACK", sent.request_uri(), out);
+    write_same_branch(sent, out);
+    write_line(b"From", sent.value(HeaderName::From), out);
+    write_line(b"To", response.value(HeaderName::To), out);
+    write_line(b"Call-ID", sent.value(HeaderName::CallId), out);
+    write_cseq(sent, 0, b"ACK", out);
+    write_end(out);
+}
+
+/// Append the ACK of a 2xx, on behalf of a caller who does not want it.
+pub(crate) fn write_ack_of_success(
+    response: &Message<'_>,
+    listener: &Listener,
+    port: u8,
+    branch: &[u8],
+    out: &mut Vec<u8>,
+) {
+    write_in_dialog(b"ACK", 0, response, listener, port, branch, out);
+}
+
+/// Append the BYE that ends the dialog of such a 2xx.
+pub(crate) fn write_bye(response: &Message<'_>, listener: &Listener, port: u8, branch: &[u8], out: &mut Vec<u8>) {
+    write_in_dialog(b"BYE", 1, response, listener, port, branch, out);
+}
+
+fn write_in_dialog(
+    method: &[u8],
+    cseq_step: u32,
+    response: &Message<'_>,
+    listener: &Listener,
+    port: u8,
+    branch: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let contact = response.value(HeaderName::Contact);
+    let target = NameAddr::parse(contact).map_or(contact, |address| address.uri);
+    write_start(method, target, out);
+    write_own_via(listener, port, branch, out);
+    out.extend_from_slice(b"Max-Forwards: 70\r\n");
+    write_line(b"From", response.value(HeaderName::From), out);
+    write_line(b"To", response.value(HeaderName::To), out);
+    write_line(b"Call-ID", response.value(HeaderName::CallId), out);
+    write_cseq(response, cseq_step, method, out);
+    write_end(out);
+}
+
+fn write_start(method: &[u8], uri: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(method);
+    out.push(b' ');
+    out.extend_from_slice(uri);
+    out.extend_from_slice(b" SIP/2.0\r\n");
+}
+
+/// The top Via alone, and the route the request had.
+fn write_same_branch(sent: &Message<'_>, out: &mut Vec<u8>) {
+    if let Some(top) = split(sent.value(HeaderName::Via)).next() {
+        write_line(b"Via", top.text, out);
+    }
+    for route in sent.all(HeaderName::Route) {
+        write_line(b"Route", route.value, out);
+    }
+    out.extend_from_slice(b"Max-Forwards: 70\r\n");
+}
+
+fn write_cseq(of: &Message<'_>, step: u32, method: &[u8], out: &mut Vec<u8>) {
+    let number = CSeq::parse(of.value(HeaderName::CSeq)).map_or(0, |cseq| cseq.number);
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "CSeq: {} ", number.wrapping_add(step));
+    out.extend_from_slice(method);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_end(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+}

@@ -1,0 +1,113 @@
+//! Contact: sealed towards the outside, left alone towards the pool.
+
+use std::ops::Range;
+
+use crate::config::Listener;
+use crate::flow::is_websocket;
+use crate::proxy::settings::Settings;
+use crate::seal::{ContactUri, Kind, Peer};
+use crate::wire::{Edits, Header, HeaderName, Item, Message, NameAddr, Uri, split};
+
+/// What takes the place of a Contact URI.
+pub(crate) struct Sealing<'a> {
+    pub(crate) settings: &'a Settings,
+    /// [`Kind::Contact`], or [`Kind::Registered`] for a member that registers at a carrier.
+    pub(crate) kind: Kind,
+    /// Empty for registered Contacts: they are called under Call-IDs to come.
+    pub(crate) call_id: &'a [u8],
+    /// Who is behind it.
+    pub(crate) peer: Peer,
+    /// The listener of those who will read it.
+    pub(crate) listener: &'a Listener,
+}
+
+impl Sealing<'_> {
+    /// Append the URI; false where it cannot be sealed.
+    pub(crate) fn write(&self, target: &[u8], out: &mut Vec<u8>) -> bool {
+        let contact = ContactUri {
+            kind: self.kind,
+            call_id: self.call_id,
+            peer: self.peer,
+            target,
+            advertise: &self.listener.advertise,
+            // RFC 7118 §5: a URI that is reached over WebSocket says so.
+            parameters: if is_websocket(self.listener.transport) { ";transport=ws" } else { "" },
+        };
+        self.settings.tokens.write_contact(&contact, out)
+    }
+
+    /// Replace the URI of every Contact. One that cannot be read is taken out: it might tell.
+    pub(crate) fn apply(&self, message: &Message<'_>, edits: &mut Edits) {
+        for header in message.all(HeaderName::Contact) {
+            if header.value == b"*" {
+                continue;
+            }
+            let mut written = true;
+            for item in split(header.value) {
+                written &= NameAddr::parse(item.text).is_ok_and(|address| {
+                    let mut uri = Vec::new();
+                    let sealed = self.write(address.uri, &mut uri);
+                    if sealed {
+                        replace_uri(&header, &item, &address, &uri, edits);
+                    }
+                    sealed
+                });
+            }
+            if !written {
+                edits.delete(header.line());
+            }
+        }
+    }
+}
+
+/// Put another URI in a name-addr, in brackets, whether or not it had them.
+pub(crate) fn replace_uri(
+    header: &Header<'_>,
+    item: &Item<'_>,
+    address: &NameAddr<'_>,
+    uri: &[u8],
+    edits: &mut Edits,
+) {
+    let range = absolute(header, item.range.start, &address.uri_range);
+    edits.replace_with(range, |out| {
+        if !address.bracketed {
+            out.push(b'<');
+        }
+        out.extend_from_slice(uri);
+        if !address.bracketed {
+            out.push(b'>');
+        }
+    });
+}
+
+/// A range inside an item of a header's value, in the message.
+pub(crate) fn absolute(header: &Header<'_>, item_start: usize, range: &Range<usize>) -> Range<usize> {
+    let start = header.value_range().start + item_start;
+    start + range.start..start + range.end
+}
+
+/// 3xx from the pool (RFC 3261 §8.1.3.4): an address of the inside becomes the served domain, so that
+/// the caller comes back to us.
+pub(crate) fn redirect_outside(
+    message: &Message<'_>,
+    settings: &Settings,
+    listener: &Listener,
+    edits: &mut Edits,
+) {
+    for header in message.all(HeaderName::Contact) {
+        for item in split(header.value) {
+            let Ok(address) = NameAddr::parse(item.text) else { continue };
+            let Ok(uri) = Uri::parse(address.uri) else { continue };
+            let inside = uri.ip().is_some_and(|ip| settings.hidden.has(ip, uri.port)) || settings.is_ours(&uri);
+            if inside {
+                let mut text = b"sip:".to_vec();
+                if let Some(user) = uri.user {
+                    text.extend_from_slice(user);
+                    text.push(b'@');
+                }
+                text.extend_from_slice(settings.outside_name(listener).as_bytes());
+                replace_uri(&header, &item, &address, &text, edits);
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The front door: one input, all its consequences.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use arc_swap::ArcSwap;
+
+use crate::admission;
+use crate::config::Config;
+use crate::count::{Count, Counters};
+use crate::dialog::Records;
+use crate::flow::Flow;
+use crate::hash::{Digest, DigestMap, KeyedHash};
+use crate::io::Input;
+use crate::limits;
+use crate::pool::Challenges;
+use crate::proxy::settings::Settings;
+use crate::proxy::setup::{Setup, Step};
+use crate::proxy::worker::{After, Timer, Worker};
+use crate::registration::{Directory, Registration};
+use crate::time::Time;
+use crate::transaction::EntryId;
+use crate::wire::{Framing, Index, Limits, Message, ParseError};
+
+/// Signalling as a value. One for all workers.
+pub struct Core {
+    pub(crate) settings: ArcSwap<Settings>,
+    /// Keyed by chance: what clients wrote lands in tables by it.
+    pub(crate) hash: KeyedHash,
+    /// Names this process in tokens.
+    pub(crate) boot: u64,
+    pub(crate) started: Time,
+    pub(crate) entries: DigestMap<Box<Setup>>,
+    pub(crate) branches: DigestMap<EntryId>,
+    pub(crate) directory: Directory,
+    pub(crate) dialogs: Records,
+    pub(crate) challenges: Challenges,
+    pub(crate) counters: Counters,
+    /// Timers of probes of an older configuration say nothing any more.
+    pub(crate) probe_epoch: AtomicU32,
+}
+
+impl Core {
+    /// `seed` is 32 bytes of chance, different in every process.
+    pub fn new(config: Arc<Config>, seed: [u8; 32], now: Time) -> Self {
+        let (mut key, mut boot) = ([0u8; 16], [0u8; 8]);
+        key.copy_from_slice(&seed[..16]);
+        boot.copy_from_slice(&seed[16..24]);
+        Self {
+            settings: ArcSwap::from_pointee(Settings::new(config, None)),
+            hash: KeyedHash::new(key),
+            boot: u64::from_be_bytes(boot),
+            started: now,
+            entries: DigestMap::default(),
+            branches: DigestMap::default(),
+            directory: Directory::default(),
+            dialogs: Records::default(),
+            challenges: Challenges::default(),
+            counters: Counters::default(),
+            probe_epoch: AtomicU32::new(0),
+        }
+    }
+
+    /// Put a worker to work; the first one also asks the pool's members how they are.
+    pub fn start(&self, worker: &mut Worker, now: Time) {
+        if worker.id.0 == 0 {
+            self.start_probes(worker, now);
+        }
+    }
+
+    /// Take one input. What it leads to is in `worker.outbox` afterwards.
+    pub fn handle(&self, worker: &mut Worker, now: Time, input: Input<'_>) {
+        match input {
+            Input::Received { flow, source, bytes } => self.received(worker, now, flow, source, bytes),
+            Input::Opened(flow) => self.directory.connected(flow),
+            Input::Closed(connection) => self.directory.closed(connection, now),
+            Input::Unreachable(flow) => self.unreachable(worker, now, flow),
+            Input::Deadline => self.deadline(worker, now),
+            Input::Reconfigure(config) => self.reconfigure(worker, now, config),
+        }
+    }
+
+    /// When `Input::Deadline` is due at this worker.
+    pub fn next_deadline(&self, worker: &Worker) -> Option<Time> {
+        worker.wheel.next_deadline()
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn received(&self, worker: &mut Worker, now: Time, flow: Flow, source: std::net::SocketAddr, bytes: &[u8]) {
+        let settings = self.settings.load();
+        let Some(listener) = settings.listener(flow.listener) else { return };
+        if self.is_keepalive(worker, flow, bytes) {
+            return;
+        }
+        if bytes.len() > settings.config.admission.max_message {
+            self.counters.add(Count::TooLarge);
+            return;
+        }
+        if !admission::is_peer(listener, source.ip().to_canonical()) {
+            self.counters.add(Count::NotAPeer);
+            return;
+        }
+        let mut index = std::mem::take(&mut worker.index);
+        let framing = if flow.connection.is_some() { Framing::WebSocket } else { Framing::Datagram };
+        match index.parse(bytes, framing, &Limits::default()) {
+            Ok(()) => {
+                let message = Message::new(bytes, &index);
+                if message.is_request() {
+                    self.request(worker, now, flow, source, message, &settings);
+                } else {
+                    self.response(worker, now, flow, message, &settings);
+                }
+            }
+            Err(error) => self.unreadable(worker, flow, source, bytes, &index, error),
+        }
+        worker.index = index;
+    }
+
+    /// RFC 5626 §4.4.1: a double CRLF on a connection is answered with one; blanks mean nothing.
+    fn is_keepalive(&self, worker: &mut Worker, flow: Flow, bytes: &[u8]) -> bool {
+        if !bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return false;
+        }
+        self.counters.add(Count::Keepalives);
+        if flow.connection.is_some() && bytes == b"\r\n\r\n" {
+            worker.outbox.send(flow, b"\r\n");
+        }
+        true
+    }
+
+    /// A request that cannot be read gets the status its error knows; whatever else gets silence.
+    fn unreadable(
+        &self,
+        worker: &mut Worker,
+        flow: Flow,
+        source: std::net::SocketAddr,
+        bytes: &[u8],
+        index: &Index,
+        error: ParseError,
+    ) {
+        let message = Message::new(bytes, index);
+        let count = if error.status().is_some() { Count::Malformed } else { Count::NotSip };
+        self.counters.add(count);
+        tracing::debug!(reason = error.reason(), source = %source, "unreadable message");
+        let Some(status) = error.status() else { return };
+        let is_answerable = message.is_request()
+            && message.method_text() != b"ACK"
+            && super::incoming::top_via(&message).is_some();
+        if is_answerable {
+            let reply = super::reply::Reply { status, reason: None, extra: "" };
+            worker.outbox.send_with(flow, |out| super::reply::write_reply(&message, source, &reply, &self.hash, out));
+        }
+    }
+
+    fn unreachable(&self, worker: &mut Worker, now: Time, flow: Flow) {
+        let settings = self.settings.load();
+        let Some((pool, member)) = settings.pools.member_at(flow.remote) else { return };
+        let Some(state) = settings.pools.get(pool) else { return };
+        let Some(member_state) = state.members.get(member) else { return };
+        if let Some(probe) = &state.config.probe {
+            member_state.probing(|probing| probing.on_unreachable(probe));
+        }
+        for id in member_state.take_in_flight() {
+            self.step(worker, now, &settings, id, |setup, step| setup.on_unreachable(flow, step));
+        }
+    }
+
+    fn deadline(&self, worker: &mut Worker, now: Time) {
+        let settings = self.settings.load();
+        while let Some(timer) = worker.wheel.pop_due(now) {
+            match timer {
+                Timer::Entry(id, generation) => {
+                    self.step(worker, now, &settings, id, |setup, step| setup.on_timer(generation, step));
+                }
+                Timer::Binding(id) => {
+                    if let Some(next) = self.directory.expire(id, now) {
+                        worker.wheel.schedule(next, Timer::Binding(id));
+                    }
+                }
+                Timer::Dialog(key) => {
+                    if let Some(next) = self.dialogs.expire(key, now) {
+                        worker.wheel.schedule(next, Timer::Dialog(key));
+                    }
+                }
+                Timer::Probe { pool, member, epoch } => self.probe(worker, now, &settings, pool, member, epoch),
+            }
+        }
+    }
+
+    fn reconfigure(&self, worker: &mut Worker, now: Time, config: Arc<Config>) {
+        let before = self.settings.load_full();
+        self.settings.store(Arc::new(Settings::new(config, Some(&before))));
+        self.start_probes(worker, now);
+    }
+
+    /// One locked step of one entry, then what it left for the tables.
+    pub(crate) fn step<R>(
+        &self,
+        worker: &mut Worker,
+        now: Time,
+        settings: &Settings,
+        id: EntryId,
+        run: impl FnOnce(&mut Setup, &mut Step<'_>) -> R,
+    ) -> Option<R> {
+        let result = {
+            let mut entry = self.entries.get_mut(&id.0)?;
+            let mut step = Step { core: self, settings, worker: &mut *worker, now, id };
+            run(&mut entry, &mut step)
+        };
+        self.after(worker, now, settings, id);
+        Some(result)
+    }
+
+    /// Do what a step left to be done.
+    pub(crate) fn after(&self, worker: &mut Worker, now: Time, settings: &Settings, id: EntryId) {
+        let mut after = std::mem::take(&mut worker.after);
+        for what in after.drain(..) {
+            match what {
+                After::Link(branch) => {
+                    self.branches.insert(branch, id);
+                }
+                After::Unlink(branch) => {
+                    self.branches.remove(&branch);
+                }
+                After::Remove => {
+                    self.entries.remove(&id.0);
+                }
+                After::Registered { id, binding } => {
+                    let registration = Registration {
+                        id,
+                        aor: binding.aor,
+                        flow: binding.flow,
+                        path: binding.path,
+                        contact: &binding.contact,
+                        expires: binding.expires,
+                    };
+                    let is_new = self.directory.path_of(id).is_none();
+                    if self.directory.registered(&registration, now) {
+                        if is_new {
+                            worker.wheel.schedule(binding.expires, Timer::Binding(id));
+                        }
+                        self.wake(worker, now, settings, id.0, binding.flow);
+                    }
+                }
+                After::Unregistered(id) => self.directory.removed(id),
+                After::Answered(key) => {
+                    if self.dialogs.answered(key, now) {
+                        self.counters.add(Count::Answered);
+                        worker.wheel.schedule(now + limits::DIALOG_IDLE, Timer::Dialog(key));
+                    }
+                }
+                After::Ended(key) => {
+                    if self.dialogs.ended(key) {
+                        self.counters.add(Count::Ended);
+                    }
+                }
+                After::StopWaiting(key) => self.directory.stop_waiting(key, id),
+            }
+        }
+        // Steps that were woken above have left their own list behind.
+        if worker.after.is_empty() {
+            worker.after = after;
+        }
+    }
+
+    /// A binding or dialog is back at `flow`: requests that waited for it go on.
+    pub(crate) fn wake(&self, worker: &mut Worker, now: Time, settings: &Settings, key: Digest, flow: Flow) {
+        for waiting in self.directory.wake(key) {
+            self.step(worker, now, settings, waiting, |setup, step| setup.resume(flow, step));
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Where an admitted request goes: the token it carries, else the rules (RFC 3261 §16.5).
+
+use crate::config::Balance;
+use crate::count::Count;
+use crate::flow::{Transport, Zone};
+use crate::proxy::core::Core;
+use crate::proxy::incoming::Incoming;
+use crate::proxy::route::{self, Consumed};
+use crate::proxy::settings::{Settings, strip_brackets};
+use crate::proxy::refer;
+use crate::registration::Reached;
+use crate::seal::{KeyRing, Kind, OpenError, Peer};
+use crate::sip::Method;
+use crate::time::Time;
+use crate::wire::{HeaderName, NameAddr, Uri};
+use routing_rules::{Action, Query};
+
+/// What is to be done with a request.
+pub(crate) enum Route {
+    /// It is answered here.
+    Answer(Answer),
+    /// Nothing: an ACK without a home.
+    Drop(Count),
+    /// A sealed address leads on.
+    Peer {
+        peer: Peer,
+        /// The next Request-URI, where the token holds one.
+        target: Option<Vec<u8>>,
+    },
+    /// A pool's members, one after the other.
+    Pool { pool: usize, balance: Balance },
+    /// The bindings of a user, one after the other.
+    Bindings(Vec<Reached>),
+}
+
+/// An answer of our own.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) reason: Option<String>,
+    pub(crate) retry_after: Option<u32>,
+    pub(crate) count: Option<Count>,
+}
+
+impl Answer {
+    fn refuse(status: u16, count: Count) -> Route {
+        Route::Answer(Self { status, reason: None, retry_after: None, count: Some(count) })
+    }
+}
+
+impl Core {
+    /// Decide. `top` is what the request's own Route values on top said.
+    pub(crate) fn route(&self, incoming: &Incoming<'_>, top: &Consumed, settings: &Settings, now: Time) -> Route {
+        let by_token = match incoming.upstream.zone {
+            Zone::Pool => self.route_from_pool(incoming, top, settings),
+            Zone::Public | Zone::Trunk => route_from_outside(incoming, top, settings),
+        };
+        match by_token {
+            Some(route) => route,
+            None if asks_us(incoming, settings) => {
+                Route::Answer(Answer { status: 200, reason: None, retry_after: None, count: None })
+            }
+            None => self.route_by_rule(incoming, settings, now),
+        }
+    }
+
+    fn route_from_pool(&self, incoming: &Incoming<'_>, top: &Consumed, settings: &Settings) -> Option<Route> {
+        match top.peer {
+            Some(Ok(peer)) => return Some(Route::Peer { peer, target: None }),
+            Some(Err(error)) => return Some(refuse_token(incoming, error)),
+            None => {}
+        }
+        let uri = Uri::parse(incoming.message.request_uri()).ok()?;
+        if let Some(Ok(peer)) = uri.user.map(|user| settings.tokens.open_route(user)) {
+            return Some(Route::Peer { peer, target: None });
+        }
+        if let Some(route) = open_request_uri(incoming, &uri, settings) {
+            return Some(route);
+        }
+        if !incoming.is_in_dialog() {
+            return None;
+        }
+        // FreeSWITCH without a Record-Route to go by: the record may still know.
+        let flow = self.dialogs.last_flow(incoming.dialog(&self.hash));
+        Some(match flow {
+            Some(flow) => Route::Peer { peer: self.peer_of(&flow, None, settings), target: None },
+            None => without_token(incoming),
+        })
+    }
+
+    fn route_by_rule(&self, incoming: &Incoming<'_>, settings: &Settings, now: Time) -> Route {
+        let Ok(uri) = Uri::parse(incoming.message.request_uri()) else {
+            return Answer::refuse(400, Count::BadUri);
+        };
+        let user = std::str::from_utf8(uri.user.unwrap_or(b"")).unwrap_or("");
+        let domain = std::str::from_utf8(strip_brackets(uri.host)).unwrap_or("");
+        let aor = settings.aor(uri.user.unwrap_or(b""), uri.host);
+        let listener = incoming.upstream.flow.listener;
+        let transport = settings.listener(listener).map_or("udp", |listener| transport_name(listener.transport));
+        let query = Query {
+            method: std::str::from_utf8(incoming.message.method_text()).unwrap_or(""),
+            listener: usize::from(listener.0),
+            zone: incoming.upstream.zone,
+            transport,
+            source: incoming.upstream.source.ip().to_canonical(),
+            domain,
+            user,
+            registered: self.directory.is_registered(aor, now),
+        };
+        let served = &settings.config.admission.domains;
+        if incoming.upstream.zone == Zone::Public && !served.is_empty() && !is_served(served, domain, &uri, settings) {
+            return Answer::refuse(404, Count::NotServed);
+        }
+        match settings.config.rules.evaluate(&query).action {
+            Action::Pool { pool, balance } => match settings.pools.get(pool) {
+                Some(state) => Route::Pool { pool, balance: balance.unwrap_or(state.config.balance) },
+                None => Answer::refuse(500, Count::NoTarget),
+            },
+            Action::Bindings => Route::Bindings(self.directory.of_aor(aor, now)),
+            Action::Reject { status, reason, retry_after } => Route::Answer(Answer {
+                status,
+                reason: (!reason.is_empty()).then(|| reason.to_owned()),
+                retry_after,
+                count: Some(Count::RuleReject),
+            }),
+            Action::NoMatch => Answer::refuse(404, Count::NoRule),
+        }
+    }
+}
+
+fn route_from_outside(incoming: &Incoming<'_>, top: &Consumed, settings: &Settings) -> Option<Route> {
+    let uri = Uri::parse(incoming.message.request_uri()).ok()?;
+    if let Some(route) = open_request_uri(incoming, &uri, settings) {
+        return Some(route);
+    }
+    if incoming.is_in_dialog() {
+        return Some(without_token(incoming));
+    }
+    // A stranger's Route chooses nothing; one that is not even ours wants a relay.
+    if top.more && incoming.upstream.zone == Zone::Public {
+        return Some(Answer::refuse(403, Count::ForeignRoute));
+    }
+    None
+}
+
+/// The Request-URI as a Contact of ours. An INVITE with Replaces may carry the token that a Refer-To
+/// held: that one is bound to the replaced Call-ID.
+fn open_request_uri(incoming: &Incoming<'_>, uri: &Uri<'_>, settings: &Settings) -> Option<Route> {
+    let kind = KeyRing::kind_of(uri.user?)?;
+    let open = |kind, call_id| settings.tokens.open_contact(kind, call_id, uri);
+    let opened = match kind {
+        Kind::Registered => open(kind, b""),
+        Kind::Contact => match (open(kind, incoming.call_id), refer::replaced_by(&incoming.message)) {
+            (Err(OpenError::Forged), Some(replaced)) => open(kind, replaced),
+            (opened, _) => opened,
+        },
+        _ => return None,
+    };
+    match opened {
+        Ok(seal) => {
+            let mut target = Vec::new();
+            seal.write_target(&mut target);
+            Some(Route::Peer { peer: seal.peer, target: Some(target) })
+        }
+        // Somebody's name may look like a token sealed elsewhere; rules may know it.
+        Err(OpenError::NotAToken) => None,
+        Err(OpenError::UnknownKey) if !incoming.is_in_dialog() => None,
+        Err(error) => Some(refuse_token(incoming, error)),
+    }
+}
+
+fn refuse_token(incoming: &Incoming<'_>, error: OpenError) -> Route {
+    let (status, count) = match error {
+        OpenError::Forged => (403, Count::ForgedToken),
+        OpenError::UnknownKey | OpenError::NotAToken => (481, Count::UnknownKey),
+    };
+    if incoming.method == Some(Method::Ack) { Route::Drop(count) } else { Answer::refuse(status, count) }
+}
+
+fn without_token(incoming: &Incoming<'_>) -> Route {
+    match incoming.method {
+        Some(Method::Ack) => Route::Drop(Count::StrayAck),
+        _ => Answer::refuse(481, Count::NoToken),
+    }
+}
+
+/// OPTIONS that ask whether we are here (RFC 3261 §11): no user, or out of hops; from the pool, whatever
+/// user stands before our address (a gateway's or a registration's ping).
+fn asks_us(incoming: &Incoming<'_>, settings: &Settings) -> bool {
+    if incoming.method != Some(Method::Options) {
+        return false;
+    }
+    let Ok(uri) = Uri::parse(incoming.message.request_uri()) else { return false };
+    let out_of_hops = incoming.message.value(HeaderName::MaxForwards) == b"0";
+    let for_us = settings.is_ours(&uri) || is_own_domain(&uri, settings);
+    out_of_hops || (for_us && (uri.user.is_none() || incoming.upstream.zone == Zone::Pool))
+}
+
+fn is_own_domain(uri: &Uri<'_>, settings: &Settings) -> bool {
+    settings.config.admission.domains.iter().any(|domain| domain.as_bytes().eq_ignore_ascii_case(uri.host))
+}
+
+fn is_served(served: &[Box<str>], domain: &str, uri: &Uri<'_>, settings: &Settings) -> bool {
+    settings.is_ours(uri) || served.iter().any(|one| one.eq_ignore_ascii_case(domain))
+}
+
+const fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+        Transport::Ws => "ws",
+        Transport::Wss => "wss",
+        _ => "tls",
+    }
+}
+
+/// Whom a call wants, for `hash:aor`: the user in To for REGISTER, in the Request-URI else.
+pub(crate) fn called_aor(incoming: &Incoming<'_>, settings: &Settings) -> crate::hash::Digest {
+    if incoming.method == Some(Method::Register) {
+        if let Some(aor) = incoming.registered_aor(settings) {
+            return aor;
+        }
+    }
+    let text = incoming.message.request_uri();
+    let uri = NameAddr::parse(text).ok().and_then(|address| Uri::parse(address.uri).ok());
+    uri.map_or(0, |uri| settings.aor(uri.user.unwrap_or(b""), uri.host))
+}
+
+/// What the top of the route set says.
+pub(crate) fn top_of_route(incoming: &Incoming<'_>, settings: &Settings) -> Consumed {
+    route::read_top(&incoming.message, settings)
+}

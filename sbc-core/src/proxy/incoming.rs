@@ -1,0 +1,110 @@
+//! A request that was let in, with the parts that every step asks for read once.
+
+use std::net::SocketAddr;
+
+use crate::config::Listener;
+use crate::dialog::DialogKey;
+use crate::flow::{Flow, Zone};
+use crate::hash::{Digest, KeyedHash};
+use crate::proxy::settings::Settings;
+use crate::sip::{Method, known_method};
+use crate::wire::{HeaderName, Message, NameAddr, Uri, Via, split};
+
+/// An admitted request and where it came from.
+pub(crate) struct Incoming<'a> {
+    pub(crate) message: Message<'a>,
+    pub(crate) method: Option<Method>,
+    pub(crate) via: Via<'a>,
+    pub(crate) call_id: &'a [u8],
+    pub(crate) from_tag: &'a [u8],
+    /// Set inside a dialog.
+    pub(crate) to_tag: Option<&'a [u8]>,
+    pub(crate) upstream: Upstream,
+}
+
+/// Whoever sent a request, and where the answer goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Upstream {
+    pub(crate) zone: Zone,
+    /// Where it came in.
+    pub(crate) flow: Flow,
+    /// Where responses go: the flow, or an asymmetric carrier's sent-by.
+    pub(crate) reply: Flow,
+    /// The client's true address.
+    pub(crate) source: SocketAddr,
+}
+
+impl<'a> Incoming<'a> {
+    /// `None` only for a request that admission would have refused.
+    pub(crate) fn read(message: Message<'a>, listener: &Listener, flow: Flow, source: SocketAddr) -> Option<Self> {
+        let via = top_via(&message)?;
+        let reply = reply_flow(listener, flow, &via);
+        Some(Self {
+            method: known_method(message.method_text()),
+            via,
+            call_id: message.value(HeaderName::CallId),
+            from_tag: tag_of(&message, HeaderName::From).unwrap_or(b""),
+            to_tag: tag_of(&message, HeaderName::To),
+            upstream: Upstream { zone: listener.zone, flow, reply, source },
+            message,
+        })
+    }
+
+    /// True for requests that end up in a dialog, or try to.
+    pub(crate) fn is_in_dialog(&self) -> bool {
+        self.to_tag.is_some()
+    }
+
+    /// The dialog, named by the tag of the party outside the pool.
+    pub(crate) fn dialog(&self, hash: &KeyedHash) -> DialogKey {
+        let outside = match self.upstream.zone {
+            Zone::Pool => self.to_tag.unwrap_or(b""),
+            Zone::Public | Zone::Trunk => self.from_tag,
+        };
+        dialog_key(hash, self.call_id, outside)
+    }
+
+    /// The address of record in To: whom a REGISTER is about.
+    pub(crate) fn registered_aor(&self, settings: &Settings) -> Option<Digest> {
+        let to = NameAddr::parse(self.message.value(HeaderName::To)).ok()?;
+        let uri = Uri::parse(to.uri).ok()?;
+        Some(settings.aor(uri.user.unwrap_or(b""), uri.host))
+    }
+
+    /// The address of record in From: who asks.
+    pub(crate) fn caller_aor(&self, settings: &Settings) -> Digest {
+        let from = NameAddr::parse(self.message.value(HeaderName::From)).ok();
+        let uri = from.and_then(|from| Uri::parse(from.uri).ok());
+        uri.map_or(0, |uri| settings.aor(uri.user.unwrap_or(b""), uri.host))
+    }
+}
+
+/// The key of the dialog record.
+pub(crate) fn dialog_key(hash: &KeyedHash, call_id: &[u8], outside_tag: &[u8]) -> DialogKey {
+    DialogKey(hash.of(&[b"dialog", call_id, outside_tag]))
+}
+
+/// The top Via, if it can be read.
+pub(crate) fn top_via<'a>(message: &Message<'a>) -> Option<Via<'a>> {
+    let first = message.first(HeaderName::Via)?;
+    Via::parse(split(first.value).next()?.text).ok()
+}
+
+/// The tag of From or To.
+pub(crate) fn tag_of<'a>(message: &Message<'a>, name: HeaderName) -> Option<&'a [u8]> {
+    NameAddr::parse(message.value(name)).ok()?.tag().filter(|tag| !tag.is_empty())
+}
+
+/// Answers follow the flow, whether or not `rport` asked for it (RFC 3581); an asymmetric carrier's go
+/// to its Via's sent-by (RFC 3261 §18.2.2), as long as that is inside its networks.
+fn reply_flow(listener: &Listener, flow: Flow, via: &Via<'_>) -> Flow {
+    if listener.symmetric || flow.connection.is_some() || via.rport().is_some() {
+        return flow;
+    }
+    let host = std::str::from_utf8(crate::proxy::settings::strip_brackets(via.host)).ok();
+    let Some(ip) = host.and_then(|host| host.parse().ok()) else { return flow };
+    if !listener.networks.iter().any(|network| network.contains(&ip)) {
+        return flow;
+    }
+    Flow { remote: SocketAddr::new(ip, via.port.unwrap_or(5060)), ..flow }
+}

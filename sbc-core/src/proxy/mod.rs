@@ -1,0 +1,29 @@
+//! The proxy: the ten steps of a message, and everything that is rewritten on the way (RFC 3261 §16).
+
+mod bindings;
+mod cancelling;
+mod contact;
+mod core;
+mod credentials;
+mod hiding;
+mod hop;
+mod incoming;
+mod outgoing;
+mod passing;
+mod policy;
+mod probing;
+mod reach;
+mod refer;
+mod reply;
+mod request;
+mod response;
+mod route;
+mod settings;
+mod setup;
+mod status;
+mod via;
+mod worker;
+
+pub use core::Core;
+pub use status::{MemberStatus, PoolStatus, Status};
+pub use worker::Worker;

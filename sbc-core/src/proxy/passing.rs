@@ -1,0 +1,116 @@
+//! The response that passes: all edits of one hop (RFC 3261 §16.7).
+
+use std::net::SocketAddr;
+
+use crate::flow::{Flow, Zone};
+use crate::proxy::contact::{Sealing, redirect_outside};
+use crate::proxy::outgoing::{hide, restore_identity};
+use crate::proxy::settings::Settings;
+use crate::proxy::{bindings, credentials, policy, route, via};
+use crate::seal::{Kind, Peer};
+use crate::sip::{Method, forms_dialog, known_method};
+use crate::wire::{Edits, HeaderName, Message};
+
+/// A response on its way back.
+pub(crate) struct Passing<'a> {
+    pub(crate) response: Message<'a>,
+    /// The request it answers, as it came to us; gone after a restart.
+    pub(crate) request: Option<Message<'a>>,
+    /// Who sent the response, as tokens name them.
+    pub(crate) from: Peer,
+    pub(crate) from_zone: Zone,
+    /// The pool member that answered, where challenges must be marked with it.
+    pub(crate) challenger: Option<SocketAddr>,
+    pub(crate) to_zone: Zone,
+    pub(crate) to_flow: Flow,
+    /// The true address of whoever gets it: what its Via is stamped with.
+    pub(crate) to_source: SocketAddr,
+    /// Via values that were hidden from the next hop, separated by `, `; empty: none were.
+    pub(crate) hidden_vias: &'a [u8],
+}
+
+/// Append the response as it leaves.
+pub(crate) fn write_response(passing: &Passing<'_>, settings: &Settings, edits: &mut Edits, out: &mut Vec<u8>) {
+    let response = &passing.response;
+    edits.clear();
+    vias(passing, edits);
+    if passing.to_zone == Zone::Pool {
+        towards_pool(passing, settings, edits);
+    } else {
+        towards_outside(passing, settings, edits);
+    }
+    if let Some(member) = passing.challenger {
+        credentials::mark_challenges(response, settings, member, edits);
+    }
+    for header in response.headers().filter(|header| policy::stops(header, passing.from_zone, passing.to_zone)) {
+        edits.delete(header.line());
+    }
+    edits.apply(response.bytes(), out);
+}
+
+fn vias(passing: &Passing<'_>, edits: &mut Edits) {
+    let response = &passing.response;
+    if passing.hidden_vias.is_empty() {
+        if let Some(range) = via::top_via_range(response) {
+            edits.delete(range);
+        }
+        return;
+    }
+    route::take_all_off(response, HeaderName::Via, edits);
+    edits.insert_with(response.start_line_range().end, |out| {
+        via::write_restored_vias(passing.hidden_vias, passing.to_source, out);
+    });
+}
+
+fn towards_pool(passing: &Passing<'_>, settings: &Settings, edits: &mut Edits) {
+    let response = &passing.response;
+    let method = known_method(response.method_text());
+    if method == Some(Method::Register) {
+        bindings::restore_registered(response, settings, edits);
+    }
+    if let Some(request) = &passing.request {
+        restore_identity(request, response, settings, edits);
+    }
+    if passing.from_zone != Zone::Pool && records_route(passing, method) {
+        record_route_last(passing, settings, edits);
+    }
+}
+
+/// The pool's route to a callee is recorded in every answer that makes a dialog.
+fn records_route(passing: &Passing<'_>, method: Option<Method>) -> bool {
+    let begins = passing.request.as_ref().is_none_or(|request| super::incoming::tag_of(request, HeaderName::To).is_none());
+    begins && forms_dialog(method) && (101..300).contains(&passing.response.status())
+}
+
+/// FreeSWITCH as caller reverses the list: the last one is the first hop of its requests.
+fn record_route_last(passing: &Passing<'_>, settings: &Settings, edits: &mut Edits) {
+    let response = &passing.response;
+    let Some((_, pool_listener)) = settings.pool_listener() else { return };
+    let at = response.last(HeaderName::RecordRoute).map_or(response.head_end(), |header| header.line().end);
+    edits.insert_with(at, |out| {
+        route::write_own(b"Record-Route", Kind::RecordRoute, &passing.from, settings, pool_listener, out);
+    });
+}
+
+fn towards_outside(passing: &Passing<'_>, settings: &Settings, edits: &mut Edits) {
+    let response = &passing.response;
+    let Some(listener) = settings.listener(passing.to_flow.listener) else { return };
+    route::take_own_records_off(response, settings, edits);
+    match (known_method(response.method_text()), response.status()) {
+        (Some(Method::Register), 200..300) => {
+            if let Some(request) = &passing.request {
+                bindings::own_contacts_only(request, response, edits);
+            }
+        }
+        (_, 300..400) => redirect_outside(response, settings, listener, edits),
+        _ => {
+            let call_id = response.value(HeaderName::CallId);
+            let sealing =
+                Sealing { settings, kind: Kind::Contact, call_id, peer: Peer { port: 0, ..passing.from }, listener };
+            sealing.apply(response, edits);
+        }
+    }
+    if passing.from_zone == Zone::Pool {
+        hide(response, passing.from_zone, passing.to_zone, settings, listener, None, edits);
+    }
+}

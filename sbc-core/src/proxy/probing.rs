@@ -1,0 +1,118 @@
+//! OPTIONS probes on their way out and back.
+
+use std::time::Duration;
+
+use crate::count::Count;
+use crate::flow::Flow;
+use crate::pool::{PoolState, ProbeDue};
+use crate::proxy::core::Core;
+use crate::proxy::settings::{Settings, sent_by};
+use crate::proxy::worker::{Timer, Worker};
+use crate::sip::{OptionsProbe, write_options};
+use crate::time::Time;
+use crate::wire::{CSeq, HeaderName, Message};
+
+impl Core {
+    /// Ask every member, spread over the first tenth of a second.
+    pub(super) fn start_probes(&self, worker: &mut Worker, now: Time) {
+        let settings = self.settings.load();
+        let epoch = self.probe_epoch.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        for (pool, state) in settings.pools.iter().enumerate().filter(|(_, state)| state.config.probe.is_some()) {
+            for (member, member_state) in state.members.iter().enumerate() {
+                let at = now + Duration::from_millis(5) * u32::try_from(member % 20).unwrap_or(0);
+                member_state.probing(|probing| probing.start_at(at));
+                if let (Ok(pool), Ok(member)) = (u16::try_from(pool), u16::try_from(member)) {
+                    worker.wheel.schedule(at, Timer::Probe { pool, member, epoch });
+                }
+            }
+        }
+    }
+
+    /// A member's probe timer fired.
+    pub(super) fn probe(
+        &self,
+        worker: &mut Worker,
+        now: Time,
+        settings: &Settings,
+        pool: u16,
+        member: u16,
+        epoch: u32,
+    ) {
+        if epoch != self.probe_epoch.load(std::sync::atomic::Ordering::Relaxed) {
+            return;
+        }
+        let Some(state) = settings.pools.get(usize::from(pool)) else { return };
+        let Some(probe) = &state.config.probe else { return };
+        let Some(member_state) = state.members.get(usize::from(member)) else { return };
+        let before = member_state.health();
+        let (due, next) = member_state.probing(|probing| (probing.on_timer(now, probe), probing.deadline()));
+        match due {
+            ProbeDue::Send { sequence } => self.send_probe(worker, settings, state, usize::from(member), sequence),
+            ProbeDue::Missed => self.counters.add(Count::ProbesMissed),
+            ProbeDue::Nothing => {}
+        }
+        if before != member_state.health() {
+            tracing::warn!(pool = &*state.config.name, member = &*member_state.uri, "member does not answer: down");
+        }
+        worker.wheel.schedule(next.max(now + Duration::from_millis(1)), Timer::Probe { pool, member, epoch });
+    }
+
+    fn send_probe(&self, worker: &mut Worker, settings: &Settings, state: &PoolState, member: usize, sequence: u32) {
+        let Some(listener) = settings.listener(state.config.listener) else { return };
+        let Some(member) = state.members.get(member) else { return };
+        let name = self.probe_name(state, member.address);
+        let port = settings.local_port(listener, name.as_bytes());
+        let probe = OptionsProbe {
+            us: &sent_by(listener, port),
+            member: &member.uri,
+            branch: &format!("{}{name}.{sequence}", PREFIX),
+            call_id: &name,
+            tag: &name,
+            sequence,
+        };
+        if let Some(bytes) = write_options(&probe) {
+            let flow = Flow { port, ..Flow::udp(state.config.listener, member.address) };
+            worker.outbox.send(flow, &bytes);
+        }
+    }
+
+    /// A name for the probes of one member of one pool in this process; nobody else can guess it.
+    fn probe_name(&self, state: &PoolState, member: std::net::SocketAddr) -> String {
+        let digest = self.hash.of(&[b"probe", state.config.name.as_bytes(), member.to_string().as_bytes()]);
+        format!("{:016x}", digest as u64)
+    }
+
+    /// Whether a response answers a probe of ours. Any answer will do: somebody is there.
+    pub(super) fn probe_answered(
+        &self,
+        response: &Message<'_>,
+        branch: &[u8],
+        settings: &Settings,
+    ) -> bool {
+        let Some(rest) = branch.strip_prefix(PREFIX.as_bytes()) else { return false };
+        for state in settings.pools.iter() {
+            let Some(probe) = &state.config.probe else { continue };
+            for member in &state.members {
+                let name = self.probe_name(state, member.address);
+                if !rest.starts_with(name.as_bytes()) {
+                    continue;
+                }
+                let sequence = CSeq::parse(response.value(HeaderName::CSeq)).map_or(0, |cseq| cseq.number);
+                // 503 to OPTIONS says that the server as a whole takes nothing (System Busy, Paused).
+                if response.status() == 503 {
+                    return true;
+                }
+                let before = member.health();
+                member.probing(|probing| probing.on_answer(sequence, probe));
+                if before != member.health() {
+                    tracing::info!(pool = &*state.config.name, member = &*member.uri, "member answers: up");
+                }
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Probe branches are no tokens: they must not look like one.
+const PREFIX: &str = "z9hG4bK.probe.";

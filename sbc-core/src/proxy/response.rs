@@ -1,0 +1,124 @@
+//! A response: to its branch, or home by what its branch says (RFC 3261 §16.7 and §16.11).
+
+use crate::count::Count;
+use crate::flow::Flow;
+use crate::proxy::core::Core;
+use crate::proxy::incoming::top_via;
+use crate::proxy::passing::{Passing, write_response};
+use crate::proxy::reach::Reach;
+use crate::proxy::settings::Settings;
+use crate::proxy::worker::Worker;
+use crate::seal::Peer;
+use crate::sip::{Method, known_method};
+use crate::time::Time;
+use crate::transaction::key::COOKIE;
+use crate::wire::{HeaderName, Message};
+
+impl Core {
+    /// The steps of a response that could be read.
+    pub(super) fn response(
+        &self,
+        worker: &mut Worker,
+        now: Time,
+        flow: Flow,
+        response: Message<'_>,
+        settings: &Settings,
+    ) {
+        self.counters.add(Count::Responses);
+        let branch = top_via(&response).and_then(|via| via.branch());
+        let Some(branch) = branch.filter(|_| is_complete(&response)) else {
+            self.counters.add(Count::BadResponse);
+            return;
+        };
+        let branch_id = self.hash.of(&[b"branch", branch]);
+        let owner = self.branches.get(&branch_id).map(|owner| *owner);
+        if let Some(id) = owner {
+            self.remember_challenge(&response, flow);
+            self.step(worker, now, settings, id, |setup, step| setup.on_response(branch_id, &response, step));
+            return;
+        }
+        if self.probe_answered(&response, branch, settings) {
+            return;
+        }
+        self.pass_statelessly(worker, now, flow, &response, branch, settings);
+    }
+
+    /// Without a transaction, a branch that opens leads home; one that does not leads nowhere.
+    fn pass_statelessly(
+        &self,
+        worker: &mut Worker,
+        now: Time,
+        flow: Flow,
+        response: &Message<'_>,
+        branch: &[u8],
+        settings: &Settings,
+    ) {
+        let sealed = branch.strip_prefix(COOKIE).unwrap_or(b"");
+        let mut vias = worker.spare.take();
+        let opened = settings.tokens.open_branch(sealed, |seal| {
+            vias.extend_from_slice(seal.vias);
+            seal.peer
+        });
+        match opened {
+            Ok(peer) if may_pass(response) => self.pass_home(worker, now, flow, response, &peer, &vias, settings),
+            Ok(_) => {}
+            Err(_) => self.counters.add(Count::StrayResponse),
+        }
+        worker.spare.give(vias);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call site; the parts have no common name")]
+    fn pass_home(
+        &self,
+        worker: &mut Worker,
+        now: Time,
+        flow: Flow,
+        response: &Message<'_>,
+        peer: &Peer,
+        vias: &[u8],
+        settings: &Settings,
+    ) {
+        let Reach::Flow(home) = self.reach(peer, None, settings, now) else { return };
+        let Some(to) = settings.listener(home.listener) else { return };
+        let Some(from) = settings.listener(flow.listener) else { return };
+        let passing = Passing {
+            response: *response,
+            request: None,
+            from: self.peer_of(&Flow { port: 0, ..flow }, None, settings),
+            from_zone: from.zone,
+            challenger: None,
+            to_zone: to.zone,
+            to_flow: home,
+            to_source: home.remote,
+            hidden_vias: vias,
+        };
+        let mut bytes = worker.spare.take();
+        write_response(&passing, settings, &mut worker.edits, &mut bytes);
+        self.counters.add(Count::Stateless);
+        worker.outbox.send(home, &bytes);
+        worker.spare.give(bytes);
+    }
+
+    /// Whose nonce a Call-ID's credentials will be made with.
+    fn remember_challenge(&self, response: &Message<'_>, flow: Flow) {
+        if matches!(response.status(), 401 | 407) {
+            let key = self.hash.of(&[b"challenge", response.value(HeaderName::CallId)]);
+            self.challenges.remember(key, flow.remote);
+        }
+    }
+}
+
+/// The headers that passing it needs (RFC 3261 §8.1.3.3 and §16.7).
+fn is_complete(response: &Message<'_>) -> bool {
+    const NEEDED: [HeaderName; 4] = [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq];
+    (100..700).contains(&response.status()) && NEEDED.iter().all(|name| response.first(*name).is_some())
+}
+
+/// 100 is hop by hop. The 200 to a REGISTER lists what its registrant must not see, and only its
+/// transaction knows which is whose: the registrant's repetition gets it anew. CANCEL was ours.
+fn may_pass(response: &Message<'_>) -> bool {
+    let method = known_method(response.method_text());
+    response.status() > 100
+        && method != Some(Method::Cancel)
+        && !(method == Some(Method::Register) && response.status() < 300)
+}

@@ -1,0 +1,139 @@
+//! The configuration as the proxy uses it: keys ready to seal, names hashed, own addresses in a set.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::config::{Config, HostPort, Key, Listener};
+use crate::flow::{ListenerId, Transport, Zone};
+use crate::hash::{Digest, KeyedHash};
+use crate::pool::Pools;
+use crate::proxy::hiding::Hidden;
+use crate::seal::{ListenerTag, Tokens};
+use crate::wire::Uri;
+
+/// Derived from one [`Config`]; swapped as a whole.
+pub(crate) struct Settings {
+    pub(crate) config: Arc<Config>,
+    pub(crate) tokens: Tokens,
+    /// Same after a restart and on every node.
+    pub(crate) stable: KeyedHash,
+    pub(crate) pools: Pools,
+    pub(crate) hidden: Hidden,
+    listeners: Vec<Reachable>,
+}
+
+/// One listener and how it is named outside.
+struct Reachable {
+    tag: ListenerTag,
+    names: Vec<HostPort>,
+    /// Bound to every address of the machine: any IP literal with this port may be us.
+    any_address_port: Option<u16>,
+}
+
+impl Settings {
+    pub(crate) fn new(config: Arc<Config>, before: Option<&Self>) -> Self {
+        let stable = stable_hash(&config.path_key);
+        let listeners = config.listeners.iter().map(|listener| Reachable::new(listener, &stable)).collect();
+        Self {
+            tokens: Tokens::new(&config.keys, &config.path_key),
+            pools: Pools::new(&config.pools, &stable, before.map(|settings| &settings.pools)),
+            hidden: Hidden::new(&config),
+            stable,
+            listeners,
+            config,
+        }
+    }
+
+    pub(crate) fn listener(&self, id: ListenerId) -> Option<&Listener> {
+        self.config.listeners.get(usize::from(id.0))
+    }
+
+    pub(crate) fn tag_of(&self, id: ListenerId) -> ListenerTag {
+        self.listeners.get(usize::from(id.0)).map_or(ListenerTag(0), |listener| listener.tag)
+    }
+
+    /// The listener a token names, where the configuration still has it.
+    pub(crate) fn listener_of(&self, tag: ListenerTag) -> Option<ListenerId> {
+        let index = self.listeners.iter().position(|listener| listener.tag == tag)?;
+        u16::try_from(index).ok().map(ListenerId)
+    }
+
+    /// The first listener that faces the pool: whose address FreeSWITCH is told.
+    pub(crate) fn pool_listener(&self) -> Option<(ListenerId, &Listener)> {
+        let mut listeners = self.config.listeners.iter().enumerate();
+        let (index, listener) =
+            listeners.find(|(_, one)| one.zone == Zone::Pool && one.transport == Transport::Udp)?;
+        Some((ListenerId(u16::try_from(index).ok()?), listener))
+    }
+
+    /// Whether a URI's host and port are an address of ours.
+    pub(crate) fn is_ours(&self, uri: &Uri<'_>) -> bool {
+        let host = strip_brackets(uri.host);
+        let ip = uri.ip();
+        self.listeners.iter().any(|listener| listener.is_named(host, ip, uri.port))
+    }
+
+    /// The address of record of a user at a domain.
+    pub(crate) fn aor(&self, user: &[u8], domain: &[u8]) -> Digest {
+        self.stable.of_lowercase(&[b"aor", user, strip_brackets(domain)])
+    }
+
+    /// What a pool address becomes towards the outside: the served domain, or the listener's own name.
+    pub(crate) fn outside_name<'a>(&'a self, listener: &'a Listener) -> &'a str {
+        self.config.admission.domains.first().map_or(&*listener.advertise.host, |domain| domain)
+    }
+
+    /// Which local port of `listener` a message of this call leaves by.
+    ///
+    /// It hangs on the Call-ID, not on the worker: the same INVITE leaves by the same port after a
+    /// restart, whichever worker gets it.
+    pub(crate) fn local_port(&self, listener: &Listener, call_id: &[u8]) -> u8 {
+        let ports = listener.worker_ports.len();
+        if ports == 0 {
+            return 0;
+        }
+        let turn = (self.stable.of(&[b"port", call_id]) % ports as u128) as usize;
+        u8::try_from(turn + 1).unwrap_or(1)
+    }
+}
+
+fn stable_hash(path_key: &Key) -> KeyedHash {
+    let mut key = [0u8; 16];
+    key.copy_from_slice(&path_key.0[16..]);
+    let derived = KeyedHash::new(key).of(&[b"stable", &path_key.0]);
+    KeyedHash::new(derived.to_be_bytes())
+}
+
+pub(crate) fn strip_brackets(host: &[u8]) -> &[u8] {
+    host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host)
+}
+
+impl Reachable {
+    fn new(listener: &Listener, stable: &KeyedHash) -> Self {
+        let tag = ListenerTag(stable.of(&[b"listener", listener.name.as_bytes()]) as u16);
+        let mut names = vec![listener.advertise.clone()];
+        names.extend(listener.worker_ports.iter().copied().map(HostPort::from));
+        if !listener.bind.ip().is_unspecified() {
+            names.push(listener.bind.into());
+        }
+        let any_address_port = listener.bind.ip().is_unspecified().then_some(listener.bind.port());
+        Self { tag, names, any_address_port }
+    }
+
+    fn is_named(&self, host: &[u8], ip: Option<IpAddr>, port: Option<u16>) -> bool {
+        let same_host = |name: &HostPort| match (name.ip(), ip) {
+            (Some(own), Some(ip)) => own.to_canonical() == ip.to_canonical(),
+            _ => name.host.as_bytes().eq_ignore_ascii_case(host),
+        };
+        let named = |name: &HostPort| same_host(name) && port.is_none_or(|port| port == name.port);
+        self.names.iter().any(named)
+            || (ip.is_some() && self.any_address_port == Some(port.unwrap_or(5060)))
+    }
+}
+
+/// The local address of a listener's port, as a Via names it.
+pub(crate) fn sent_by(listener: &Listener, port: u8) -> HostPort {
+    let worker: Option<&SocketAddr> =
+        usize::from(port).checked_sub(1).and_then(|index| listener.worker_ports.get(index));
+    worker.map_or_else(|| listener.advertise.clone(), |address| HostPort::from(*address))
+}

@@ -1,0 +1,316 @@
+//! A response to one of the branches (RFC 3261 §16.7).
+
+use crate::count::Count;
+use crate::flow::Zone;
+use crate::hash::Digest;
+use crate::proxy::bindings;
+use crate::proxy::cancelling::{write_ack, write_ack_of_success, write_bye};
+use crate::proxy::incoming::{dialog_key, tag_of};
+use crate::proxy::passing::{Passing, write_response};
+use crate::proxy::setup::{Best, Branch, Client, Server, Setup, Step, with_message};
+use crate::proxy::via::collect_vias;
+use crate::proxy::worker::After;
+use crate::registration::Binding;
+use crate::sip::Method;
+use crate::transaction::{ClientResponse, NonInviteClient};
+use crate::wire::{HeaderName, Message, NameAddr};
+use std::time::Duration;
+
+impl Setup {
+    /// A response arrived whose Via branch hashes to `branch_id`.
+    pub(crate) fn on_response(&mut self, branch_id: Digest, response: &Message<'_>, step: &mut Step<'_>) {
+        let Some(at) = self.branches.iter().position(|one| one.id == branch_id || one.extra_id == Some(branch_id))
+        else {
+            return;
+        };
+        let is_extra = response.method_text() == b"CANCEL" || self.branches[at].extra_id == Some(branch_id);
+        if is_extra {
+            let branch = &mut self.branches[at];
+            if let Some(extra) = &mut branch.extra {
+                extra.on_response(step.now, &branch.timers, response.status());
+            }
+        } else {
+            self.on_branch_response(at, response, step);
+        }
+        self.settle(step);
+    }
+
+    fn on_branch_response(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
+        let branch = &mut self.branches[at];
+        let status = response.status();
+        if let (Some((pool, member)), true) = (branch.member, status >= 100) {
+            step.settings.pools.answered(pool, member);
+        }
+        let verdict = match &mut branch.client {
+            Client::Invite(client) => client.on_response(step.now, &branch.timers, status),
+            Client::Other(client) => client.on_response(step.now, &branch.timers, status),
+        };
+        match verdict {
+            ClientResponse::Absorb => {}
+            ClientResponse::Provisional => self.on_provisional(at, response, step),
+            ClientResponse::Success => self.on_success(at, response, step),
+            ClientResponse::Failure => self.on_failure(at, response, step),
+            ClientResponse::RepeatAck => {
+                if let Client::Invite(client) = &branch.client {
+                    if let Some(ack) = client.ack() {
+                        step.worker.outbox.send(branch.flow, ack);
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_provisional(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
+        let branch = &self.branches[at];
+        if branch.cancel_wanted {
+            self.send_cancel(at, step);
+            return;
+        }
+        if branch.abandoned || branch.over {
+            return;
+        }
+        // It lives: whatever comes now comes from it.
+        self.next_attempt_at = None;
+        if self.method != Some(Method::Invite) {
+            return;
+        }
+        if response.status() == 100 {
+            if self.trying_at.is_some() {
+                self.send_trying(step);
+            }
+            return;
+        }
+        self.trying_at = None;
+        let bytes = self.passed(at, response, step);
+        let Server::Invite(server) = &mut self.server else { return };
+        if server.has_final() {
+            step.worker.spare.give(bytes);
+            return;
+        }
+        if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
+            step.worker.outbox.send(flow, &bytes);
+        }
+        server.on_provisional(bytes);
+    }
+
+    fn on_success(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
+        self.next_attempt_at = None;
+        self.trying_at = None;
+        self.branches[at].over = true;
+        if self.method != Some(Method::Invite) {
+            self.after_success(response, step);
+            let bytes = self.passed(at, response, step);
+            self.finish(bytes, step);
+            return;
+        }
+        let is_late = self.winner.is_some_and(|winner| winner != at) || (self.winner.is_none() && self.has_final());
+        if is_late {
+            self.end_unwanted(at, response, step);
+            return;
+        }
+        if self.winner.replace(at).is_none() {
+            self.cancel_others(at, step);
+            if !self.in_dialog {
+                step.worker.after.push(After::Answered(self.answered_dialog(response, step)));
+            }
+        }
+        let bytes = self.passed(at, response, step);
+        if let Server::Invite(server) = &mut self.server {
+            if server.on_success(step.now, &self.server_timers) {
+                if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
+                    step.worker.outbox.send(flow, &bytes);
+                }
+            }
+        }
+        step.worker.spare.give(bytes);
+    }
+
+    /// The dialog's outside tag is in From of a call from outside, in To of one from the pool.
+    fn answered_dialog(&self, response: &Message<'_>, step: &Step<'_>) -> crate::dialog::DialogKey {
+        if self.upstream.zone != Zone::Pool {
+            return self.dialog;
+        }
+        let tag = tag_of(response, HeaderName::To).unwrap_or(b"");
+        dialog_key(&step.core.hash, response.value(HeaderName::CallId), tag)
+    }
+
+    pub(super) fn has_final(&self) -> bool {
+        match &self.server {
+            Server::Invite(server) => server.has_final(),
+            Server::Other(server) => server.has_final(),
+        }
+    }
+
+    fn on_failure(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
+        let branch = &mut self.branches[at];
+        if let Client::Invite(client) = &mut branch.client {
+            let mut ack = step.worker.spare.take();
+            if let Some(sent) = client.request() {
+                with_message(sent, &mut step.worker.inner_index, |request| write_ack(&request, response, &mut ack));
+            }
+            step.worker.outbox.send(branch.flow, &ack);
+            client.set_ack(ack);
+        }
+        let was_waited_for = !branch.abandoned && !branch.over;
+        branch.over = true;
+        if !was_waited_for {
+            return;
+        }
+        if self.method == Some(Method::Bye) {
+            step.worker.after.push(After::Ended(self.dialog));
+        }
+        let status = response.status();
+        self.keep_if_better(at, response, step);
+        if self.goes_on(status, response) && self.plan.has_more(step.settings) {
+            step.core.counters.add(Count::Failovers);
+            self.attempt_again(step);
+        } else if status >= 600 || self.branches.iter().all(|one| one.over || one.abandoned) {
+            self.conclude(step);
+        }
+    }
+
+    /// Whether this failure lets the next target be tried.
+    ///
+    /// A member's 503 about itself does (FreeSWITCH at its limit says no more than Retry-After); one
+    /// with a Reason speaks of the call beyond it, and any other member would meet the same.
+    fn goes_on(&self, status: u16, response: &Message<'_>) -> bool {
+        if self.cancelled {
+            return false;
+        }
+        match &self.plan {
+            super::Plan::Pool { .. } => status == 503 && response.first(HeaderName::Reason).is_none(),
+            super::Plan::Bindings { .. } => status < 600,
+            super::Plan::Peer { .. } => false,
+        }
+    }
+
+    fn keep_if_better(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
+        let status = response.status();
+        if self.best.as_ref().is_some_and(|best| rank(best.status) <= rank(status)) {
+            return;
+        }
+        let bytes = self.passed(at, response, step);
+        if let Some(old) = self.best.replace(Best { status, bytes }) {
+            step.worker.spare.give(old.bytes);
+        }
+    }
+
+    /// Answer with the best there was.
+    pub(super) fn conclude(&mut self, step: &mut Step<'_>) {
+        self.cancel_others(usize::MAX, step);
+        if let Some(best) = self.best.take() {
+            self.finish(best.bytes, step);
+        }
+    }
+
+    /// A 2xx that nobody waits for: take it and end it, so that no ghost of a call stays at the member.
+    fn end_unwanted(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
+        let branch = &mut self.branches[at];
+        let Some(listener) = step.settings.listener(branch.flow.listener) else { return };
+        let branch_of = |what: &[u8]| {
+            let digest = step.settings.stable.of(&[what, &branch.id.to_be_bytes()]);
+            format!("z9hG4bK{digest:032x}")
+        };
+        let mut ack = step.worker.spare.take();
+        write_ack_of_success(response, listener, branch.flow.port, branch_of(b"ack").as_bytes(), &mut ack);
+        step.worker.outbox.send(branch.flow, &ack);
+        step.worker.spare.give(ack);
+        if branch.extra_id.is_some() {
+            return;
+        }
+        step.core.counters.add(Count::LateAnswers);
+        let bye_branch = branch_of(b"bye");
+        let mut bye = step.worker.spare.take();
+        write_bye(response, listener, branch.flow.port, bye_branch.as_bytes(), &mut bye);
+        step.worker.outbox.send(branch.flow, &bye);
+        let id = step.core.hash.of(&[b"branch", bye_branch.as_bytes()]);
+        branch.extra_id = Some(id);
+        branch.extra = Some(NonInviteClient::new(step.now, &branch.timers, bye));
+        step.worker.after.push(After::Link(id));
+    }
+
+    /// The response as it goes to the caller.
+    fn passed(&self, at: usize, response: &Message<'_>, step: &mut Step<'_>) -> Vec<u8> {
+        let branch = &self.branches[at];
+        let mut out = step.worker.spare.take();
+        let mut vias = step.worker.spare.take();
+        let edits = &mut step.worker.edits;
+        with_message(&self.request, &mut step.worker.inner_index, |request| {
+            if self.upstream.zone == Zone::Pool && branch.zone != Zone::Pool {
+                collect_vias(&request, &mut vias);
+            }
+            let passing = Passing {
+                response: *response,
+                request: Some(request),
+                from: branch.peer,
+                from_zone: branch.zone,
+                challenger: challenger(branch, step.settings),
+                to_zone: self.upstream.zone,
+                to_flow: self.upstream.flow,
+                to_source: self.upstream.source,
+                hidden_vias: &vias,
+            };
+            write_response(&passing, step.settings, edits, &mut out);
+        });
+        step.worker.spare.give(vias);
+        out
+    }
+
+    fn after_success(&mut self, response: &Message<'_>, step: &mut Step<'_>) {
+        match self.method {
+            Some(Method::Bye) => step.worker.after.push(After::Ended(self.dialog)),
+            Some(Method::Register) => self.after_register(response, step),
+            _ => {}
+        }
+    }
+
+    fn after_register(&mut self, response: &Message<'_>, step: &mut Step<'_>) {
+        let Some(registers) = self.registers else { return };
+        let found = with_message(&self.request, &mut step.worker.inner_index, |request| {
+            let uri = bindings::contact_uri(&request)?;
+            let seconds = bindings::granted(response, uri).filter(|_| !asks_to_leave(&request))?;
+            Some((uri.to_vec(), seconds))
+        });
+        match found.flatten() {
+            Some((contact, seconds)) if seconds > 0 => {
+                step.core.counters.add(Count::Registered);
+                let binding = Box::new(Binding {
+                    aor: registers.aor,
+                    flow: self.upstream.flow,
+                    path: registers.path,
+                    contact: contact.into(),
+                    expires: step.now + Duration::from_secs(seconds),
+                    closed: None,
+                    refreshed: step.now,
+                });
+                step.worker.after.push(After::Registered { id: registers.binding, binding });
+            }
+            _ => step.worker.after.push(After::Unregistered(registers.binding)),
+        }
+    }
+}
+
+/// Whether a REGISTER asks for its own end (RFC 3261 §10.2.2).
+fn asks_to_leave(request: &Message<'_>) -> bool {
+    let contact = request.first(HeaderName::Contact).and_then(|header| crate::wire::split(header.value).next());
+    let own = contact.and_then(|item| NameAddr::parse(item.text).ok()?.params.value("expires"));
+    own.unwrap_or_else(|| request.value(HeaderName::Expires)) == b"0"
+}
+
+/// Challenges are marked where more than one member could get the answer.
+fn challenger(branch: &Branch, settings: &crate::proxy::settings::Settings) -> Option<std::net::SocketAddr> {
+    let (pool, member) = branch.member?;
+    let state = settings.pools.get(pool)?;
+    (state.members.len() > 1).then(|| state.members.get(member).map(|member| member.address))?
+}
+
+/// Smaller is better (RFC 3261 §16.7 item 6): 6xx, then what the caller can act on, and a 503 last.
+fn rank(status: u16) -> u16 {
+    match status {
+        600..=699 => 0,
+        401 | 407 | 415 | 420 | 422 | 484 => 1,
+        503 => 1000,
+        408 => 900,
+        other => other,
+    }
+}

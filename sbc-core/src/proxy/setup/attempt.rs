@@ -1,0 +1,193 @@
+//! Trying a target: the request leaves, a client transaction keeps it (RFC 3261 §16.6).
+
+use crate::count::Count;
+use crate::flow::{Transport, Zone};
+use crate::limits;
+use crate::proxy::incoming::Incoming;
+use crate::proxy::outgoing::{Hop, write_request};
+use crate::proxy::reply::Reply;
+use crate::proxy::setup::plan::Next;
+use crate::proxy::setup::{Branch, Client, Setup, Step, Waiting, with_message};
+use crate::proxy::via::write_branch;
+use crate::proxy::worker::After;
+use crate::seal::{BranchSeal, Peer};
+use crate::sip::Method;
+use crate::time::Time;
+use crate::transaction::key::proof;
+use crate::transaction::{InviteClient, NonInviteClient, Timers};
+use crate::wire::Message;
+
+impl Setup {
+    /// Try the next target; with none left, answer for all of them.
+    pub(crate) fn attempt(&mut self, incoming: &Incoming<'_>, step: &mut Step<'_>) {
+        self.next_attempt_at = None;
+        let next = if self.branches.len() < limits::BRANCHES {
+            self.plan.next(incoming.call_id, step.core, step.settings)
+        } else {
+            None
+        };
+        match next {
+            Some(next) => self.send(incoming, &next, step),
+            None => self.nothing_left(&incoming.message, step),
+        }
+    }
+
+    /// The same from the stored request.
+    pub(super) fn attempt_again(&mut self, step: &mut Step<'_>) {
+        let request = std::mem::take(&mut self.request);
+        let mut index = std::mem::take(&mut step.worker.inner_index);
+        let upstream = self.upstream;
+        with_message(&request, &mut index, |message| {
+            let listener = step.settings.listener(upstream.flow.listener);
+            let incoming =
+                listener.and_then(|listener| Incoming::read(message, listener, upstream.flow, upstream.source));
+            if let Some(incoming) = incoming {
+                self.attempt(&incoming, step);
+            }
+        });
+        step.worker.inner_index = index;
+        self.request = request;
+    }
+
+    /// The flow that the request waited for is back.
+    pub(crate) fn resume(&mut self, flow: crate::flow::Flow, step: &mut Step<'_>) {
+        if self.waiting.take().is_none() {
+            return;
+        }
+        if let super::Plan::Peer { flow: known, .. } = &mut self.plan {
+            *known = Some(flow);
+        }
+        step.core.counters.add(Count::FlowReturned);
+        self.attempt_again(step);
+        self.settle(step);
+    }
+
+    /// The peer of the one target this request has.
+    pub(crate) fn awaited_peer(&self) -> Option<Peer> {
+        match &self.plan {
+            super::Plan::Peer { peer, .. } if self.waiting.is_some() => Some(*peer),
+            _ => None,
+        }
+    }
+
+    /// The dialog that the request belongs to.
+    pub(crate) fn dialog_key(&self) -> Option<crate::dialog::DialogKey> {
+        self.in_dialog.then_some(self.dialog)
+    }
+
+    /// Wait for the peer's flow to come back.
+    pub(crate) fn wait(&mut self, key: crate::hash::Digest, until: Time) {
+        self.waiting = Some(Waiting { key, until });
+    }
+
+    fn send(&mut self, incoming: &Incoming<'_>, next: &Next, step: &mut Step<'_>) {
+        let branch = self.branch_text(incoming, next, step);
+        let mut bytes = step.worker.spare.take();
+        let hop = Hop {
+            zone: next.zone,
+            flow: next.flow,
+            target: next.target.as_deref(),
+            member: next.address,
+            branch: &branch,
+            upstream: self.upstream_peer,
+            path: self.registers.filter(|_| next.zone == Zone::Pool).map(|registers| registers.path),
+            routes: self.routes,
+        };
+        if write_request(incoming, &hop, step.settings, &mut step.worker.edits, &mut bytes).is_err() {
+            step.core.counters.add(Count::ForgedToken);
+            self.answer_to(&incoming.message, &Reply::status(403), step);
+            return;
+        }
+        step.worker.outbox.send(next.flow, &bytes);
+        step.core.counters.add(Count::Forwarded);
+        let id = step.core.hash.of(&[b"branch", &branch]);
+        step.worker.spare.give(branch);
+        step.worker.after.push(After::Link(id));
+        let transport =
+            step.settings.listener(next.flow.listener).map_or(Transport::Udp, |listener| listener.transport);
+        let timers = Timers::new(&step.settings.config.timers, transport);
+        let client = if self.method == Some(Method::Invite) {
+            Client::Invite(InviteClient::new(step.now, &timers, bytes))
+        } else {
+            Client::Other(NonInviteClient::new(step.now, &timers, bytes))
+        };
+        if let Some((pool, member)) = next.member {
+            step.settings.pools.sent(pool, member, step.id);
+        }
+        self.branches.push(Branch {
+            id,
+            client,
+            timers,
+            flow: next.flow,
+            zone: next.zone,
+            peer: next.peer,
+            member: next.member,
+            abandoned: false,
+            over: false,
+            cancel_wanted: false,
+            extra: None,
+            extra_id: None,
+        });
+        self.next_attempt_at = self.failover_at(step);
+    }
+
+    /// When the next member is tried if this one says nothing.
+    fn failover_at(&self, step: &Step<'_>) -> Option<Time> {
+        let super::Plan::Pool { pool, .. } = &self.plan else { return None };
+        if !self.plan.has_more(step.settings) {
+            return None;
+        }
+        let failover = &step.settings.pools.get(*pool)?.config.failover;
+        let patience = if self.method == Some(Method::Invite) { failover.invite_after } else { failover.other_after };
+        let at = step.now + patience;
+        (at < self.patience).then_some(at)
+    }
+
+    /// Our branch: the same for the same request to the same target, after a restart too.
+    fn branch_text(&self, incoming: &Incoming<'_>, next: &Next, step: &mut Step<'_>) -> Vec<u8> {
+        let mut vias = step.worker.spare.take();
+        if self.upstream.zone == Zone::Pool && next.zone != Zone::Pool {
+            crate::proxy::via::collect_vias(&incoming.message, &mut vias);
+        }
+        let seal = BranchSeal {
+            peer: reply_peer(&self.upstream_peer),
+            leg: next.leg,
+            proof: proof(&step.settings.stable, &incoming.message, &incoming.via),
+            vias: &vias,
+        };
+        let mut text = step.worker.spare.take();
+        write_branch(&step.settings.tokens, &seal, &mut text);
+        step.worker.spare.give(vias);
+        text
+    }
+
+    /// All targets failed: the best answer there was, or one of our own (RFC 3261 §16.7 item 6).
+    fn nothing_left(&mut self, request: &Message<'_>, step: &mut Step<'_>) {
+        if let Some(best) = self.best.take() {
+            self.finish(best.bytes, step);
+            return;
+        }
+        step.core.counters.add(Count::NoTarget);
+        if self.cancelled {
+            self.answer_to(request, &Reply::status(487), step);
+            return;
+        }
+        let was_silence = self.branches.iter().any(|branch| !branch.has_final());
+        let status = match (&self.plan, was_silence) {
+            (super::Plan::Bindings { .. }, _) => 480,
+            (_, true) if self.method == Some(Method::Invite) => 408,
+            _ => 503,
+        };
+        let extra = format!("Retry-After: {}\r\n", limits::RETRY_AFTER_SECONDS);
+        let extra = if status == 503 { extra.as_str() } else { "" };
+        self.answer_to(request, &Reply { status, reason: None, extra }, step);
+    }
+}
+
+/// Answers to UDP go to the address; a binding is only needed where a connection may have died.
+fn reply_peer(peer: &Peer) -> Peer {
+    match peer.address {
+        crate::seal::PeerAddress::Datagram(_) => Peer { binding: None, ..*peer },
+        _ => *peer,
+    }
+}

@@ -1,0 +1,67 @@
+//! CANCEL, from the caller and towards every branch (RFC 3261 §9 and §16.10).
+
+use crate::proxy::cancelling::write_cancel;
+use crate::proxy::reply::Reply;
+use crate::proxy::setup::{Branch, Client, Setup, Step, with_message};
+use crate::proxy::worker::After;
+use crate::transaction::NonInviteClient;
+
+impl Setup {
+    /// The caller gave up. `reason` is its Reason header.
+    pub(crate) fn on_cancel(&mut self, reason: Option<&[u8]>, step: &mut Step<'_>) {
+        // A final answer is out: CANCEL changes nothing any more.
+        if self.has_final() {
+            return;
+        }
+        self.cancelled = true;
+        self.next_attempt_at = None;
+        if let Some(waiting) = self.waiting.take() {
+            step.worker.after.push(After::StopWaiting(waiting.key));
+        }
+        if self.branches.iter().all(|branch| branch.over) {
+            self.answer(&Reply::status(487), step);
+        }
+        for at in 0..self.branches.len() {
+            self.cancel_branch(at, reason, step);
+        }
+        self.settle(step);
+    }
+
+    /// Cancel every branch but `winner`.
+    pub(super) fn cancel_others(&mut self, winner: usize, step: &mut Step<'_>) {
+        for at in (0..self.branches.len()).filter(|at| *at != winner) {
+            self.cancel_branch(at, None, step);
+        }
+    }
+
+    /// §9.1: not before something provisional arrived; until then it is only wanted.
+    fn cancel_branch(&mut self, at: usize, reason: Option<&[u8]>, step: &mut Step<'_>) {
+        let branch = &mut self.branches[at];
+        if branch.over || branch.has_final() || branch.extra.is_some() || !matches!(branch.client, Client::Invite(_)) {
+            return;
+        }
+        branch.cancel_wanted = true;
+        if branch.has_provisional() {
+            self.send_cancel_for(at, reason, step);
+        }
+    }
+
+    /// The CANCEL that was wanted can be sent.
+    pub(super) fn send_cancel(&mut self, at: usize, step: &mut Step<'_>) {
+        self.send_cancel_for(at, None, step);
+    }
+
+    fn send_cancel_for(&mut self, at: usize, reason: Option<&[u8]>, step: &mut Step<'_>) {
+        let branch: &mut Branch = &mut self.branches[at];
+        branch.cancel_wanted = false;
+        let mut bytes = step.worker.spare.take();
+        if let Some(sent) = branch.request() {
+            with_message(sent, &mut step.worker.inner_index, |sent| write_cancel(&sent, reason, &mut bytes));
+        }
+        step.worker.outbox.send(branch.flow, &bytes);
+        branch.extra = Some(NonInviteClient::new(step.now, &branch.timers, bytes));
+        if let Client::Invite(client) = &mut branch.client {
+            client.on_cancel(step.now, &branch.timers);
+        }
+    }
+}

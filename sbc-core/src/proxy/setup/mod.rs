@@ -1,0 +1,372 @@
+//! One entry per request that we forward with a transaction: its server side, all its branches, and
+//! what is still to be tried (RFC 3261 §16's response context).
+//!
+//! Every step is one call on the entry while it is locked. A step writes to the outbox and leaves
+//! further work for the tables in `Worker::after`; it never takes a second entry.
+
+mod answer;
+mod attempt;
+mod cancel;
+mod expire;
+mod plan;
+
+use crate::dialog::DialogKey;
+use crate::flow::Flow;
+use crate::hash::Digest;
+use crate::proxy::core::Core;
+use crate::proxy::incoming::{Incoming, Upstream};
+use crate::proxy::reply::{Reply, write_reply};
+use crate::proxy::settings::Settings;
+use crate::proxy::worker::{After, Timer, Worker};
+use crate::seal::{BindingId, Peer};
+use crate::sip::Method;
+use crate::time::Time;
+use crate::transaction::{Ack, EntryId, InviteClient, InviteServer, NonInviteClient, NonInviteServer, Timers};
+use crate::wire::{Framing, Limits, Message};
+pub(crate) use plan::{Plan, towards};
+
+/// What a step may use.
+pub(crate) struct Step<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) settings: &'a Settings,
+    pub(crate) worker: &'a mut Worker,
+    pub(crate) now: Time,
+    pub(crate) id: EntryId,
+}
+
+/// The server side.
+enum Server {
+    Invite(InviteServer),
+    Other(NonInviteServer),
+}
+
+/// A client side.
+enum Client {
+    Invite(InviteClient),
+    Other(NonInviteClient),
+}
+
+/// One attempt downstream.
+struct Branch {
+    /// Hash of its Via branch.
+    id: Digest,
+    client: Client,
+    timers: Timers,
+    flow: Flow,
+    zone: crate::flow::Zone,
+    /// As tokens name it.
+    peer: Peer,
+    /// Pool and member, where it is one.
+    member: Option<(usize, usize)>,
+    /// Another member was tried instead.
+    abandoned: bool,
+    /// It answered, or was given up: nothing more is expected for the caller.
+    over: bool,
+    /// CANCEL it as soon as it says anything provisional.
+    cancel_wanted: bool,
+    /// The CANCEL, or the BYE of an answer nobody wanted.
+    extra: Option<NonInviteClient>,
+    /// Hash of the Via branch of a BYE in `extra`.
+    extra_id: Option<Digest>,
+}
+
+/// The best final answer so far.
+struct Best {
+    status: u16,
+    bytes: Vec<u8>,
+}
+
+/// What a REGISTER is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Registers {
+    pub(crate) binding: BindingId,
+    pub(crate) aor: Digest,
+    pub(crate) path: Peer,
+}
+
+/// Waiting for a flow to come back.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    key: Digest,
+    until: Time,
+}
+
+/// One entry.
+pub(crate) struct Setup {
+    server: Server,
+    server_timers: Timers,
+    upstream: Upstream,
+    /// The upstream as tokens name it.
+    upstream_peer: Peer,
+    /// As it came.
+    request: Vec<u8>,
+    method: Option<Method>,
+    in_dialog: bool,
+    dialog: DialogKey,
+    /// How many Route values on top are ours.
+    routes: usize,
+    registers: Option<Registers>,
+    plan: Plan,
+    branches: Vec<Branch>,
+    best: Option<Best>,
+    /// The branch whose 2xx the caller has.
+    winner: Option<usize>,
+    cancelled: bool,
+    /// When 100 Trying is due.
+    trying_at: Option<Time>,
+    /// When the next member is tried.
+    next_attempt_at: Option<Time>,
+    /// When the caller's patience is over, if nobody said anything.
+    patience: Time,
+    waiting: Option<Waiting>,
+    /// Left to the caller's own timer.
+    given_up: bool,
+    generation: u32,
+    scheduled: Time,
+}
+
+/// What is known of a request when its entry is made.
+pub(crate) struct NewSetup {
+    pub(crate) upstream_peer: Peer,
+    pub(crate) routes: usize,
+    pub(crate) registers: Option<Registers>,
+    pub(crate) plan: Plan,
+}
+
+impl Setup {
+    pub(crate) fn new(incoming: &Incoming<'_>, new: NewSetup, step: &mut Step<'_>) -> Self {
+        let config = &step.settings.config.timers;
+        let transport =
+            step.settings.listener(incoming.upstream.flow.listener).map_or(crate::flow::Transport::Udp, |one| one.transport);
+        let server_timers = Timers::new(config, transport);
+        let is_invite = incoming.method == Some(Method::Invite);
+        Self {
+            server: if is_invite {
+                Server::Invite(InviteServer::new())
+            } else {
+                Server::Other(NonInviteServer::new())
+            },
+            server_timers,
+            upstream: incoming.upstream,
+            upstream_peer: new.upstream_peer,
+            request: step.worker.spare.copy(incoming.message.bytes()),
+            method: incoming.method,
+            in_dialog: incoming.is_in_dialog(),
+            dialog: incoming.dialog(&step.core.hash),
+            routes: new.routes,
+            registers: new.registers,
+            plan: new.plan,
+            branches: Vec::new(),
+            best: None,
+            winner: None,
+            cancelled: false,
+            trying_at: is_invite.then(|| step.now + crate::limits::TRYING_AFTER),
+            next_attempt_at: None,
+            // One T1 before the caller's own Timer B or F.
+            patience: step.now + server_timers.timeout().saturating_sub(config.t1),
+            waiting: None,
+            given_up: false,
+            generation: 0,
+            scheduled: Time::NEVER,
+        }
+    }
+
+    /// The same request again (RFC 3261 §17.2.1, §17.2.2).
+    pub(crate) fn on_retransmission(&mut self, step: &mut Step<'_>) {
+        let repeat = match &self.server {
+            Server::Invite(server) => server.on_retransmission(),
+            Server::Other(server) => server.on_retransmission(),
+        };
+        match repeat {
+            Some(bytes) => {
+                if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
+                    step.worker.outbox.send(flow, bytes);
+                }
+            }
+            // The caller does not know yet that its INVITE arrived.
+            None if self.trying_at.is_some() => self.send_trying(step),
+            None => {}
+        }
+    }
+
+    /// The ACK of a failure ends here; that of a 2xx passes.
+    pub(crate) fn on_ack(&mut self, step: &mut Step<'_>) -> Ack {
+        let verdict = match &mut self.server {
+            Server::Invite(server) => server.on_ack(step.now, &self.server_timers),
+            Server::Other(_) => Ack::Unexpected,
+        };
+        self.settle(step);
+        verdict
+    }
+
+    /// 100 Trying, unless a final answer is out already.
+    fn send_trying(&mut self, step: &mut Step<'_>) {
+        self.trying_at = None;
+        let Server::Invite(server) = &mut self.server else { return };
+        if server.has_final() || server.on_retransmission().is_some() {
+            return;
+        }
+        let mut bytes = step.worker.spare.take();
+        with_message(&self.request, &mut step.worker.inner_index, |request| {
+            write_reply(&request, self.upstream.source, &Reply::status(100), &step.core.hash, &mut bytes);
+        });
+        if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
+            step.worker.outbox.send(flow, &bytes);
+        }
+        server.on_provisional(bytes);
+    }
+
+    /// End the request with an answer of our own, written from the stored request.
+    pub(crate) fn answer(&mut self, reply: &Reply<'_>, step: &mut Step<'_>) {
+        let mut bytes = step.worker.spare.take();
+        with_message(&self.request, &mut step.worker.inner_index, |request| {
+            write_reply(&request, self.upstream.source, reply, &step.core.hash, &mut bytes);
+        });
+        self.finish(bytes, step);
+    }
+
+    /// End the request with an answer of our own.
+    fn answer_to(&mut self, request: &Message<'_>, reply: &Reply<'_>, step: &mut Step<'_>) {
+        let mut bytes = step.worker.spare.take();
+        write_reply(request, self.upstream.source, reply, &step.core.hash, &mut bytes);
+        self.finish(bytes, step);
+    }
+
+    /// Send a final answer other than 2xx to INVITE, and keep it for repetitions.
+    fn finish(&mut self, bytes: Vec<u8>, step: &mut Step<'_>) {
+        self.trying_at = None;
+        self.next_attempt_at = None;
+        if self.has_final() {
+            step.worker.spare.give(bytes);
+            return;
+        }
+        if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
+            step.worker.outbox.send(flow, &bytes);
+        }
+        match &mut self.server {
+            Server::Invite(server) => server.on_failure(step.now, &self.server_timers, bytes),
+            Server::Other(server) => server.on_final(step.now, &self.server_timers, bytes),
+        };
+    }
+
+    /// After every step: leave when all is over, else ask to be woken in time.
+    pub(crate) fn settle(&mut self, step: &mut Step<'_>) {
+        if self.is_over() {
+            self.leave(step);
+            return;
+        }
+        let deadline = self.deadline();
+        if deadline < self.scheduled {
+            self.generation = self.generation.wrapping_add(1);
+            self.scheduled = deadline;
+            step.worker.wheel.schedule(deadline, Timer::Entry(step.id, self.generation));
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let server = match &self.server {
+            Server::Invite(server) => server.is_terminated(),
+            Server::Other(server) => server.is_terminated(),
+        };
+        (server || self.given_up) && self.branches.iter().all(Branch::is_terminated)
+    }
+
+    fn leave(&mut self, step: &mut Step<'_>) {
+        for branch in &self.branches {
+            step.worker.after.push(After::Unlink(branch.id));
+            step.worker.after.extend(branch.extra_id.map(After::Unlink));
+        }
+        if let Some(waiting) = self.waiting.take() {
+            step.worker.after.push(After::StopWaiting(waiting.key));
+        }
+        step.worker.after.push(After::Remove);
+        let spare = &mut step.worker.spare;
+        spare.give(std::mem::take(&mut self.request));
+        match &mut self.server {
+            Server::Invite(server) => server.take_buffers(&mut |buffer| spare.give(buffer)),
+            Server::Other(server) => server.take_buffers(&mut |buffer| spare.give(buffer)),
+        }
+        for branch in &mut self.branches {
+            match &mut branch.client {
+                Client::Invite(client) => client.take_buffers(&mut |buffer| spare.give(buffer)),
+                Client::Other(client) => client.take_buffers(&mut |buffer| spare.give(buffer)),
+            }
+        }
+    }
+
+    fn deadline(&self) -> Time {
+        let server = match &self.server {
+            Server::Invite(server) => server.deadline(),
+            Server::Other(server) => server.deadline(),
+        };
+        let branches = self.branches.iter().filter_map(Branch::deadline).min();
+        let waiting = self.waiting.map(|waiting| waiting.until);
+        let patience = self.is_unanswered().then_some(self.patience);
+        [server, branches, waiting, patience, self.trying_at, self.next_attempt_at]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(Time::NEVER)
+    }
+
+    /// No final answer, and no branch that said anything.
+    fn is_unanswered(&self) -> bool {
+        !self.has_final() && !self.given_up && !self.branches.iter().any(|branch| !branch.over && branch.has_provisional())
+    }
+}
+
+impl Branch {
+    fn has_provisional(&self) -> bool {
+        match &self.client {
+            Client::Invite(client) => client.has_provisional(),
+            Client::Other(client) => client.has_provisional(),
+        }
+    }
+
+    fn has_final(&self) -> bool {
+        match &self.client {
+            Client::Invite(client) => client.has_final(),
+            Client::Other(client) => client.has_final(),
+        }
+    }
+
+    fn is_terminated(&self) -> bool {
+        let client = match &self.client {
+            Client::Invite(client) => client.is_terminated(),
+            Client::Other(client) => client.is_terminated(),
+        };
+        client && self.extra.as_ref().is_none_or(NonInviteClient::is_terminated)
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        let client = match &self.client {
+            Client::Invite(client) => client.deadline(),
+            Client::Other(client) => client.deadline(),
+        };
+        let extra = self.extra.as_ref().and_then(NonInviteClient::deadline);
+        match (client, extra) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    fn request(&self) -> Option<&[u8]> {
+        match &self.client {
+            Client::Invite(client) => client.request(),
+            Client::Other(client) => client.request(),
+        }
+    }
+
+    fn stop_retransmitting(&mut self) {
+        match &mut self.client {
+            Client::Invite(client) => client.stop_retransmitting(),
+            Client::Other(client) => client.stop_retransmitting(),
+        }
+    }
+}
+
+/// Read stored bytes again: they were readable when they were stored.
+fn with_message<R>(bytes: &[u8], index: &mut crate::wire::Index, read: impl FnOnce(Message<'_>) -> R) -> Option<R> {
+    index.parse(bytes, Framing::Datagram, &Limits::default()).ok()?;
+    Some(read(Message::new(bytes, index)))
+}

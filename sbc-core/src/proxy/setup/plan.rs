@@ -1,0 +1,108 @@
+//! Where a request may still be tried.
+
+use std::net::SocketAddr;
+
+use crate::config::Balance;
+use crate::flow::{Flow, Zone};
+use crate::hash::Digest;
+use crate::pool::Tried;
+use crate::proxy::core::Core;
+use crate::proxy::settings::Settings;
+use crate::registration::Reached;
+use crate::seal::{Peer, PeerAddress};
+
+/// The targets of a request, in the order they are tried.
+pub(crate) enum Plan {
+    /// One sealed peer, over this flow once it is known.
+    Peer { peer: Peer, flow: Option<Flow>, target: Option<Vec<u8>> },
+    /// Members of a pool; `first` is the one that made the challenge being answered.
+    Pool { pool: usize, balance: Balance, key: Digest, tried: Tried, first: Option<usize>, left: u8 },
+    /// Bindings of a user; the next one is the last of the list.
+    Bindings { left: Vec<Reached> },
+}
+
+/// The next target.
+pub(crate) struct Next {
+    pub(crate) flow: Flow,
+    pub(crate) zone: Zone,
+    pub(crate) peer: Peer,
+    pub(crate) target: Option<Vec<u8>>,
+    pub(crate) member: Option<(usize, usize)>,
+    pub(crate) address: Option<SocketAddr>,
+    /// Tells the branches of one request apart, the same after a restart.
+    pub(crate) leg: u32,
+}
+
+impl Plan {
+    /// Take the next target.
+    pub(crate) fn next(&mut self, call_id: &[u8], core: &Core, settings: &Settings) -> Option<Next> {
+        match self {
+            Self::Peer { peer, flow, target } => {
+                let flow = towards(flow.take()?, call_id, settings)?;
+                let zone = settings.listener(flow.listener)?.zone;
+                let member = settings.pools.member_at(flow.remote).filter(|_| zone == Zone::Pool);
+                let target = target.clone();
+                Some(Next { flow, zone, peer: *peer, target, member, address: None, leg: leg_of(peer, settings) })
+            }
+            Self::Pool { pool, balance, key, tried, first, left } => {
+                *left = left.checked_sub(1)?;
+                let state = settings.pools.get(*pool)?;
+                let member = first.take().or_else(|| state.choose(*balance, *key, *tried))?;
+                *tried = tried.with(member);
+                let address = state.members.get(member)?.address;
+                let listener = state.config.listener;
+                let flow = towards(Flow::udp(listener, address), call_id, settings)?;
+                let peer = Peer {
+                    listener: settings.tag_of(listener),
+                    port: 0,
+                    address: PeerAddress::Datagram(address),
+                    binding: None,
+                };
+                let leg = leg_of(&peer, settings);
+                let zone = state.config.zone;
+                Some(Next { flow, zone, peer, target: None, member: Some((*pool, member)), address: Some(address), leg })
+            }
+            Self::Bindings { left } => {
+                let reached = left.pop()?;
+                let zone = settings.listener(reached.flow.listener)?.zone;
+                let peer = core.peer_of(&reached.flow, None, settings);
+                let peer = Peer { binding: Some(reached.id), ..peer };
+                let target = Some(reached.contact.into_vec());
+                let leg = leg_of(&peer, settings);
+                Some(Next { flow: reached.flow, zone, peer, target, member: None, address: None, leg })
+            }
+        }
+    }
+
+    /// Whether anything is left to try.
+    pub(crate) fn has_more(&self, settings: &Settings) -> bool {
+        match self {
+            Self::Peer { flow, .. } => flow.is_some(),
+            Self::Pool { pool, tried, left, .. } => {
+                let members = settings.pools.get(*pool).map_or(0, |state| state.members.len());
+                *left > 0 && (tried.count() as usize) < members
+            }
+            Self::Bindings { left } => !left.is_empty(),
+        }
+    }
+}
+
+/// Towards the pool, the call's own local port.
+pub(crate) fn towards(flow: Flow, call_id: &[u8], settings: &Settings) -> Option<Flow> {
+    let listener = settings.listener(flow.listener)?;
+    if listener.zone == Zone::Pool && flow.connection.is_none() {
+        return Some(Flow { port: settings.local_port(listener, call_id), ..flow });
+    }
+    Some(flow)
+}
+
+/// A binding where there is one: its flow may be another after a restart, the branch must not be.
+fn leg_of(peer: &Peer, settings: &Settings) -> u32 {
+    let digest = match (peer.binding, peer.address) {
+        (Some(binding), _) => binding.0,
+        (None, PeerAddress::Datagram(address)) => settings.stable.of(&[b"leg", address.to_string().as_bytes()]),
+        (None, PeerAddress::Connection { boot, number }) => Digest::from(boot ^ number),
+        (None, PeerAddress::Binding) => 0,
+    };
+    digest as u32
+}

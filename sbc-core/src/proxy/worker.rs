@@ -1,0 +1,99 @@
+//! What one worker thread owns: its outbox, its timers, and memory it uses again and again.
+
+use crate::dialog::DialogKey;
+use crate::flow::WorkerId;
+use crate::io::Outbox;
+use crate::limits;
+use crate::registration::Binding;
+use crate::seal::BindingId;
+use crate::time::Time;
+use crate::transaction::{EntryId, Wheel};
+use crate::wire::{Edits, Index};
+
+/// One per thread; handed to [`Core::handle`](crate::Core::handle) with every input.
+pub struct Worker {
+    /// What to do after the last input.
+    pub outbox: Outbox,
+    pub(crate) id: WorkerId,
+    pub(crate) wheel: Wheel<Timer>,
+    pub(crate) index: Index,
+    pub(crate) inner_index: Index,
+    pub(crate) edits: Edits,
+    pub(crate) after: Vec<After>,
+    pub(crate) spare: Spare,
+}
+
+/// A time somebody asked to be woken at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Timer {
+    Entry(EntryId, u32),
+    Binding(BindingId),
+    Dialog(DialogKey),
+    Probe { pool: u16, member: u16, epoch: u32 },
+}
+
+/// What a step leaves to be done when the entry is no longer locked.
+#[derive(Debug)]
+pub(crate) enum After {
+    /// A branch leads to the entry.
+    Link(crate::hash::Digest),
+    /// A branch leads nowhere any more.
+    Unlink(crate::hash::Digest),
+    /// The entry is over.
+    Remove,
+    /// The registrar confirmed a binding.
+    Registered { id: BindingId, binding: Box<Binding> },
+    /// The registrar removed a binding.
+    Unregistered(BindingId),
+    /// A call was answered.
+    Answered(DialogKey),
+    /// A dialog ended.
+    Ended(DialogKey),
+    /// The entry waits for this no longer.
+    StopWaiting(crate::hash::Digest),
+}
+
+impl Worker {
+    /// The worker with this number.
+    pub fn new(id: WorkerId, now: Time) -> Self {
+        Self {
+            outbox: Outbox::new(),
+            id,
+            wheel: Wheel::new(now),
+            index: Index::new(),
+            inner_index: Index::new(),
+            edits: Edits::new(),
+            after: Vec::new(),
+            spare: Spare::default(),
+        }
+    }
+}
+
+/// Buffers that messages were kept in, to be used again.
+#[derive(Default)]
+pub(crate) struct Spare {
+    buffers: Vec<Vec<u8>>,
+}
+
+impl Spare {
+    /// An empty buffer.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.buffers.pop().unwrap_or_default()
+    }
+
+    /// A buffer that holds a copy of `bytes`.
+    pub(crate) fn copy(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut buffer = self.take();
+        buffer.extend_from_slice(bytes);
+        buffer
+    }
+
+    /// Hand one back.
+    pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
+        let fits = (1..=limits::SPARE_BUFFER_BYTES).contains(&buffer.capacity());
+        if fits && self.buffers.len() < limits::SPARE_BUFFERS {
+            buffer.clear();
+            self.buffers.push(buffer);
+        }
+    }
+}

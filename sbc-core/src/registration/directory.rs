@@ -1,0 +1,375 @@
+//! The directory of flows and the requests that wait for one.
+
+use std::net::SocketAddr;
+
+use crate::flow::{ConnectionId, Flow};
+use crate::hash::{Digest, DigestMap};
+use crate::limits;
+use crate::seal::{BindingId, Peer};
+use crate::time::Time;
+use crate::transaction::EntryId;
+
+/// A binding that the registrar confirmed.
+#[derive(Debug, Clone)]
+pub struct Binding {
+    /// Its address of record, hashed.
+    pub aor: Digest,
+    /// The newest flow it was registered over.
+    pub flow: Flow,
+    /// What its Path says; stays as it was at the first REGISTER.
+    pub path: Peer,
+    /// The Contact URI.
+    pub contact: Box<[u8]>,
+    /// When the registrar forgets it.
+    pub expires: Time,
+    /// When its connection closed, if it did.
+    pub closed: Option<Time>,
+    /// When it was last registered.
+    pub refreshed: Time,
+}
+
+/// A registration that the registrar just confirmed.
+#[derive(Debug)]
+pub struct Registration<'a> {
+    /// Which binding.
+    pub id: BindingId,
+    /// Its address of record, hashed.
+    pub aor: Digest,
+    /// The flow of the REGISTER.
+    pub flow: Flow,
+    /// The Path that was sent with it.
+    pub path: Peer,
+    /// Its Contact URI.
+    pub contact: &'a [u8],
+    /// When the registrar forgets it.
+    pub expires: Time,
+}
+
+/// Where a binding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup {
+    /// Reached over this flow.
+    Live(Flow),
+    /// Its connection closed then; it may return.
+    Dead(Time),
+    /// Nobody has heard of it in this process.
+    Unknown,
+}
+
+/// A live binding of an address of record.
+#[derive(Debug, Clone)]
+pub struct Reached {
+    /// Which.
+    pub id: BindingId,
+    /// Where.
+    pub flow: Flow,
+    /// Its Contact URI: the next Request-URI.
+    pub contact: Box<[u8]>,
+    /// When it was last registered; the newest is tried first.
+    pub refreshed: Time,
+}
+
+#[derive(Debug)]
+struct Connected {
+    flow: Flow,
+    bindings: Vec<BindingId>,
+}
+
+/// All bindings and connections of this node.
+#[derive(Default)]
+pub struct Directory {
+    bindings: DigestMap<Binding>,
+    by_aor: DigestMap<Vec<BindingId>>,
+    flows: DigestMap<Connected>,
+    waiting: DigestMap<Vec<EntryId>>,
+}
+
+/// A connection is its number, a UDP flow its listener and remote.
+fn flow_key(flow: &Flow) -> Digest {
+    match flow.connection {
+        Some(connection) => Digest::from(connection.0.get()),
+        None => datagram_key(flow),
+    }
+}
+
+fn datagram_key(flow: &Flow) -> Digest {
+    let ip = match flow.remote {
+        SocketAddr::V4(v4) => v4.ip().to_ipv6_mapped().to_bits(),
+        SocketAddr::V6(v6) => v6.ip().to_bits(),
+    };
+    let rest = u128::from(flow.remote.port()) << 16 | u128::from(flow.listener.0) | 1 << 96;
+    ip.rotate_left(37) ^ rest.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)
+}
+
+impl Directory {
+    /// A connection was accepted.
+    pub fn connected(&self, flow: Flow) {
+        if flow.connection.is_some() && self.flows.len() < limits::CONNECTIONS {
+            self.flows.entry(flow_key(&flow)).or_insert(Connected { flow, bindings: Vec::new() });
+        }
+    }
+
+    /// A connection closed: its bindings stay, for their next connection.
+    pub fn closed(&self, connection: ConnectionId, now: Time) {
+        let Some((_, gone)) = self.flows.remove(&Digest::from(connection.0.get())) else { return };
+        for id in gone.bindings {
+            if let Some(mut binding) = self.bindings.get_mut(&id.0) {
+                if binding.flow.connection == Some(connection) {
+                    binding.closed = Some(now);
+                }
+            }
+        }
+    }
+
+    /// The flow of a connection of this process, while it is open.
+    pub fn connection(&self, connection: ConnectionId) -> Option<Flow> {
+        self.flows.get(&Digest::from(connection.0.get())).map(|connected| connected.flow)
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.flows.iter().filter(|connected| connected.flow.connection.is_some()).count()
+    }
+
+    /// How many bindings are known.
+    pub fn bindings(&self) -> usize {
+        self.bindings.len()
+    }
+
+    /// The Path that a binding was first registered with.
+    pub fn path_of(&self, id: BindingId) -> Option<Peer> {
+        self.bindings.get(&id.0).map(|binding| binding.path)
+    }
+
+    /// The registrar confirmed a binding. False where a limit refuses to remember it.
+    pub fn registered(&self, registration: &Registration<'_>, now: Time) -> bool {
+        if self.bindings.len() >= limits::BINDINGS && !self.bindings.contains_key(&registration.id.0) {
+            return false;
+        }
+        self.bindings.insert(
+            registration.id.0,
+            Binding {
+                aor: registration.aor,
+                flow: registration.flow,
+                path: registration.path,
+                contact: registration.contact.into(),
+                expires: registration.expires,
+                closed: None,
+                refreshed: now,
+            },
+        );
+        self.link_aor(registration);
+        self.link_flow(registration);
+        true
+    }
+
+    fn link_aor(&self, registration: &Registration<'_>) {
+        let mut ids = self.by_aor.entry(registration.aor).or_default();
+        ids.retain(|id| *id != registration.id);
+        if ids.len() >= limits::BINDINGS_PER_AOR {
+            ids.remove(0);
+        }
+        ids.push(registration.id);
+    }
+
+    fn link_flow(&self, registration: &Registration<'_>) {
+        let key = flow_key(&registration.flow);
+        let mut connected = match self.flows.entry(key) {
+            dashmap::Entry::Occupied(entry) => entry.into_ref(),
+            // A connection that closed meanwhile must not come back to life here.
+            dashmap::Entry::Vacant(_) if registration.flow.connection.is_some() => return,
+            dashmap::Entry::Vacant(entry) => {
+                entry.insert(Connected { flow: registration.flow, bindings: Vec::new() })
+            }
+        };
+        let bindings = &mut connected.bindings;
+        if !bindings.contains(&registration.id) && bindings.len() < limits::BINDINGS_PER_FLOW {
+            bindings.push(registration.id);
+        }
+    }
+
+    /// The registrar removed a binding.
+    pub fn removed(&self, id: BindingId) {
+        let Some((_, binding)) = self.bindings.remove(&id.0) else { return };
+        if let Some(mut ids) = self.by_aor.get_mut(&binding.aor) {
+            ids.retain(|other| *other != id);
+        }
+        self.by_aor.remove_if(&binding.aor, |_, ids| ids.is_empty());
+        let key = flow_key(&binding.flow);
+        if let Some(mut connected) = self.flows.get_mut(&key) {
+            connected.bindings.retain(|other| *other != id);
+        }
+        if binding.flow.connection.is_none() {
+            self.flows.remove_if(&key, |_, connected| connected.bindings.is_empty());
+        }
+    }
+
+    /// Forget a binding whose time is over; otherwise say when to ask again.
+    pub fn expire(&self, id: BindingId, now: Time) -> Option<Time> {
+        let expires = self.bindings.get(&id.0)?.expires;
+        if expires > now {
+            return Some(expires);
+        }
+        self.removed(id);
+        None
+    }
+
+    /// Where a binding is now.
+    pub fn lookup(&self, id: BindingId) -> Lookup {
+        let Some(binding) = self.bindings.get(&id.0) else { return Lookup::Unknown };
+        match binding.closed {
+            None => Lookup::Live(binding.flow),
+            Some(closed) => Lookup::Dead(closed),
+        }
+    }
+
+    /// The binding that was registered over a flow: that of `aor` if it has one, else its newest.
+    pub fn binding_of(&self, flow: &Flow, aor: Digest) -> Option<BindingId> {
+        let ids = self.flows.get(&flow_key(flow))?.bindings.clone();
+        let own = ids.iter().find(|id| self.bindings.get(&id.0).is_some_and(|binding| binding.aor == aor));
+        own.or(ids.last()).copied()
+    }
+
+    /// The live bindings of an address of record, newest first.
+    pub fn of_aor(&self, aor: Digest, now: Time) -> Vec<Reached> {
+        let Some(ids) = self.by_aor.get(&aor).map(|ids| ids.clone()) else { return Vec::new() };
+        let mut reached: Vec<Reached> = ids
+            .into_iter()
+            .filter_map(|id| {
+                let binding = self.bindings.get(&id.0)?;
+                let live = binding.closed.is_none() && binding.expires > now;
+                live.then(|| Reached {
+                    id,
+                    flow: binding.flow,
+                    contact: binding.contact.clone(),
+                    refreshed: binding.refreshed,
+                })
+            })
+            .collect();
+        reached.sort_by_key(|one| std::cmp::Reverse(one.refreshed));
+        reached
+    }
+
+    /// Whether an address of record has a live binding here.
+    pub fn is_registered(&self, aor: Digest, now: Time) -> bool {
+        !self.of_aor(aor, now).is_empty()
+    }
+
+    /// Let a request wait for the binding or dialog `key` to come back. False where too many wait.
+    pub fn wait(&self, key: Digest, entry: EntryId) -> bool {
+        if self.waiting.len() >= limits::WAITING {
+            return false;
+        }
+        let mut waiting = self.waiting.entry(key).or_default();
+        if waiting.len() >= limits::WAITING_PER_PEER {
+            return false;
+        }
+        waiting.push(entry);
+        true
+    }
+
+    /// `key` came back, or nobody waits for it any more: who was waiting?
+    pub fn wake(&self, key: Digest) -> Vec<EntryId> {
+        if self.waiting.is_empty() {
+            return Vec::new();
+        }
+        self.waiting.remove(&key).map(|(_, entries)| entries).unwrap_or_default()
+    }
+
+    /// One request waits no longer.
+    pub fn stop_waiting(&self, key: Digest, entry: EntryId) {
+        if let Some(mut waiting) = self.waiting.get_mut(&key) {
+            waiting.retain(|other| *other != entry);
+        }
+        self.waiting.remove_if(&key, |_, entries| entries.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::flow::ListenerId;
+    use crate::seal::{ListenerTag, PeerAddress};
+
+    const AOR: Digest = 77;
+
+    fn connection(number: u64) -> Flow {
+        let remote = "192.0.2.1:4000".parse().unwrap();
+        let connection = NonZeroU64::new(number).map(ConnectionId);
+        Flow { listener: ListenerId(0), port: 0, remote, connection }
+    }
+
+    fn register(directory: &Directory, id: u128, flow: Flow, now: Time) {
+        let path = Peer { listener: ListenerTag(0), port: 0, address: PeerAddress::Binding, binding: Some(BindingId(id)) };
+        let expires = now + Duration::from_secs(60);
+        let registration =
+            Registration { id: BindingId(id), aor: AOR, flow, path, contact: b"sip:x@y.invalid", expires };
+        assert!(directory.registered(&registration, now));
+    }
+
+    #[test]
+    fn a_closed_connection_leaves_its_binding_dead_until_it_returns() {
+        let directory = Directory::default();
+        let (first, second) = (connection(1), connection(2));
+        directory.connected(first);
+        register(&directory, 5, first, Time::ZERO);
+        assert_eq!(directory.lookup(BindingId(5)), Lookup::Live(first));
+        directory.closed(first.connection.unwrap(), Time::from_millis(9));
+        assert_eq!(directory.lookup(BindingId(5)), Lookup::Dead(Time::from_millis(9)));
+        assert!(!directory.is_registered(AOR, Time::from_millis(9)));
+        directory.connected(second);
+        register(&directory, 5, second, Time::from_millis(10));
+        assert_eq!(directory.lookup(BindingId(5)), Lookup::Live(second));
+    }
+
+    #[test]
+    fn the_old_connection_closing_late_does_not_kill_the_new_one() {
+        let directory = Directory::default();
+        let (first, second) = (connection(1), connection(2));
+        directory.connected(first);
+        register(&directory, 5, first, Time::ZERO);
+        directory.connected(second);
+        register(&directory, 5, second, Time::ZERO);
+        directory.closed(first.connection.unwrap(), Time::ZERO);
+        assert_eq!(directory.lookup(BindingId(5)), Lookup::Live(second));
+    }
+
+    #[test]
+    fn bindings_of_one_aor_are_bounded_and_newest_first() {
+        let directory = Directory::default();
+        for number in 1..=40u64 {
+            let flow = connection(number);
+            directory.connected(flow);
+            register(&directory, u128::from(number), flow, Time::from_millis(number));
+        }
+        let reached = directory.of_aor(AOR, Time::from_millis(50));
+        assert_eq!(reached.len(), limits::BINDINGS_PER_AOR);
+        assert_eq!(reached[0].id, BindingId(40));
+    }
+
+    #[test]
+    fn tables_empty_out() {
+        let directory = Directory::default();
+        let udp = Flow { connection: None, ..connection(1) };
+        register(&directory, 5, udp, Time::ZERO);
+        assert_eq!(directory.binding_of(&udp, AOR), Some(BindingId(5)));
+        assert!(directory.expire(BindingId(5), Time::from_millis(1)).is_some());
+        assert_eq!(directory.expire(BindingId(5), Time::from_millis(60_000)), None);
+        assert!(directory.bindings.is_empty() && directory.by_aor.is_empty() && directory.flows.is_empty());
+    }
+
+    #[test]
+    fn waiting_is_bounded_and_ends() {
+        let directory = Directory::default();
+        for entry in 0..limits::WAITING_PER_PEER as u128 {
+            assert!(directory.wait(1, EntryId(entry)));
+        }
+        assert!(!directory.wait(1, EntryId(99)));
+        directory.stop_waiting(1, EntryId(0));
+        assert_eq!(directory.wake(1).len(), limits::WAITING_PER_PEER - 1);
+        assert!(directory.waiting.is_empty());
+    }
+}

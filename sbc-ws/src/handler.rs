@@ -1,0 +1,34 @@
+//! Whom connections report to.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+
+use crate::reason::{CloseReason, Refused};
+
+/// One worker's receiver of what its connections say. Runs on the worker's own thread and must not block.
+///
+/// `remote` is what the socket saw; `source` is the true client: the same, or what a trusted proxy said (then with
+/// port 0 when the proxy named none). Addresses of IPv4 clients on an IPv6 socket are given as IPv4.
+pub trait Handler {
+    /// Whether this address may connect at all. Asked before TLS costs anything, and again for the address that a
+    /// trusted proxy names.
+    fn admits(&self, source: SocketAddr) -> bool;
+
+    /// A client finished its upgrade and can be sent to. `connection` is unique in this process.
+    fn opened(&self, connection: NonZeroU64, remote: SocketAddr, source: SocketAddr);
+
+    /// One WebSocket message, text or binary, as it came: one SIP message (RFC 7118 §5), or a keepalive.
+    fn received(
+        &self,
+        connection: NonZeroU64,
+        remote: SocketAddr,
+        source: SocketAddr,
+        message: &[u8],
+    );
+
+    /// An opened connection is gone. Comes exactly once for each, and nothing of it follows.
+    fn closed(&self, connection: NonZeroU64, why: CloseReason);
+
+    /// A client got no connection. `source` is `None` when the address of the true client could not be learnt.
+    fn refused(&self, source: Option<SocketAddr>, why: Refused);
+}

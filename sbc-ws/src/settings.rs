@@ -1,0 +1,100 @@
+//! What an operator decides about a listener, and the limits that hold where he says nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::certificates::Certificates;
+use crate::origin::OriginPattern;
+
+/// How long a client may take for the TLS handshake.
+const TLS_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a client may take to send its upgrade request, once TLS stands.
+const UPGRADE_DEADLINE: Duration = Duration::from_secs(5);
+/// Silence after which we ping. Load balancers cut idle connections after 60 s, some networks after 30 s.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// How long a pinged client may stay silent.
+const PONG_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest message a client may send, in bytes.
+const MAX_MESSAGE: usize = 64 * 1024;
+/// Connections that one listener holds, in all workers together.
+const MAX_CONNECTIONS: usize = 100_000;
+/// Bytes that wait for one client.
+const EGRESS_BYTES: usize = 256 * 1024;
+/// Messages that wait for one client.
+const EGRESS_MESSAGES: usize = 512;
+
+/// Where the true address of a client is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClientAddress {
+    /// The socket's peer is the client.
+    #[default]
+    Socket,
+    /// A trusted proxy names the client as the last element of `X-Forwarded-For`. From anyone else the header is
+    /// ignored, and the socket's peer is the client.
+    XForwardedFor,
+}
+
+/// How much may wait for a client that does not read. Beyond either number its connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EgressLimits {
+    /// Waiting payload, in bytes.
+    pub bytes: usize,
+    /// Waiting messages.
+    pub messages: usize,
+}
+
+impl Default for EgressLimits {
+    fn default() -> Self {
+        Self {
+            bytes: EGRESS_BYTES,
+            messages: EGRESS_MESSAGES,
+        }
+    }
+}
+
+/// The settings of one listener. A connection keeps those it was accepted under.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Certificate for wss; `None` is plain ws, as behind a load balancer that ends TLS.
+    pub tls: Option<Arc<Certificates>>,
+    /// Pages that may connect; empty: any page, and clients that send no `Origin`.
+    pub origins: Vec<OriginPattern>,
+    /// Where the true address of a client is found.
+    pub client_address: ClientAddress,
+    /// Who may name another address than its own.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Silence after which a client is pinged.
+    pub ping_interval: Duration,
+    /// Silence after a ping, or time without reading, after which a client counts as dead.
+    pub pong_timeout: Duration,
+    /// The largest message a client may send, in bytes, all fragments together.
+    pub max_message: usize,
+    /// How much may wait for one client.
+    pub egress: EgressLimits,
+    /// How many connections the listener holds, in all workers together, handshakes included.
+    pub max_connections: usize,
+    /// How long a TLS handshake may take.
+    pub tls_deadline: Duration,
+    /// How long a client may take to send its whole upgrade request.
+    pub upgrade_deadline: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            tls: None,
+            origins: Vec::new(),
+            client_address: ClientAddress::default(),
+            trusted_proxies: Vec::new(),
+            ping_interval: PING_INTERVAL,
+            pong_timeout: PONG_TIMEOUT,
+            max_message: MAX_MESSAGE,
+            egress: EgressLimits::default(),
+            max_connections: MAX_CONNECTIONS,
+            tls_deadline: TLS_DEADLINE,
+            upgrade_deadline: UPGRADE_DEADLINE,
+        }
+    }
+}

@@ -61,12 +61,16 @@ impl Net {
         }
     }
 
+    /// Lose other messages from now on.
+    pub(crate) fn reseed(&mut self, seed: u64) {
+        self.chance = Ids::new(seed);
+    }
+
     pub(crate) fn add_member(&mut self, port: u16, change: impl FnOnce(&mut Config)) {
         let mut config = Config::new("m", address(port), DOMAIN, "secret");
         config.peers = vec![address(6080), address(6081)];
         change(&mut config);
-        self.nodes
-            .insert(address(port), Node::Member(Box::new(Member::new(config))));
+        self.nodes.insert(address(port), Node::Member(Box::new(Member::new(config))));
     }
 
     pub(crate) fn settings(port: u16, user: &str, edge: u16) -> Settings {
@@ -82,25 +86,18 @@ impl Net {
 
     pub(crate) fn add_phone(&mut self, port: u16, user: &str, edge: u16) {
         let phone = Agent::phone(Self::settings(port, user, edge));
-        self.nodes
-            .insert(address(port), Node::Agent(Box::new(phone)));
+        self.nodes.insert(address(port), Node::Agent(Box::new(phone)));
     }
 
     pub(crate) fn add_browser(&mut self, port: u16, user: &str, edge: u16) {
         let browser = Agent::browser(Self::settings(port, user, edge));
-        self.nodes
-            .insert(address(port), Node::Agent(Box::new(browser)));
+        self.nodes.insert(address(port), Node::Agent(Box::new(browser)));
     }
 
     pub(crate) fn add_carrier(&mut self, proxy: u16, edge: u16, challenge_calls: bool) {
         let exchange = Exchange::new("carrier.test", &[("trunk", "sesame")], challenge_calls);
-        let carrier = Carrier::new(
-            Self::settings(proxy + 1, "4930", edge),
-            address(proxy),
-            exchange,
-        );
-        self.nodes
-            .insert(address(proxy), Node::Carrier(Box::new(carrier)));
+        let carrier = Carrier::new(Self::settings(proxy + 1, "4930", edge), address(proxy), exchange);
+        self.nodes.insert(address(proxy), Node::Carrier(Box::new(carrier)));
     }
 
     /// A phone that is registered.
@@ -148,8 +145,7 @@ impl Net {
         for output in node.endpoint().outputs() {
             self.sent += 1;
             if self.chance.number() % 100 >= self.loss_percent {
-                self.flying
-                    .insert((self.now + LATENCY, self.sent), (from, output));
+                self.flying.insert((self.now + LATENCY, self.sent), (from, output));
             }
         }
     }
@@ -164,11 +160,7 @@ impl Net {
                 .iter_mut()
                 .filter_map(|(at, node)| Some((node.endpoint().next_deadline()?, *at)))
                 .min();
-            let next = arrival
-                .into_iter()
-                .chain(timer.map(|(at, _)| at))
-                .min()
-                .filter(|at| *at <= end);
+            let next = arrival.into_iter().chain(timer.map(|(at, _)| at)).min().filter(|at| *at <= end);
             let Some(next) = next else { break };
             self.now = self.now.max(next);
             if arrival == Some(next) {

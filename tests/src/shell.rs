@@ -32,12 +32,7 @@ impl<E: Endpoint> Shell<E> {
     /// What the operating system says of the address.
     pub async fn bind(address: SocketAddr, endpoint: E) -> io::Result<Self> {
         let socket = UdpSocket::bind(address).await?;
-        Ok(Self {
-            endpoint: Mutex::new(endpoint),
-            socket,
-            start: Instant::now(),
-            wake: Notify::new(),
-        })
+        Ok(Self { endpoint: Mutex::new(endpoint), socket, start: Instant::now(), wake: Notify::new() })
     }
 
     fn now(&self) -> Time {

@@ -11,13 +11,7 @@ use crate::ua::message::{Body, Message};
 use crate::ua::{Parts, ServerId};
 
 impl Agent {
-    pub(super) fn on_invite(
-        &mut self,
-        now: Time,
-        id: &ServerId,
-        from: SocketAddr,
-        message: &Message,
-    ) {
+    pub(super) fn on_invite(&mut self, now: Time, id: &ServerId, from: SocketAddr, message: &Message) {
         if self.refuses(now, id, message) || self.challenges(now, id, message) {
             return;
         }
@@ -45,10 +39,7 @@ impl Agent {
 
     /// Session-Expires for the 200 to an INVITE: what was asked for, refreshed by who asked (RFC 4028 §9).
     pub(super) fn timer_answer(invite: &Message) -> Vec<(String, String)> {
-        match invite
-            .number("Session-Expires")
-            .filter(|_| invite.lists("Supported", "timer"))
-        {
+        match invite.number("Session-Expires").filter(|_| invite.lists("Supported", "timer")) {
             Some(seconds) => vec![
                 ("Require".into(), "timer".into()),
                 ("Session-Expires".into(), format!("{seconds};refresher=uac")),
@@ -77,9 +68,10 @@ impl Agent {
     }
 
     fn on_subscription_notify(&mut self, now: Time, id: &ServerId, message: &Message) {
-        let known = self.subscriptions.iter_mut().find(|one| {
-            one.dialog.call_id == message.call_id() && one.dialog.local_tag == message.tag("To")
-        });
+        let known = self
+            .subscriptions
+            .iter_mut()
+            .find(|one| one.dialog.call_id == message.call_id() && one.dialog.local_tag == message.tag("To"));
         let Some(subscription) = known else {
             return self.ua.respond(now, id, 481, Parts::default());
         };
@@ -88,8 +80,7 @@ impl Agent {
     }
 
     pub(super) fn on_other_reply(&mut self, token: u64, message: Option<&Message>) {
-        let Some(subscription) = self.subscriptions.iter_mut().find(|one| one.token == token)
-        else {
+        let Some(subscription) = self.subscriptions.iter_mut().find(|one| one.token == token) else {
             return;
         };
         subscription.status = Some(message.map_or(408, Message::status));
@@ -106,16 +97,11 @@ impl Agent {
         self.set(leg, |call| call.requests.push(message.method().to_owned()));
         match message.method() {
             "INVITE" | "UPDATE" => {
-                let mut parts = Parts {
-                    head: Self::timer_answer(message),
-                    ..Parts::default()
-                };
+                let mut parts = Parts { head: Self::timer_answer(message), ..Parts::default() };
                 if let Some(call) = self.calls.get(&leg) {
                     parts.body = match (message.body.is_empty(), message.method()) {
                         (false, _) => Some(Body::sdp(call.media.answer(&message.body))),
-                        (true, "INVITE") => {
-                            Some(Body::sdp(call.media.directed(call.kind, "sendrecv")))
-                        }
+                        (true, "INVITE") => Some(Body::sdp(call.media.directed(call.kind, "sendrecv"))),
                         (true, _) => None,
                     };
                 }
@@ -128,7 +114,7 @@ impl Agent {
                 self.ua.reply(now, leg, id, 200, Parts::default());
             }
             "INFO" | "OPTIONS" | "MESSAGE" => self.ua.reply(now, leg, id, 200, Parts::default()),
-            "REFER" => self.ua.reply(now, leg, id, 603, Parts::default()),
+            "REFER" => self.on_refer(now, leg, id, message),
             "SUBSCRIBE" => self.ua.reply(now, leg, id, 489, Parts::default()),
             _ => self.ua.reply(now, leg, id, 501, Parts::default()),
         }
@@ -140,27 +126,24 @@ impl Agent {
             call.first = Some(message.clone());
         });
         self.watch(now, leg, message);
+        self.report(now, leg, 200);
     }
 
-    pub(super) fn on_failed(&mut self, _now: Time, leg: LegId, message: Option<&Message>) {
+    pub(super) fn on_failed(&mut self, now: Time, leg: LegId, message: Option<&Message>) {
         let (by, status) = match message.map(Message::status) {
             Some(487) => (By::Us, 487),
             Some(status) => (By::Them, status),
             None => (By::Silence, 408),
         };
         self.ended(leg, by, status);
+        self.report(now, leg, status);
     }
 
     /// Be the refresher when the 2xx says so (RFC 4028 §10).
     fn watch(&mut self, now: Time, leg: LegId, answer: &Message) {
-        let ours = answer
-            .get("Session-Expires")
-            .is_some_and(|value| value.contains("refresher=uac"));
+        let ours = answer.get("Session-Expires").is_some_and(|value| value.contains("refresher=uac"));
         if let Some(seconds) = answer.number("Session-Expires").filter(|_| ours) {
-            self.tasks.set(
-                &Task::Refresh(leg),
-                Some(now + Duration::from_secs(seconds / 2)),
-            );
+            self.tasks.set(&Task::Refresh(leg), Some(now + Duration::from_secs(seconds / 2)));
         }
     }
 
@@ -179,10 +162,7 @@ impl Agent {
 
 /// The status in the body of a NOTIFY about a REFER.
 fn sipfrag_status(message: &Message) -> Option<u16> {
-    let line = message
-        .body
-        .lines()
-        .next()
-        .filter(|_| message.get("Event").is_some_and(|event| event == "refer"))?;
+    let line =
+        message.body.lines().next().filter(|_| message.get("Event").is_some_and(|event| event == "refer"))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }

@@ -23,15 +23,7 @@ impl Agent {
         let contact = format!("sip:{}@{host};transport=ws", ids.text(8).to_lowercase());
         let instance = ids.uuid();
         let own_id = ids.text(5).to_lowercase();
-        let mut ua = Ua::new(
-            Local {
-                transport: "WSS",
-                sent_by: host,
-            },
-            Timers::rfc3261(true),
-            ids,
-            style,
-        );
+        let mut ua = Ua::new(Local { transport: "WSS", sent_by: host }, Timers::rfc3261(true), ids, style);
         ua.credentials = credentials(&settings);
         let mut agent = Self::build(settings, Habit::Browser, ua, contact);
         agent.contact_params = format!(";+sip.instance=\"<urn:uuid:{instance}>\";reg-id=1");
@@ -65,11 +57,7 @@ impl Agent {
         } else {
             return false;
         };
-        self.violations.push(format!(
-            "{} refused with {status}: {}",
-            message.method(),
-            message.uri()
-        ));
+        self.violations.push(format!("{} refused with {status}: {}", message.method(), message.uri()));
         self.ua.respond(now, id, status, Parts::default());
         true
     }

@@ -22,18 +22,11 @@ impl Carrier {
     /// A carrier whose proxy is at `proxy`; `settings.address` is that of the exchange behind it, which appears in
     /// Contact, and `settings.edge` where its calls go.
     pub fn new(mut settings: Settings, proxy: SocketAddr, exchange: Exchange) -> Self {
-        let front = Front {
-            address: proxy,
-            edge: settings.edge,
-        };
+        let front = Front { address: proxy, edge: settings.edge };
         settings.edge = proxy;
         let mut agent = Agent::phone(settings);
         agent.exchange = Some(exchange);
-        Self {
-            agent,
-            front,
-            out: Vec::new(),
-        }
+        Self { agent, front, out: Vec::new() }
     }
 
     /// The users' bindings.
@@ -44,15 +37,8 @@ impl Carrier {
     /// Call a user of the carrier where he is registered: Contact as Request-URI, Path as Route.
     pub fn call_registered(&mut self, now: Time, user: &str, to: &str) -> Option<LegId> {
         let prefix = format!("{user}@");
-        let binding = self
-            .bindings()
-            .iter()
-            .find(|binding| binding.aor.starts_with(&prefix))?
-            .clone();
-        Some(
-            self.agent
-                .call_with(now, &binding.contact, to, binding.path, Vec::new()),
-        )
+        let binding = self.bindings().iter().find(|binding| binding.aor.starts_with(&prefix))?.clone();
+        Some(self.agent.call_with(now, &binding.contact, to, binding.path, Vec::new()))
     }
 }
 
@@ -62,8 +48,7 @@ impl Endpoint for Carrier {
             return self.agent.handle(now, from, bytes);
         };
         if let Some(inner) = self.front.inward(from, message) {
-            self.agent
-                .handle(now, self.front.address, &inner.to_bytes());
+            self.agent.handle(now, self.front.address, &inner.to_bytes());
         }
     }
 
@@ -77,11 +62,8 @@ impl Endpoint for Carrier {
 
     fn outputs(&mut self) -> Vec<Output> {
         for output in self.agent.outputs() {
-            self.out.extend(
-                Message::read(&output.bytes)
-                    .ok()
-                    .and_then(|message| self.front.outward(message)),
-            );
+            self.out
+                .extend(Message::read(&output.bytes).ok().and_then(|message| self.front.outward(message)));
         }
         std::mem::take(&mut self.out)
     }

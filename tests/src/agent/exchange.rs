@@ -22,10 +22,8 @@ pub struct Exchange {
 impl Exchange {
     /// An exchange for `realm` whose users have these passwords.
     pub fn new(realm: &str, users: &[(&str, &str)], challenge_calls: bool) -> Self {
-        let users = users
-            .iter()
-            .map(|(user, password)| ((*user).to_owned(), (*password).to_owned()))
-            .collect();
+        let users =
+            users.iter().map(|(user, password)| ((*user).to_owned(), (*password).to_owned())).collect();
         Self {
             challenger: Challenger::new(realm),
             registrar: Registrar::new(Multiple::Contact),
@@ -43,17 +41,8 @@ impl Exchange {
 impl Agent {
     /// Challenge a call; true when the INVITE has been answered so.
     pub(super) fn challenges(&mut self, now: Time, id: &ServerId, message: &Message) -> bool {
-        let calls = self
-            .exchange
-            .as_ref()
-            .is_some_and(|exchange| exchange.challenge_calls);
-        calls
-            && self.authenticates(
-                now,
-                id,
-                message,
-                (407, "Proxy-Authenticate", "Proxy-Authorization"),
-            )
+        let calls = self.exchange.as_ref().is_some_and(|exchange| exchange.challenge_calls);
+        calls && self.authenticates(now, id, message, (407, "Proxy-Authenticate", "Proxy-Authorization"))
     }
 
     /// Take in a REGISTER; true when it has been answered.
@@ -68,16 +57,10 @@ impl Agent {
             return false;
         };
         let to = message.uri_of("To").unwrap_or_default();
-        let contacts = exchange.registrar.register(
-            now,
-            &format!("{}@{}", uri_user(&to), uri_host(&to)),
-            message,
-        );
-        let parts = contacts
-            .into_iter()
-            .fold(Parts::default(), |parts, contact| {
-                parts.with("Contact", contact)
-            });
+        let contacts =
+            exchange.registrar.register(now, &format!("{}@{}", uri_user(&to), uri_host(&to)), message);
+        let parts =
+            contacts.into_iter().fold(Parts::default(), |parts, contact| parts.with("Contact", contact));
         self.ua.respond(now, id, 200, parts);
         true
     }
@@ -94,18 +77,13 @@ impl Agent {
         let Some(exchange) = &mut self.exchange else {
             return false;
         };
-        let Exchange {
-            challenger, users, ..
-        } = exchange;
-        match challenger.judge(now, message.get(gives), message.method(), |user| {
-            users.get(user).cloned()
-        }) {
+        let Exchange { challenger, users, .. } = exchange;
+        match challenger.judge(now, message.get(gives), message.method(), |user| users.get(user).cloned()) {
             Verdict::Good(_) => return false,
             Verdict::Refused => self.ua.respond(now, id, 403, Parts::default()),
             Verdict::Ask { stale } => {
                 let challenge = challenger.challenge(now, &mut self.ua.stack.ids, stale);
-                self.ua
-                    .respond(now, id, status, Parts::default().with(asks, challenge));
+                self.ua.respond(now, id, status, Parts::default().with(asks, challenge));
             }
         }
         true

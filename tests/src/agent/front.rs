@@ -33,55 +33,34 @@ impl Front {
     pub(super) fn outward(&self, mut message: Message) -> Option<Output> {
         let to = if message.is_request() {
             self.pass_request(&mut message);
-            let route = message
-                .list("Route")
-                .first()
-                .and_then(|route| address_uri(route));
+            let route = message.list("Route").first().and_then(|route| address_uri(route));
             let outside = message.tag("To").is_empty() && route.is_none();
-            let next = route
-                .or_else(|| Some(message.uri().to_owned()))
-                .and_then(|uri| uri_address(&uri));
+            let next = route.or_else(|| Some(message.uri().to_owned())).and_then(|uri| uri_address(&uri));
             if outside { self.edge } else { next? }
         } else {
             self.pop_via(&mut message)?;
             response_address(message.list("Via").first()?)?
         };
-        Some(Output {
-            to,
-            bytes: message.to_bytes(),
-        })
+        Some(Output { to, bytes: message.to_bytes() })
     }
 
     /// Take our Route off, put Record-Route and Via on.
     fn pass_request(&self, message: &mut Message) {
         self.pop_route(message);
-        let branch = message
-            .top_via()
-            .map(|(branch, _)| branch)
-            .unwrap_or_default();
+        let branch = message.top_via().map(|(branch, _)| branch).unwrap_or_default();
         let mut hash = DefaultHasher::new();
         (&branch, self.address).hash(&mut hash);
         let creates = matches!(message.method(), "INVITE" | "SUBSCRIBE");
         if creates && message.tag("To").is_empty() {
-            message.headers.insert(
-                0,
-                ("Record-Route".into(), format!("<sip:{};lr>", self.address)),
-            );
+            message.headers.insert(0, ("Record-Route".into(), format!("<sip:{};lr>", self.address)));
         }
-        let via = format!(
-            "SIP/2.0/UDP {};branch=z9hG4bK{:016x}",
-            self.address,
-            hash.finish()
-        );
+        let via = format!("SIP/2.0/UDP {};branch=z9hG4bK{:016x}", self.address, hash.finish());
         message.headers.insert(0, ("Via".into(), via));
     }
 
     fn pop_route(&self, message: &mut Message) {
         let mut routes = message.list("Route");
-        let first = routes
-            .first()
-            .and_then(|route| address_uri(route))
-            .and_then(|uri| uri_address(&uri));
+        let first = routes.first().and_then(|route| address_uri(route)).and_then(|uri| uri_address(&uri));
         if first != Some(self.address) {
             return;
         }
@@ -91,8 +70,8 @@ impl Front {
 
     fn pop_via(&self, message: &mut Message) -> Option<()> {
         let mut vias = message.list("Via");
-        let own = Via::parse(vias.first()?.as_bytes()).ok()?.sent_by_text()
-            == self.address.to_string().as_bytes();
+        let own =
+            Via::parse(vias.first()?.as_bytes()).ok()?.sent_by_text() == self.address.to_string().as_bytes();
         if !own {
             return None;
         }
@@ -104,11 +83,7 @@ impl Front {
 
 /// Write a header anew, one line for each value, where its first one stood.
 fn set_list(message: &mut Message, name: &str, values: Vec<String>) {
-    let at = message
-        .headers
-        .iter()
-        .position(|(own, _)| own == name)
-        .unwrap_or(0);
+    let at = message.headers.iter().position(|(own, _)| own == name).unwrap_or(0);
     message.headers.retain(|(own, _)| own != name);
     for value in values.into_iter().rev() {
         message.headers.insert(at, (name.to_owned(), value));

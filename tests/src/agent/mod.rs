@@ -7,6 +7,7 @@ mod exchange;
 mod front;
 mod phone;
 mod record;
+mod refer;
 mod register;
 mod script;
 
@@ -133,6 +134,11 @@ impl Agent {
         &self.settings
     }
 
+    /// Its Contact URI, as it registers it.
+    pub fn contact_uri(&self) -> &str {
+        &self.contact
+    }
+
     /// One call, past or present.
     pub fn call_of(&self, leg: LegId) -> Option<&Call> {
         self.calls.get(&leg)
@@ -150,11 +156,7 @@ impl Agent {
 
     /// The newest call that came in.
     pub fn incoming(&self) -> Option<LegId> {
-        self.calls
-            .iter()
-            .rev()
-            .find(|(_, call)| call.inbound)
-            .map(|(leg, _)| *leg)
+        self.calls.iter().rev().find(|(_, call)| call.inbound).map(|(leg, _)| *leg)
     }
 
     /// Every message sent and received, in order.
@@ -164,11 +166,7 @@ impl Agent {
 
     /// What peers did that they must not.
     pub fn violations(&self) -> Vec<String> {
-        self.violations
-            .iter()
-            .chain(&self.ua.stack.violations)
-            .cloned()
-            .collect()
+        self.violations.iter().chain(&self.ua.stack.violations).cloned().collect()
     }
 
     /// The WebSocket is another one now, or the phone's edge has moved.
@@ -187,12 +185,7 @@ impl Agent {
 
     fn note(&mut self, at: Time, sent: bool, peer: SocketAddr, message: Message) {
         if self.trace.len() < MAX_TRACE {
-            self.trace.push(Traced {
-                at,
-                sent,
-                peer,
-                message,
-            });
+            self.trace.push(Traced { at, sent, peer, message });
         }
     }
 
@@ -200,14 +193,7 @@ impl Agent {
         while let Some(happening) = self.ua.happening() {
             self.on_happening(now, happening);
         }
-        let fresh: Vec<_> = self
-            .ua
-            .stack
-            .out
-            .iter()
-            .skip(self.traced)
-            .cloned()
-            .collect();
+        let fresh: Vec<_> = self.ua.stack.out.iter().skip(self.traced).cloned().collect();
         self.traced = self.ua.stack.out.len();
         for output in fresh {
             if let Ok(message) = Message::read(&output.bytes) {
@@ -221,9 +207,7 @@ impl Agent {
             Happening::Invite { id, from, message } => self.on_invite(now, &id, from, &message),
             Happening::Outside { id, message, .. } => self.on_outside(now, &id, &message),
             Happening::Inside { leg, id, message } => self.on_inside(now, leg, &id, &message),
-            Happening::Progress { leg, message } => {
-                self.set(leg, |call| call.progress(message.status()))
-            }
+            Happening::Progress { leg, message } => self.set(leg, |call| call.progress(message.status())),
             Happening::Answered { leg, message } => self.on_answered(now, leg, &message),
             Happening::Failed { leg, message } => self.on_failed(now, leg, message.as_ref()),
             Happening::Cancelled { leg } => self.ended(leg, By::Them, 487),
@@ -233,17 +217,15 @@ impl Agent {
                 self.violations.push("no ACK for a 200".into());
                 self.bye(now, leg);
             }
-            Happening::Reply {
-                leg,
-                method,
-                message,
-            } => {
+            Happening::Reply { leg, method, message } => {
                 let status = message.as_ref().map_or(408, Message::status);
+                let notify = method == "NOTIFY";
                 self.set(leg, |call| call.replies.push((method, status)));
+                if notify {
+                    self.told(now, leg);
+                }
             }
-            Happening::OutsideReply { token, message } => {
-                self.on_outside_reply(now, token, message.as_ref())
-            }
+            Happening::OutsideReply { token, message } => self.on_outside_reply(now, token, message.as_ref()),
         }
     }
 
@@ -284,12 +266,7 @@ impl Endpoint for Agent {
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        self.ua
-            .stack
-            .next_deadline()
-            .into_iter()
-            .chain(self.tasks.next())
-            .min()
+        self.ua.stack.next_deadline().into_iter().chain(self.tasks.next()).min()
     }
 
     fn on_time(&mut self, now: Time) {

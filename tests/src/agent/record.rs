@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use sbc_core::time::Time;
 
+use super::refer::Referral;
+use crate::ua::LegId;
 use crate::ua::message::Message;
 use crate::ua::sdp::{Kind, Media};
 
@@ -61,10 +63,13 @@ pub struct Call {
     pub first: Option<Message>,
     pub(super) media: Media,
     pub(super) kind: Kind,
+    /// The call whose other side asked for this one by REFER.
+    pub(super) referrer: Option<LegId>,
+    pub(super) referral: Referral,
 }
 
 impl Call {
-    pub(super) const fn new(inbound: bool, call_id: String, media: Media, kind: Kind) -> Self {
+    pub(super) fn new(inbound: bool, call_id: String, media: Media, kind: Kind) -> Self {
         Self {
             inbound,
             call_id,
@@ -77,6 +82,8 @@ impl Call {
             first: None,
             media,
             kind,
+            referrer: None,
+            referral: Referral::default(),
         }
     }
 
@@ -89,11 +96,7 @@ impl Call {
 
     /// The last status that a request of this method got.
     pub fn reply(&self, method: &str) -> Option<u16> {
-        self.replies
-            .iter()
-            .rev()
-            .find(|(own, _)| own == method)
-            .map(|(_, status)| *status)
+        self.replies.iter().rev().find(|(own, _)| own == method).map(|(_, status)| *status)
     }
 }
 

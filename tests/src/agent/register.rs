@@ -42,23 +42,13 @@ impl Agent {
         message.push("To", aor);
         message.push("Call-ID", self.registration.call_id.clone());
         message.push("CSeq", format!("{} REGISTER", self.registration.cseq));
-        message.push(
-            "Contact",
-            format!(
-                "<{}>{};expires={seconds}",
-                self.contact, self.contact_params
-            ),
-        );
+        message.push("Contact", format!("<{}>{};expires={seconds}", self.contact, self.contact_params));
         message.push("Expires", seconds.to_string());
         let usual = self.ua.style.supported.clone();
         if self.habit == Habit::Browser {
             self.ua.style.supported = "path,gruu,outbound".into();
         }
-        self.registration.token =
-            Some(
-                self.ua
-                    .ask(now, message, self.settings.edge, Parts::default()),
-            );
+        self.registration.token = Some(self.ua.ask(now, message, self.settings.edge, Parts::default()));
         self.ua.style.supported = usual;
         self.settle(now);
     }
@@ -89,39 +79,25 @@ impl Agent {
                     _ if asked == 0 => (Registered::No, None),
                     // RFC 3261 §10.2.4: the 200 lists the bindings; ours must be there.
                     None => {
-                        self.violations
-                            .push("the 200 to REGISTER does not list our Contact".into());
+                        self.violations.push("the 200 to REGISTER does not list our Contact".into());
                         (Registered::No, None)
                     }
-                    Some(seconds) => (
-                        Registered::Yes(seconds),
-                        Some(Duration::from_secs(seconds / 2)),
-                    ),
+                    Some(seconds) => (Registered::Yes(seconds), Some(Duration::from_secs(seconds / 2))),
                 }
             }
             Some(message) => (Registered::Refused(message.status()), Some(RETRY)),
             None => (Registered::Refused(408), Some(RETRY)),
         };
         self.registration.state = state;
-        self.tasks.set(
-            &Task::Register,
-            again
-                .filter(|_| self.registration.keep)
-                .map(|wait| now + wait),
-        );
+        self.tasks.set(&Task::Register, again.filter(|_| self.registration.keep).map(|wait| now + wait));
     }
 
     /// The seconds that a 200 grants to our own Contact.
     fn granted(&self, message: &Message) -> Option<u64> {
         let contacts = message.list("Contact");
-        let own = contacts
-            .iter()
-            .find(|value| address_uri(value).as_deref() == Some(self.contact.as_str()))?;
-        let expires = own
-            .split(';')
-            .find_map(|part| part.trim().strip_prefix("expires="));
-        expires
-            .and_then(|seconds| seconds.parse().ok())
-            .or_else(|| message.number("Expires"))
+        let own =
+            contacts.iter().find(|value| address_uri(value).as_deref() == Some(self.contact.as_str()))?;
+        let expires = own.split(';').find_map(|part| part.trim().strip_prefix("expires="));
+        expires.and_then(|seconds| seconds.parse().ok()).or_else(|| message.number("Expires"))
     }
 }

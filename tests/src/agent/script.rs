@@ -25,11 +25,7 @@ pub(super) struct Subscription {
 impl Agent {
     pub(super) fn media(&mut self) -> (Media, Kind) {
         let host = self.settings.address.ip().to_string();
-        let kind = if self.habit == Habit::Browser {
-            Kind::Web
-        } else {
-            Kind::Plain
-        };
+        let kind = if self.habit == Habit::Browser { Kind::Web } else { Kind::Plain };
         (Media::new("-", &host, &mut self.ua.stack.ids), kind)
     }
 
@@ -76,14 +72,10 @@ impl Agent {
             max_forwards: 70,
             address: self.settings.edge,
             fixed: self.fixed(),
-            parts: Parts {
-                head: headers,
-                ..Parts::body(Body::sdp(media.offer(kind)))
-            },
+            parts: Parts { head: headers, ..Parts::body(Body::sdp(media.offer(kind))) },
         };
         let leg = self.ua.invite(now, call);
-        self.calls
-            .insert(leg, Call::new(false, call_id, media, kind));
+        self.calls.insert(leg, Call::new(false, call_id, media, kind));
         self.settle(now);
         leg
     }
@@ -95,8 +87,27 @@ impl Agent {
         self.settle(now);
     }
 
+    /// 183 with SDP, reliable where the caller supports that (RFC 3262).
+    pub fn ring_early(&mut self, now: Time, leg: LegId) {
+        let Some(invite) = self.ua.leg(leg).map(|leg| leg.invite.clone()) else { return };
+        let Some(call) = self.calls.get_mut(&leg) else { return };
+        call.progress(183);
+        let parts = Parts::body(Body::sdp(call.media.answer(&invite.body)));
+        if invite.lists("Supported", "100rel") {
+            self.ua.answer_reliably(now, leg, 183, parts);
+        } else {
+            self.ua.answer(now, leg, 183, parts);
+        }
+        self.settle(now);
+    }
+
     /// 200 with SDP.
     pub fn answer(&mut self, now: Time, leg: LegId) {
+        self.answer_with(now, leg, Vec::new());
+    }
+
+    /// 200 with SDP and headers of the test's choice.
+    pub fn answer_with(&mut self, now: Time, leg: LegId, headers: Vec<(String, String)>) {
         let Some(open) = self.ua.leg(leg).filter(|leg| leg.state == LegState::Early) else {
             return;
         };
@@ -106,7 +117,7 @@ impl Agent {
         };
         call.state = State::Up;
         let parts = Parts {
-            head: timer,
+            head: timer.into_iter().chain(headers).collect(),
             ..Parts::body(Body::sdp(call.media.answer(&invite)))
         };
         self.ua.answer(now, leg, 200, parts);
@@ -128,10 +139,7 @@ impl Agent {
 
     /// Hang up, or cancel what is not answered yet.
     pub fn bye(&mut self, now: Time, leg: LegId) {
-        let up = self
-            .ua
-            .leg(leg)
-            .is_some_and(|leg| leg.state == LegState::Up);
+        let up = self.ua.leg(leg).is_some_and(|leg| leg.state == LegState::Up);
         self.ua.hang_up(now, leg, Parts::default());
         if up {
             self.ended(leg, By::Us, 200);
@@ -161,28 +169,12 @@ impl Agent {
     /// INFO with one DTMF digit.
     pub fn info(&mut self, now: Time, leg: LegId) -> bool {
         let text = "Signal=1\r\nDuration=100\r\n".into();
-        self.inside(
-            now,
-            leg,
-            "INFO",
-            Parts::body(Body {
-                kind: "application/dtmf-relay".into(),
-                text,
-            }),
-        )
+        self.inside(now, leg, "INFO", Parts::body(Body { kind: "application/dtmf-relay".into(), text }))
     }
 
     /// MESSAGE inside a call.
     pub fn message(&mut self, now: Time, leg: LegId, text: &str) -> bool {
-        self.inside(
-            now,
-            leg,
-            "MESSAGE",
-            Parts::body(Body {
-                kind: "text/plain".into(),
-                text: text.into(),
-            }),
-        )
+        self.inside(now, leg, "MESSAGE", Parts::body(Body { kind: "text/plain".into(), text: text.into() }))
     }
 
     /// OPTIONS inside a call.
@@ -207,25 +199,15 @@ impl Agent {
             dialog.remote_tag,
             dialog.local_tag
         );
-        self.inside(
-            now,
-            leg,
-            "REFER",
-            self.refer_parts(format!("<{target}?Replaces={replaces}>")),
-        )
+        self.inside(now, leg, "REFER", self.refer_parts(format!("<{target}?Replaces={replaces}>")))
     }
 
     fn refer_parts(&self, target: String) -> Parts {
-        Parts::default()
-            .with("Refer-To", target)
-            .with("Referred-By", self.own_address())
+        Parts::default().with("Refer-To", target).with("Referred-By", self.own_address())
     }
 
     fn inside(&mut self, now: Time, leg: LegId, method: &str, parts: Parts) -> bool {
-        let up = self
-            .ua
-            .leg(leg)
-            .is_some_and(|leg| leg.state == LegState::Up);
+        let up = self.ua.leg(leg).is_some_and(|leg| leg.state == LegState::Up);
         let sent = up && self.ua.request(now, leg, method, parts);
         self.settle(now);
         sent
@@ -254,18 +236,13 @@ impl Agent {
 
     /// MESSAGE outside any dialog; its reply is in the trace.
     pub fn text(&mut self, now: Time, to: &str, text: &str) {
-        let body = Body {
-            kind: "text/plain".into(),
-            text: text.into(),
-        };
+        let body = Body { kind: "text/plain".into(), text: text.into() };
         self.outside(now, "MESSAGE", to, Parts::body(body));
     }
 
     /// SUBSCRIBE to an event package.
     pub fn subscribe(&mut self, now: Time, to: &str, event: &str, seconds: u64) {
-        let parts = Parts::default()
-            .with("Event", event)
-            .with("Expires", seconds.to_string());
+        let parts = Parts::default().with("Event", event).with("Expires", seconds.to_string());
         let (token, message) = self.outside(now, "SUBSCRIBE", to, parts);
         // Seen from the other side our request makes the dialog; turned round it is ours.
         let dialog = Dialog {
@@ -298,9 +275,8 @@ impl Agent {
         };
         let mut message = subscription.dialog.request("SUBSCRIBE", None);
         message.push("Contact", subscription.dialog.contact.clone());
-        let parts = Parts::default()
-            .with("Event", subscription.event.clone())
-            .with("Expires", seconds.to_string());
+        let parts =
+            Parts::default().with("Event", subscription.event.clone()).with("Expires", seconds.to_string());
         let to = subscription.dialog.next_hop();
         let token = self.ua.ask(now, message, to, parts);
         if let Some(subscription) = self.subscriptions.last_mut() {
@@ -312,8 +288,6 @@ impl Agent {
 
     /// Status of the last SUBSCRIBE and the number of NOTIFYs that came in its dialog.
     pub fn subscribed(&self) -> (Option<u16>, usize) {
-        self.subscriptions
-            .last()
-            .map_or((None, 0), |last| (last.status, last.notifies))
+        self.subscriptions.last().map_or((None, 0), |last| (last.status, last.notifies))
     }
 }

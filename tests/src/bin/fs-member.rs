@@ -70,13 +70,8 @@ struct Arguments {
 }
 
 fn users(text: &str) -> Result<RangeInclusive<u32>, String> {
-    let read = |text: &str| {
-        text.parse::<u32>()
-            .map_err(|error| format!("{text}: {error}"))
-    };
-    let (first, last) = text
-        .split_once('-')
-        .ok_or("want FIRST-LAST, as in 1000-1019")?;
+    let read = |text: &str| text.parse::<u32>().map_err(|error| format!("{text}: {error}"));
+    let (first, last) = text.split_once('-').ok_or("want FIRST-LAST, as in 1000-1019")?;
     Ok(read(first)?..=read(last)?)
 }
 
@@ -111,15 +106,8 @@ fn config(arguments: Arguments) -> Config {
         enable_100rel: arguments.enable_100rel,
         session_timeout: arguments.session_timeout,
         gateway: arguments.gateway,
-        seed: arguments
-            .seed
-            .unwrap_or(clock as u64 ^ u64::from(arguments.sip.port())),
-        ..Config::new(
-            &arguments.name,
-            arguments.sip,
-            &arguments.domain,
-            &arguments.password,
-        )
+        seed: arguments.seed.unwrap_or(clock as u64 ^ u64::from(arguments.sip.port())),
+        ..Config::new(&arguments.name, arguments.sip, &arguments.domain, &arguments.password)
     }
 }
 
@@ -134,9 +122,7 @@ async fn main() -> io::Result<()> {
     let shell = Arc::new(Shell::bind(sip, Member::new(config(arguments))).await?);
     if let Some(address) = http {
         let listener = tokio::net::TcpListener::bind(address).await?;
-        let router = axum::Router::new()
-            .route("/status", get(status))
-            .with_state(Arc::clone(&shell));
+        let router = axum::Router::new().route("/status", get(status)).with_state(Arc::clone(&shell));
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

@@ -12,28 +12,21 @@ use crate::ua::{Parts, ServerId};
 impl Member {
     /// True when another session would reach `max-sessions`.
     pub(super) fn is_full(&self) -> bool {
-        self.ua.legs().count() + 1 >= self.config.max_sessions
+        self.ua.leg_count() + 1 >= self.config.max_sessions
     }
 
     /// FreeSWITCH's answer at its limit.
     pub(super) fn refuse_full(&mut self, now: Time, id: &ServerId) {
         self.counters.refused_full += 1;
         let parts = Parts::default().with("Retry-After", "300");
-        self.ua
-            .respond_as(now, id, (503, "Maximum Calls In Progress"), None, parts);
+        self.ua.respond_as(now, id, (503, "Maximum Calls In Progress"), None, parts);
     }
 
     /// True when the request needs no credentials.
     pub(super) fn is_trusted(&self, from: SocketAddr, message: &Message) -> bool {
-        let token = self
-            .config
-            .token_header
-            .as_ref()
-            .and_then(|name| message.get(name));
-        let address = message
-            .get("X-AUTH-IP")
-            .and_then(|value| value.trim().parse().ok())
-            .unwrap_or(from.ip());
+        let token = self.config.token_header.as_ref().and_then(|name| message.get(name));
+        let address =
+            message.get("X-AUTH-IP").and_then(|value| value.trim().parse().ok()).unwrap_or(from.ip());
         !self.config.auth_calls
             || self.config.peers.contains(&from)
             || self.config.inbound_acl.contains(&address)
@@ -50,42 +43,26 @@ impl Member {
             (407, "Proxy-Authenticate", "Proxy-Authorization")
         };
         let config = &self.config;
-        let verdict = self
-            .challenger
-            .judge(now, message.get(gives), message.method(), |user| {
-                config.password_of(user)
-            });
-        let owner = message
-            .uri_of("To")
-            .map(|uri| uri_user(&uri))
-            .unwrap_or_default();
+        let verdict =
+            self.challenger.judge(now, message.get(gives), message.method(), |user| config.password_of(user));
+        let owner = message.uri_of("To").map(|uri| uri_user(&uri)).unwrap_or_default();
         match verdict {
             // A registration is its user's own; who calls may name himself as he likes.
             Verdict::Good(user) if !register || user == owner => return true,
             Verdict::Good(_) | Verdict::Refused => self.ua.respond(now, id, 403, Parts::default()),
             Verdict::Ask { stale } => {
-                let challenge = self
-                    .challenger
-                    .challenge(now, &mut self.ua.stack.ids, stale);
+                let challenge = self.challenger.challenge(now, &mut self.ua.stack.ids, stale);
                 if message.method() == "INVITE" {
-                    self.counters
-                        .invite(message.call_id(), |count| count.challenged += 1);
+                    self.counters.invite(message.call_id(), |count| count.challenged += 1);
                 }
-                self.ua
-                    .respond(now, id, status, Parts::default().with(asks, challenge));
+                self.ua.respond(now, id, status, Parts::default().with(asks, challenge));
             }
         }
         false
     }
 
     /// A request other than INVITE that belongs to no leg.
-    pub(super) fn on_outside(
-        &mut self,
-        now: Time,
-        id: &ServerId,
-        from: SocketAddr,
-        message: &Message,
-    ) {
+    pub(super) fn on_outside(&mut self, now: Time, id: &ServerId, from: SocketAddr, message: &Message) {
         let limited = matches!(message.method(), "REGISTER" | "NOTIFY" | "INFO");
         if limited && self.is_full() {
             return self.refuse_full(now, id);
@@ -99,13 +76,9 @@ impl Member {
             }
             "SUBSCRIBE" => self.on_subscribe(now, id, from, message),
             "REFER" => self.ua.respond(now, id, 202, Parts::default()),
-            "NOTIFY" => self.ua.respond_as(
-                now,
-                id,
-                (481, "Subscription Does Not Exist"),
-                None,
-                Parts::default(),
-            ),
+            "NOTIFY" => {
+                self.ua.respond_as(now, id, (481, "Subscription Does Not Exist"), None, Parts::default())
+            }
             "OPTIONS" | "PUBLISH" | "INFO" => self.ua.respond(now, id, 200, Parts::default()),
             "BYE" | "UPDATE" | "PRACK" => self.ua.respond(now, id, 481, Parts::default()),
             _ => self.ua.respond(now, id, 501, Parts::default()),
@@ -114,12 +87,7 @@ impl Member {
 
     fn on_register(&mut self, now: Time, id: &ServerId, message: &Message) {
         if message.lists("Require", "outbound") {
-            return self.ua.respond(
-                now,
-                id,
-                420,
-                Parts::default().with("Unsupported", "outbound"),
-            );
+            return self.ua.respond(now, id, 420, Parts::default().with("Unsupported", "outbound"));
         }
         if !self.authenticate(now, id, message) {
             return;
@@ -127,11 +95,8 @@ impl Member {
         let to = message.uri_of("To").unwrap_or_default();
         let aor = format!("{}@{}", uri_user(&to), uri_host(&to));
         let contacts = self.registrar.register(now, &aor, message);
-        let parts = contacts
-            .into_iter()
-            .fold(Parts::default(), |parts, contact| {
-                parts.with("Contact", contact)
-            });
+        let parts =
+            contacts.into_iter().fold(Parts::default(), |parts, contact| parts.with("Contact", contact));
         self.ua.respond(now, id, 200, parts);
     }
 }

@@ -25,10 +25,8 @@ impl Member {
             let reason = "SIP;cause=806;text=\"USER_NOT_REGISTERED\"";
             return self.give_up_as(now, caller, 480, reason.into());
         }
-        let reached: Vec<_> = bindings
-            .iter()
-            .filter_map(|binding| self.call_binding(now, caller, user, binding))
-            .collect();
+        let reached: Vec<_> =
+            bindings.iter().filter_map(|binding| self.call_binding(now, caller, user, binding)).collect();
         if reached.is_empty() {
             return self.give_up(now, caller, 480, 41);
         }
@@ -38,24 +36,10 @@ impl Member {
     }
 
     /// Call one binding; `None` when there is no address to send to.
-    fn call_binding(
-        &mut self,
-        now: Time,
-        caller: LegId,
-        user: &str,
-        binding: &Binding,
-    ) -> Option<LegId> {
-        let path = binding
-            .path
-            .first()
-            .and_then(|path| address_uri(path))
-            .and_then(|uri| uri_address(&uri));
+    fn call_binding(&mut self, now: Time, caller: LegId, user: &str, binding: &Binding) -> Option<LegId> {
+        let path = binding.path.first().and_then(|path| address_uri(path)).and_then(|uri| uri_address(&uri));
         let address = path.or_else(|| uri_address(&binding.contact))?;
-        let kind = if binding.contact.contains("transport=ws") {
-            Kind::Web
-        } else {
-            Kind::Plain
-        };
+        let kind = if binding.contact.contains("transport=ws") { Kind::Web } else { Kind::Plain };
         let domain = self.config.domain.clone();
         let call = Invite {
             uri: binding.contact.clone(),
@@ -111,11 +95,7 @@ impl Member {
         let Some(caller) = self.calls.get(&branch).and_then(|call| call.caller) else {
             return;
         };
-        let Some(leg) = self
-            .ua
-            .leg(caller)
-            .filter(|leg| leg.state == LegState::Early)
-        else {
+        let Some(leg) = self.ua.leg(caller).filter(|leg| leg.state == LegState::Early) else {
             return;
         };
         let reliable = self.config.enable_100rel && leg.invite.lists("Supported", "100rel");
@@ -142,10 +122,7 @@ impl Member {
         let Some(caller) = self.calls.get(&branch).and_then(|call| call.caller) else {
             return self.hang_up(now, branch, Self::bye_parts(16));
         };
-        let free = self
-            .calls
-            .get(&caller)
-            .is_some_and(|call| call.partner.is_none());
+        let free = self.calls.get(&caller).is_some_and(|call| call.partner.is_none());
         if !free {
             return self.hang_up(now, branch, Self::bye_parts(16));
         }
@@ -154,11 +131,8 @@ impl Member {
         }
         self.bridge(caller, branch);
         self.watch_own_session(now, branch, message);
-        let losers = self
-            .calls
-            .get_mut(&caller)
-            .map(|call| std::mem::take(&mut call.branches))
-            .unwrap_or_default();
+        let losers =
+            self.calls.get_mut(&caller).map(|call| std::mem::take(&mut call.branches)).unwrap_or_default();
         for loser in losers.into_iter().filter(|loser| *loser != branch) {
             self.hang_up(
                 now,
@@ -166,11 +140,7 @@ impl Member {
                 Parts::default().with("Reason", "SIP;cause=200;text=\"Call completed elsewhere\""),
             );
         }
-        if self
-            .ua
-            .leg(caller)
-            .is_some_and(|leg| leg.state == LegState::Up)
-        {
+        if self.ua.leg(caller).is_some_and(|leg| leg.state == LegState::Up) {
             self.finish_transfer(now, caller, 200);
         } else {
             self.answer(now, caller, Some(message));
@@ -211,11 +181,7 @@ impl Member {
             call.redirects += 1;
             return self.dial(now, caller, &uri_user(&target));
         }
-        let status = if (300..400).contains(&call.failure) {
-            480
-        } else {
-            call.failure
-        };
+        let status = if (300..400).contains(&call.failure) { 480 } else { call.failure };
         self.give_up(now, caller, status, cause_of(status));
     }
 
@@ -225,11 +191,7 @@ impl Member {
     }
 
     fn give_up_as(&mut self, now: Time, leg: LegId, status: u16, reason: String) {
-        if self
-            .ua
-            .leg(leg)
-            .is_some_and(|leg| leg.state == LegState::Up)
-        {
+        if self.ua.leg(leg).is_some_and(|leg| leg.state == LegState::Up) {
             return self.finish_transfer(now, leg, status);
         }
         let mut parts = self.extras(leg);

@@ -74,13 +74,7 @@ impl Call {
 
 impl Member {
     /// An INVITE outside any dialog.
-    pub(super) fn on_invite(
-        &mut self,
-        now: Time,
-        id: &ServerId,
-        from: SocketAddr,
-        message: &Message,
-    ) {
+    pub(super) fn on_invite(&mut self, now: Time, id: &ServerId, from: SocketAddr, message: &Message) {
         let bare = message.get("Proxy-Authorization").is_none();
         self.counters.invite(message.call_id(), |count| {
             if bare {
@@ -93,9 +87,7 @@ impl Member {
             return self.refuse_full(now, id);
         }
         if message.lists("Require", "100rel") && !self.config.enable_100rel {
-            return self
-                .ua
-                .respond(now, id, 420, Parts::default().with("Unsupported", "100rel"));
+            return self.ua.respond(now, id, 420, Parts::default().with("Unsupported", "100rel"));
         }
         if self.refuse_short_session(now, id, message) {
             return;
@@ -107,27 +99,13 @@ impl Member {
     }
 
     fn begin(&mut self, now: Time, id: &ServerId, from: SocketAddr, message: &Message) {
-        let number = self
-            .gateway_number(message)
-            .unwrap_or_else(|| uri_user(message.uri()));
-        self.counters
-            .invite(message.call_id(), |count| count.started += 1);
-        let contact = format!(
-            "<sip:{}@{};transport=udp>",
-            uri_user(message.uri()),
-            self.config.sip
-        );
+        let number = self.gateway_number(message).unwrap_or_else(|| uri_user(message.uri()));
+        self.counters.invite(message.call_id(), |count| count.started += 1);
+        let contact = format!("<sip:{}@{};transport=udp>", uri_user(message.uri()), self.config.sip);
         let leg = self.ua.adopt(id, from, message, contact);
         let media = self.media();
-        self.calls.insert(
-            leg,
-            Call::new(
-                true,
-                number.clone(),
-                media,
-                crate::ua::sdp::kind_of(&message.body),
-            ),
-        );
+        self.calls
+            .insert(leg, Call::new(true, number.clone(), media, crate::ua::sdp::kind_of(&message.body)));
         self.ua.answer(now, leg, 100, Parts::default());
         if message.body.is_empty() {
             self.reject(now, leg, 480, 18);
@@ -139,11 +117,7 @@ impl Member {
     }
 
     pub(super) fn media(&mut self) -> Media {
-        Media::new(
-            "FreeSWITCH",
-            &self.config.sip.ip().to_string(),
-            &mut self.ua.stack.ids,
-        )
+        Media::new("FreeSWITCH", &self.config.sip.ip().to_string(), &mut self.ua.stack.ids)
     }
 
     /// Do what the dialplan says for a leg, whether it waits for an answer or is being transferred.
@@ -157,14 +131,12 @@ impl Member {
             }
             Destination::Ring { answer_after } => {
                 self.ua.answer(now, leg, 180, self.extras(leg));
-                self.tasks
-                    .set(&Task::Answer(leg), answer_after.map(|wait| now + wait));
+                self.tasks.set(&Task::Answer(leg), answer_after.map(|wait| now + wait));
             }
             Destination::Reject { status, cause } => self.give_up(now, leg, status, cause),
             Destination::Redirect(user) => {
                 let contact = format!("<sip:{user}@{}>", self.config.sip);
-                self.ua
-                    .answer(now, leg, 302, Parts::default().with("Contact", contact));
+                self.ua.answer(now, leg, 302, Parts::default().with("Contact", contact));
                 self.drop_call(now, leg);
             }
             Destination::User(user) => self.call_user(now, leg, &user),
@@ -174,11 +146,7 @@ impl Member {
 
     /// The member itself is the other party of this leg.
     fn connect_here(&mut self, now: Time, leg: LegId) {
-        if self
-            .ua
-            .leg(leg)
-            .is_some_and(|leg| leg.state == LegState::Up)
-        {
+        if self.ua.leg(leg).is_some_and(|leg| leg.state == LegState::Up) {
             self.finish_transfer(now, leg, 200);
         } else {
             self.answer(now, leg, None);
@@ -199,9 +167,7 @@ impl Member {
         if !call.sdp_given {
             parts.body = Some(Body::sdp(call.media.answer(&invite.body)));
         }
-        parts
-            .tail
-            .extend(answer.into_iter().flat_map(super::compose::passed_on));
+        parts.tail.extend(answer.into_iter().flat_map(super::compose::passed_on));
         self.counters.answered += 1;
         self.ua.answer(now, leg, 200, parts);
     }
@@ -230,13 +196,9 @@ impl Member {
         let Some(call) = self.calls.remove(&leg) else {
             return;
         };
-        for task in [
-            Task::Answer(leg),
-            Task::HangUp(leg),
-            Task::Reinvite(leg),
-            Task::Refresh(leg),
-            Task::Expire(leg),
-        ] {
+        for task in
+            [Task::Answer(leg), Task::HangUp(leg), Task::Reinvite(leg), Task::Refresh(leg), Task::Expire(leg)]
+        {
             self.tasks.set(&task, None);
         }
         self.counters.ended += u64::from(call.answered);
@@ -265,6 +227,17 @@ impl Member {
                 self.queue(now, leg, "INFO", Parts::body(digit));
                 self.queue(now, leg, "UPDATE", Parts::default());
             }
+            Some(After::Messages) => {
+                let text = Body { kind: "text/plain".into(), text: "Your call matters to us.\r\n".into() };
+                self.queue(now, leg, "MESSAGE", Parts::body(text));
+                self.queue(now, leg, "OPTIONS", Parts::default());
+            }
+            Some(After::Refer(user)) => {
+                let target = format!("<sip:{user}@{}>", self.config.sip);
+                let referred_by = format!("<sip:mod_sofia@{}>", self.config.sip);
+                let parts = Parts::default().with("Refer-To", target).with("Referred-By", referred_by);
+                self.queue(now, leg, "REFER", parts);
+            }
             Some(After::Nothing) | None => {}
         }
     }
@@ -278,11 +251,7 @@ impl Member {
 
     /// Send a request inside a leg when the ones before it have been answered.
     pub(super) fn queue(&mut self, now: Time, leg: LegId, method: &'static str, parts: Parts) {
-        if let Some(call) = self
-            .calls
-            .get_mut(&leg)
-            .filter(|call| call.queue.len() < MAX_QUEUE)
-        {
+        if let Some(call) = self.calls.get_mut(&leg).filter(|call| call.queue.len() < MAX_QUEUE) {
             call.queue.push_back((method, parts));
             self.pump(now, leg);
         }
@@ -303,18 +272,12 @@ impl Member {
     }
 
     /// The reply to one of our requests inside a leg.
-    pub(super) fn on_reply(
-        &mut self,
-        now: Time,
-        leg: LegId,
-        method: &str,
-        message: Option<&Message>,
-    ) {
+    pub(super) fn on_reply(&mut self, now: Time, leg: LegId, method: &str, message: Option<&Message>) {
         let status = message.map_or(408, Message::status);
         match method {
             "INVITE" if status == 491 => self.tasks.set(&Task::Reinvite(leg), Some(now + RETRY)),
             "INVITE" => self.on_refreshed(now, leg, message),
-            "INFO" | "UPDATE" | "NOTIFY" => {
+            "INFO" | "UPDATE" | "NOTIFY" | "MESSAGE" | "OPTIONS" | "REFER" => {
                 let Some(call) = self.calls.get_mut(&leg) else {
                     return;
                 };
@@ -339,22 +302,25 @@ impl Member {
                 if self.refuse_short_session(now, id, message) {
                     return;
                 }
-                let mut parts = Parts {
-                    head: self.negotiate(now, leg, message),
-                    ..Parts::default()
-                };
+                let mut parts = Parts { head: self.negotiate(now, leg, message), ..Parts::default() };
                 if let Some(call) = self.calls.get(&leg) {
                     parts.body = match (message.body.is_empty(), message.method()) {
                         (false, _) => Some(Body::sdp(call.media.answer(&message.body))),
-                        (true, "INVITE") => {
-                            Some(Body::sdp(call.media.directed(call.kind, "sendrecv")))
-                        }
+                        (true, "INVITE") => Some(Body::sdp(call.media.directed(call.kind, "sendrecv"))),
                         (true, _) => None,
                     };
                 }
                 self.ua.reply(now, leg, id, 200, parts);
             }
-            "INFO" | "OPTIONS" | "NOTIFY" => self.ua.reply(now, leg, id, 200, Parts::default()),
+            "NOTIFY" => {
+                self.ua.reply(now, leg, id, 200, Parts::default());
+                let deflected =
+                    self.calls.get(&leg).is_some_and(|call| matches!(call.after, After::Refer(_)));
+                if deflected && message.body.starts_with("SIP/2.0 200") {
+                    self.hang_up(now, leg, Self::bye_parts(16));
+                }
+            }
+            "INFO" | "OPTIONS" => self.ua.reply(now, leg, id, 200, Parts::default()),
             "REFER" => self.on_refer(now, leg, id, message),
             "MESSAGE" => {
                 if self.authenticate(now, id, message) {

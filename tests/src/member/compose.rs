@@ -10,46 +10,16 @@ pub(super) fn passed_on(message: &Message) -> Vec<(String, String)> {
         let name = name.to_ascii_lowercase();
         (name.starts_with("x-") && !name.starts_with("x-fs-")) || name == "diversion"
     };
-    message
-        .headers
-        .iter()
-        .filter(|(name, _)| copied(name))
-        .cloned()
-        .collect()
-}
-
-/// A URI's %-escapes decoded, as in the header part of a Refer-To.
-pub(super) fn unescape(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escape = text
-            .get(at + 1..at + 3)
-            .filter(|_| byte == b'%')
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        out.push(escape.unwrap_or(byte));
-        at += if escape.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    message.headers.iter().filter(|(name, _)| copied(name)).cloned().collect()
 }
 
 impl Member {
     /// What follows Content-Length in answers to an INVITE.
     pub(super) fn extras(&self, leg: LegId) -> Parts {
-        let number = self
-            .calls
-            .get(&leg)
-            .map(|call| call.number.as_str())
-            .unwrap_or_default();
-        let value = format!(
-            "\"{number}\" <sip:{number}@{}>;party=calling;privacy=off;screen=no",
-            self.config.domain
-        );
-        Parts {
-            tail: vec![("Remote-Party-ID".into(), value)],
-            ..Parts::default()
-        }
+        let number = self.calls.get(&leg).map(|call| call.number.as_str()).unwrap_or_default();
+        let value =
+            format!("\"{number}\" <sip:{number}@{}>;party=calling;privacy=off;screen=no", self.config.domain);
+        Parts { tail: vec![("Remote-Party-ID".into(), value)], ..Parts::default() }
     }
 
     /// The user that a leg's own party is known by.
@@ -58,10 +28,7 @@ impl Member {
             return "0000000000".into();
         };
         if call.inbound {
-            leg.invite
-                .uri_of("From")
-                .map(|uri| uri_user(&uri))
-                .unwrap_or_default()
+            leg.invite.uri_of("From").map(|uri| uri_user(&uri)).unwrap_or_default()
         } else {
             call.number.clone()
         }
@@ -73,24 +40,16 @@ impl Member {
         let mut parts = Parts::body(Body::sdp(offer));
         if self.config.session_timeout > 0 {
             parts = parts
-                .with(
-                    "Session-Expires",
-                    format!("{};refresher=uac", self.config.session_timeout),
-                )
+                .with("Session-Expires", format!("{};refresher=uac", self.config.session_timeout))
                 .with("Min-SE", self.config.minimum_session.to_string());
         }
-        parts
-            .tail
-            .push(("X-FS-Support".into(), "update_display,send_info".into()));
-        if let Some(leg) = self
-            .ua
-            .leg(caller)
-            .filter(|_| self.calls.get(&caller).is_some_and(|call| call.inbound))
+        parts.tail.push(("X-FS-Support".into(), "update_display,send_info".into()));
+        if let Some(leg) =
+            self.ua.leg(caller).filter(|_| self.calls.get(&caller).is_some_and(|call| call.inbound))
         {
             parts.tail.extend(passed_on(&leg.invite));
         }
-        let identity =
-            format!("\"{name}\" <sip:{name}@{host}>;party=calling;screen=yes;privacy=off");
+        let identity = format!("\"{name}\" <sip:{name}@{host}>;party=calling;screen=yes;privacy=off");
         parts.tail.push(("Remote-Party-ID".into(), identity));
         parts
     }
@@ -103,11 +62,7 @@ impl Member {
 
     /// Max-Forwards of an INVITE that the member sends for `caller`: one less than it came with.
     pub(super) fn forwards(&self, caller: LegId) -> u32 {
-        let received = self
-            .ua
-            .leg(caller)
-            .and_then(|leg| leg.invite.number("Max-Forwards"))
-            .unwrap_or(70);
+        let received = self.ua.leg(caller).and_then(|leg| leg.invite.number("Max-Forwards")).unwrap_or(70);
         u32::try_from(received.saturating_sub(1)).unwrap_or(69)
     }
 }

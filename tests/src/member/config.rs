@@ -91,9 +91,7 @@ impl Config {
 
     /// True for the number of a user.
     pub fn is_user(&self, number: &str) -> bool {
-        number
-            .parse()
-            .is_ok_and(|number: u32| self.users.contains(&number))
+        number.parse().is_ok_and(|number: u32| self.users.contains(&number))
     }
 
     /// The password of a user.

@@ -32,6 +32,10 @@ pub(super) enum After {
     Reinvite,
     /// INFO, then UPDATE, then a NOTIFY outside the dialog.
     Requests,
+    /// MESSAGE, then OPTIONS.
+    Messages,
+    /// REFER the caller to a user of this member (`deflect`), and hang up when that went well.
+    Refer(&'static str),
 }
 
 /// Wait before [`After::HangUp`] and [`After::Reinvite`].
@@ -42,29 +46,18 @@ pub(super) fn destination(config: &Config, number: &str) -> Destination {
     match number {
         "9196" => Destination::Answer(After::Nothing),
         "9170" => Destination::Answer(After::Requests),
+        "9171" => Destination::Answer(After::Refer("1001")),
+        "9172" => Destination::Answer(After::Messages),
         "9184" => Destination::Answer(After::Reinvite),
         "9200" => Destination::Answer(After::HangUp),
-        "9180" => Destination::Ring {
-            answer_after: Some(Duration::from_secs(2)),
-        },
+        "9180" => Destination::Ring { answer_after: Some(Duration::from_secs(2)) },
         "9181" => Destination::Ring { answer_after: None },
-        "9486" => Destination::Reject {
-            status: 486,
-            cause: 17,
-        },
-        "9503" => Destination::Reject {
-            status: 503,
-            cause: 41,
-        },
+        "9486" => Destination::Reject { status: 486, cause: 17 },
+        "9503" => Destination::Reject { status: 503, cause: 41 },
         "9302" => Destination::Redirect("1001"),
         user if config.is_user(user) => Destination::User(user.into()),
-        trunk if trunk.starts_with('+') && config.gateway.is_some() => {
-            Destination::Gateway(trunk.into())
-        }
-        _ => Destination::Reject {
-            status: 404,
-            cause: 3,
-        },
+        trunk if trunk.starts_with('+') && config.gateway.is_some() => Destination::Gateway(trunk.into()),
+        _ => Destination::Reject { status: 404, cause: 3 },
     }
 }
 

@@ -26,20 +26,14 @@ pub(super) struct Registration {
 
 /// The credentials of a gateway.
 pub(super) fn credentials(gateway: &Gateway) -> Credentials {
-    Credentials {
-        user: gateway.user.clone(),
-        password: gateway.password.clone(),
-    }
+    Credentials { user: gateway.user.clone(), password: gateway.password.clone() }
 }
 
 impl Member {
     /// Contact of everything that concerns the gateway.
     fn gateway_contact(&self, gateway: &Gateway) -> String {
         let name = &gateway.name;
-        format!(
-            "<sip:gw+{name}@{};transport=udp;gw={name}>",
-            self.config.sip
-        )
+        format!("<sip:gw+{name}@{};transport=udp;gw={name}>", self.config.sip)
     }
 
     /// Send a REGISTER for the gateway.
@@ -71,11 +65,7 @@ impl Member {
         if self.registration.token != Some(token) {
             return self.on_notify_reply(token, message);
         }
-        let asked = self
-            .config
-            .gateway
-            .as_ref()
-            .map_or(0, |gateway| gateway.expires);
+        let asked = self.config.gateway.as_ref().map_or(0, |gateway| gateway.expires);
         self.registration.up = message.is_some_and(|message| message.status() / 100 == 2);
         let next = match message {
             Some(message) if message.status() / 100 == 2 => {
@@ -88,26 +78,13 @@ impl Member {
 
     /// The seconds that a 200 grants to our own Contact.
     fn granted(&self, message: &Message, asked: u64) -> u64 {
-        let own = self
-            .config
-            .gateway
-            .as_ref()
-            .map(|gateway| format!("gw+{}", gateway.name))
-            .unwrap_or_default();
-        let expires = |value: &str| {
-            value
-                .rsplit_once(";expires=")
-                .and_then(|(_, seconds)| seconds.parse().ok())
-        };
+        let own =
+            self.config.gateway.as_ref().map(|gateway| format!("gw+{}", gateway.name)).unwrap_or_default();
+        let expires =
+            |value: &str| value.rsplit_once(";expires=").and_then(|(_, seconds)| seconds.parse().ok());
         let contacts = message.list("Contact");
-        let granted = contacts
-            .iter()
-            .find(|value| value.contains(&own))
-            .and_then(|value| expires(value));
-        granted
-            .or_else(|| message.number("Expires"))
-            .unwrap_or(asked)
-            .max(2)
+        let granted = contacts.iter().find(|value| value.contains(&own)).and_then(|value| expires(value));
+        granted.or_else(|| message.number("Expires")).unwrap_or(asked).max(2)
     }
 
     /// True for an INVITE to the gateway's Contact.
@@ -121,15 +98,8 @@ impl Member {
         if uri_user(message.uri()) != format!("gw+{}", gateway.name) {
             return None;
         }
-        let to = message
-            .uri_of("To")
-            .map(|uri| uri_user(&uri))
-            .unwrap_or_default();
-        Some(if self.config.is_user(&to) {
-            to
-        } else {
-            gateway.extension.clone()
-        })
+        let to = message.uri_of("To").map(|uri| uri_user(&uri)).unwrap_or_default();
+        Some(if self.config.is_user(&to) { to } else { gateway.extension.clone() })
     }
 
     /// Call out for `caller`.

@@ -36,9 +36,9 @@ use crate::ua::registrar::Registrar;
 use crate::ua::transaction::Timers;
 use crate::ua::{Endpoint, Happening, LegId, Local, Output, Parts, Style, Ua};
 
-const USER_AGENT: &str =
-    "FreeSWITCH-mod_sofia/1.11.2-release+git~20260809T162310Z~3f13ad1b1d~64bit";
-const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, INFO, UPDATE, REGISTER, REFER, NOTIFY, PUBLISH, SUBSCRIBE";
+const USER_AGENT: &str = "FreeSWITCH-mod_sofia/1.11.2-release+git~20260809T162310Z~3f13ad1b1d~64bit";
+const ALLOW: &str =
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, INFO, UPDATE, REGISTER, REFER, NOTIFY, PUBLISH, SUBSCRIBE";
 const ALLOW_EVENTS: &str = "talk, hold, conference, presence, as-feature-event, dialog, line-seize, call-info, sla, \
                             include-session-description, presence.winfo, message-summary, refer";
 
@@ -76,10 +76,7 @@ pub struct Member {
 impl Member {
     /// A member without calls; a gateway registers with the first [`Endpoint::on_time`].
     pub fn new(config: Config) -> Self {
-        let local = Local {
-            transport: "UDP",
-            sent_by: config.sip.to_string(),
-        };
+        let local = Local { transport: "UDP", sent_by: config.sip.to_string() };
         let rel = if config.enable_100rel { ", 100rel" } else { "" };
         let style = Style {
             user_agent: USER_AGENT,
@@ -91,11 +88,7 @@ impl Member {
         let mut ua = Ua::new(local, Timers::sofia(), Ids::new(config.seed), style);
         ua.credentials = config.gateway.as_ref().map(gateway::credentials);
         let mut tasks = Alarms::default();
-        if config
-            .gateway
-            .as_ref()
-            .is_some_and(|gateway| gateway.register)
-        {
+        if config.gateway.as_ref().is_some_and(|gateway| gateway.register) {
             tasks.set(&Task::Register, Some(Time::ZERO));
         }
         Self {
@@ -120,11 +113,7 @@ impl Member {
     pub fn shutdown(&mut self, now: Time) {
         let legs: Vec<_> = self.ua.legs().map(|(id, _)| id).collect();
         for leg in legs {
-            self.hang_up(
-                now,
-                leg,
-                Parts::default().with("Reason", "SIP;cause=701;text=\"SYSTEM_SHUTDOWN\""),
-            );
+            self.hang_up(now, leg, Parts::default().with("Reason", "SIP;cause=701;text=\"SYSTEM_SHUTDOWN\""));
         }
     }
 
@@ -146,20 +135,10 @@ impl Member {
             Happening::Confirmed { leg } => self.on_confirmed(now, leg),
             Happening::Ended { leg } => self.drop_call(now, leg),
             Happening::NoAck { leg } => {
-                self.hang_up(
-                    now,
-                    leg,
-                    Parts::default().with("Reason", "SIP;cause=408;text=\"ACK Timeout\""),
-                );
+                self.hang_up(now, leg, Parts::default().with("Reason", "SIP;cause=408;text=\"ACK Timeout\""));
             }
-            Happening::Reply {
-                leg,
-                method,
-                message,
-            } => self.on_reply(now, leg, &method, message.as_ref()),
-            Happening::OutsideReply { token, message } => {
-                self.on_outside_reply(now, token, message.as_ref())
-            }
+            Happening::Reply { leg, method, message } => self.on_reply(now, leg, &method, message.as_ref()),
+            Happening::OutsideReply { token, message } => self.on_outside_reply(now, token, message.as_ref()),
         }
     }
 }
@@ -169,9 +148,7 @@ impl Endpoint for Member {
         // What is not SIP is ignored, keepalives among it.
         if let Ok(message) = Message::read(bytes) {
             // sofia-sip answers nothing whose top Via is not of the transport it came by.
-            let udp = message
-                .get("Via")
-                .is_some_and(|via| via.to_ascii_uppercase().contains("/UDP"));
+            let udp = message.get("Via").is_some_and(|via| via.to_ascii_uppercase().contains("/UDP"));
             if udp || !message.is_request() {
                 self.ua.receive(now, from, bytes, message);
             }
@@ -180,12 +157,7 @@ impl Endpoint for Member {
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        self.ua
-            .stack
-            .next_deadline()
-            .into_iter()
-            .chain(self.tasks.next())
-            .min()
+        self.ua.stack.next_deadline().into_iter().chain(self.tasks.next()).min()
     }
 
     fn on_time(&mut self, now: Time) {

@@ -1,54 +1,31 @@
 //! REFER inside a call (RFC 3515), Replaces (RFC 3891), and the two together: attended transfer.
 
 use sbc_core::time::Time;
-use sbc_core::wire::Uri;
 
 use super::Member;
-use super::compose::unescape;
 use crate::ua::message::{Body, Message, phrase, uri_address, uri_user};
+use crate::ua::refer_to::{Target, replaced};
 use crate::ua::sdp::Kind;
 use crate::ua::{LegId, Parts, ServerId};
-
-/// The dialog that a Replaces value names: Call-ID and our own tag in it.
-fn replaced(value: &str) -> (String, String) {
-    let mut parts = value.split(';').map(str::trim);
-    let call_id = parts.next().unwrap_or("").to_owned();
-    let tag = parts
-        .find_map(|part| part.strip_prefix("to-tag="))
-        .unwrap_or("")
-        .to_owned();
-    (call_id, tag)
-}
-
-/// The Replaces header inside a Refer-To URI.
-fn replaces_of(uri: &str) -> Option<String> {
-    let uri = Uri::parse(uri.as_bytes()).ok()?;
-    let headers = String::from_utf8_lossy(uri.headers?).into_owned();
-    let value = headers.split('&').find_map(|header| {
-        let (name, value) = header.split_once('=')?;
-        name.eq_ignore_ascii_case("Replaces").then_some(value)
-    })?;
-    Some(unescape(value))
-}
 
 impl Member {
     /// REFER inside `leg`: its partner is connected to the Refer-To target.
     pub(super) fn on_refer(&mut self, now: Time, leg: LegId, id: &ServerId, message: &Message) {
-        let Some(target) = message.uri_of("Refer-To") else {
+        let Some(target) = message.uri_of("Refer-To").map(|uri| Target::read(&uri)) else {
             return self.ua.reply(now, leg, id, 400, Parts::default());
         };
         self.ua.reply(now, leg, id, 202, Parts::default());
         self.notify_refer(now, leg, 100);
         let partner = self.calls.get(&leg).and_then(|call| call.partner);
-        if let Some(replaces) = replaces_of(&target) {
-            return self.attended(now, leg, partner, &target, &replaces);
+        if let Some(replaces) = &target.replaces {
+            return self.attended(now, leg, partner, &target.uri, replaces);
         }
         let Some(partner) = partner else {
             // FreeSWITCH: a call with one leg cannot be transferred blindly.
             return self.notify_refer(now, leg, 403);
         };
         self.detach(leg, partner);
-        self.dial(now, partner, &uri_user(&target));
+        self.dial(now, partner, &uri_user(&target.uri));
     }
 
     /// `partner` leaves `leg` and waits for another party; `leg` is told how it goes.
@@ -63,20 +40,10 @@ impl Member {
         }
     }
 
-    fn attended(
-        &mut self,
-        now: Time,
-        leg: LegId,
-        partner: Option<LegId>,
-        target: &str,
-        replaces: &str,
-    ) {
+    fn attended(&mut self, now: Time, leg: LegId, partner: Option<LegId>, uri: &str, replaces: &str) {
         let (call_id, tag) = replaced(replaces);
         if let Some(other) = self.ua.find(&call_id, &tag).filter(|other| *other != leg) {
-            let other_partner = self
-                .calls
-                .get_mut(&other)
-                .and_then(|call| call.partner.take());
+            let other_partner = self.calls.get_mut(&other).and_then(|call| call.partner.take());
             if let Some(call) = self.calls.get_mut(&leg) {
                 call.partner = None;
             }
@@ -89,16 +56,15 @@ impl Member {
             self.queue(now, leg, "BYE", Self::bye_parts(16));
             return self.hang_up(now, other, Self::bye_parts(16));
         }
-        let (Some(partner), Some(address)) = (partner, uri_address(target)) else {
+        let (Some(partner), Some(address)) = (partner, uri_address(uri)) else {
             return self.notify_refer(now, leg, 481);
         };
         self.detach(leg, partner);
         let domain = self.config.domain.clone();
-        let uri = target.split('?').next().unwrap_or(target).to_owned();
-        let number = uri_user(&uri);
+        let number = uri_user(uri);
         let mut call = self.outgoing(partner, address);
         call.to = format!("<{uri}>");
-        call.uri = uri;
+        call.uri = uri.to_owned();
         call.from = self.identity_of(partner, &domain);
         call.contact = format!("<sip:mod_sofia@{}>", self.config.sip);
         call.parts = Parts::default().with("Replaces", replaces);
@@ -121,10 +87,7 @@ impl Member {
         let Some(old) = self.ua.find(&call_id, &tag) else {
             return self.reject(now, leg, 481, 41);
         };
-        let partner = self
-            .calls
-            .get_mut(&old)
-            .and_then(|call| call.partner.take());
+        let partner = self.calls.get_mut(&old).and_then(|call| call.partner.take());
         if let Some(partner) = partner {
             self.bridge(leg, partner);
         }
@@ -134,11 +97,7 @@ impl Member {
 
     /// The transfer of `leg` has ended: tell who asked for it. After a failure the two talk on.
     pub(super) fn finish_transfer(&mut self, now: Time, leg: LegId, status: u16) {
-        let Some(transferor) = self
-            .calls
-            .get_mut(&leg)
-            .and_then(|call| call.transferor.take())
-        else {
+        let Some(transferor) = self.calls.get_mut(&leg).and_then(|call| call.transferor.take()) else {
             return;
         };
         self.notify_refer(now, transferor, status);
@@ -152,18 +111,11 @@ impl Member {
     }
 
     fn notify_refer(&mut self, now: Time, leg: LegId, status: u16) {
-        let state = if status < 200 {
-            "active;expires=60"
-        } else {
-            "terminated;reason=noresource"
-        };
+        let state = if status < 200 { "active;expires=60" } else { "terminated;reason=noresource" };
         let fragment = format!("SIP/2.0 {status} {}\r\n", phrase(status));
-        let parts = Parts::body(Body {
-            kind: "message/sipfrag".into(),
-            text: fragment,
-        })
-        .with("Event", "refer")
-        .with("Subscription-State", state);
+        let parts = Parts::body(Body { kind: "message/sipfrag".into(), text: fragment })
+            .with("Event", "refer")
+            .with("Subscription-State", state);
         self.queue(now, leg, "NOTIFY", parts);
     }
 }

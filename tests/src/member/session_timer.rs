@@ -13,54 +13,31 @@ const RETRY: Duration = Duration::from_millis(500);
 
 impl Member {
     /// 422 for an interval below the minimum; true when it has been sent.
-    pub(super) fn refuse_short_session(
-        &mut self,
-        now: Time,
-        id: &ServerId,
-        message: &Message,
-    ) -> bool {
+    pub(super) fn refuse_short_session(&mut self, now: Time, id: &ServerId, message: &Message) -> bool {
         let minimum = self.config.minimum_session;
-        let short = message
-            .number("Session-Expires")
-            .is_some_and(|seconds| seconds < minimum);
+        let short = message.number("Session-Expires").is_some_and(|seconds| seconds < minimum);
         if short {
-            self.ua.respond(
-                now,
-                id,
-                422,
-                Parts::default().with("Min-SE", minimum.to_string()),
-            );
+            self.ua.respond(now, id, 422, Parts::default().with("Min-SE", minimum.to_string()));
         }
         short
     }
 
     /// Headers for the 2xx to an INVITE or UPDATE; starts the leg's timer.
-    pub(super) fn negotiate(
-        &mut self,
-        now: Time,
-        leg: LegId,
-        request: &Message,
-    ) -> Vec<(String, String)> {
+    pub(super) fn negotiate(&mut self, now: Time, leg: LegId, request: &Message) -> Vec<(String, String)> {
         let asked = request.number("Session-Expires");
         // A DTLS offer gets a timer only when it asks for one; an UPDATE or re-INVITE without SDP counts as plain.
         let dtls = request.body.contains("a=setup");
         if self.config.session_timeout == 0 || (dtls && asked.is_none()) {
             return Vec::new();
         }
-        let seconds = asked.map_or(self.config.session_timeout, |asked| {
-            asked.min(self.config.session_timeout)
-        });
+        let seconds =
+            asked.map_or(self.config.session_timeout, |asked| asked.min(self.config.session_timeout));
         let able = request.lists("Supported", "timer");
-        let wants_us = request
-            .get("Session-Expires")
-            .is_some_and(|value| value.contains("refresher=uas"));
+        let wants_us = request.get("Session-Expires").is_some_and(|value| value.contains("refresher=uas"));
         let ours = !able || wants_us;
         self.watch(now, leg, seconds, ours);
         let refresher = if ours { "uas" } else { "uac" };
-        let mut headers = vec![(
-            "Session-Expires".to_owned(),
-            format!("{seconds};refresher={refresher}"),
-        )];
+        let mut headers = vec![("Session-Expires".to_owned(), format!("{seconds};refresher={refresher}"))];
         if able {
             headers.insert(0, ("Require".into(), "timer".into()));
         }
@@ -72,19 +49,14 @@ impl Member {
         let Some(seconds) = answer.number("Session-Expires") else {
             return;
         };
-        let theirs = answer
-            .get("Session-Expires")
-            .is_some_and(|value| value.contains("refresher=uas"));
+        let theirs = answer.get("Session-Expires").is_some_and(|value| value.contains("refresher=uas"));
         self.watch(now, leg, seconds, !theirs);
     }
 
     fn watch(&mut self, now: Time, leg: LegId, seconds: u64, ours: bool) {
         let interval = Duration::from_secs(seconds);
-        let (refresh, expire) = if ours {
-            (Some(now + interval / 2), None)
-        } else {
-            (None, Some(now + interval * 9 / 10))
-        };
+        let (refresh, expire) =
+            if ours { (Some(now + interval / 2), None) } else { (None, Some(now + interval * 9 / 10)) };
         self.tasks.set(&Task::Refresh(leg), refresh);
         self.tasks.set(&Task::Expire(leg), expire);
     }
@@ -104,10 +76,7 @@ impl Member {
         let mut parts = Parts::body(Body::sdp(call.media.directed(call.kind, "sendrecv")));
         if self.config.session_timeout > 0 {
             parts = parts
-                .with(
-                    "Session-Expires",
-                    format!("{};refresher=uac", self.config.session_timeout),
-                )
+                .with("Session-Expires", format!("{};refresher=uac", self.config.session_timeout))
                 .with("Min-SE", self.config.minimum_session.to_string());
         }
         self.ua.request(now, leg, "INVITE", parts)
@@ -122,10 +91,6 @@ impl Member {
 
     /// Nobody refreshed the session.
     pub(super) fn expire(&mut self, now: Time, leg: LegId) {
-        self.hang_up(
-            now,
-            leg,
-            Parts::default().with("Reason", "SIP;cause=408;text=\"Session timeout\""),
-        );
+        self.hang_up(now, leg, Parts::default().with("Reason", "SIP;cause=408;text=\"Session timeout\""));
     }
 }

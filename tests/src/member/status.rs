@@ -97,13 +97,7 @@ impl Member {
         });
         Status {
             name: self.config.name.clone(),
-            bindings: self
-                .registrar
-                .all()
-                .iter()
-                .filter(|binding| binding.expires > now)
-                .cloned()
-                .collect(),
+            bindings: self.registrar.all().iter().filter(|binding| binding.expires > now).cloned().collect(),
             legs: legs.collect(),
             counters: self.counters.clone(),
             messages: self.ua.stack.tally.clone(),

@@ -30,27 +30,16 @@ pub(super) struct Subscription {
 
 impl Member {
     /// SUBSCRIBE: a new one, a refresh or an end.
-    pub(super) fn on_subscribe(
-        &mut self,
-        now: Time,
-        id: &ServerId,
-        from: SocketAddr,
-        message: &Message,
-    ) {
+    pub(super) fn on_subscribe(&mut self, now: Time, id: &ServerId, from: SocketAddr, message: &Message) {
         let tag = message.tag("To");
-        let known = |one: &Subscription| {
-            one.dialog.call_id == message.call_id() && one.dialog.local_tag == tag
-        };
-        self.subscriptions
-            .retain(|subscription| subscription.expires > now);
+        let known =
+            |one: &Subscription| one.dialog.call_id == message.call_id() && one.dialog.local_tag == tag;
+        self.subscriptions.retain(|subscription| subscription.expires > now);
         let at = if tag.is_empty() {
             if !self.is_trusted(from, message) && !self.authenticate(now, id, message) {
                 return;
             }
-            if !matches!(
-                message.get("Event"),
-                Some("dialog" | "presence" | "message-summary")
-            ) {
+            if !matches!(message.get("Event"), Some("dialog" | "presence" | "message-summary")) {
                 return self.ua.respond(now, id, 489, Parts::default());
             }
             if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
@@ -62,13 +51,7 @@ impl Member {
         } else if let Some(at) = self.subscriptions.iter().position(known) {
             at
         } else {
-            return self.ua.respond_as(
-                now,
-                id,
-                (481, "Subscription Does Not Exist"),
-                None,
-                Parts::default(),
-            );
+            return self.ua.respond_as(now, id, (481, "Subscription Does Not Exist"), None, Parts::default());
         };
         let seconds = message.number("Expires").unwrap_or(DEFAULT_EXPIRES);
         let Some(subscription) = self.subscriptions.get_mut(at) else {
@@ -76,13 +59,9 @@ impl Member {
         };
         subscription.expires = now + Duration::from_secs(seconds);
         subscription.dialog.learn_target(message);
-        let (tag, contact) = (
-            subscription.dialog.local_tag.clone(),
-            subscription.dialog.contact.clone(),
-        );
+        let (tag, contact) = (subscription.dialog.local_tag.clone(), subscription.dialog.contact.clone());
         let parts = Parts::default().with("Expires", seconds.to_string());
-        self.ua
-            .respond_as(now, id, (202, "Accepted"), Some((&tag, &contact)), parts);
+        self.ua.respond_as(now, id, (202, "Accepted"), Some((&tag, &contact)), parts);
         self.notify(now, at, seconds);
         if seconds == 0 {
             self.subscriptions.remove(at);
@@ -114,9 +93,7 @@ impl Member {
         };
         let mut message = subscription.dialog.request("NOTIFY", None);
         for (place, route) in subscription.record_route.iter().take(1).enumerate() {
-            message
-                .headers
-                .insert(place + 1, ("Record-Route".into(), route.clone()));
+            message.headers.insert(place + 1, ("Record-Route".into(), route.clone()));
         }
         message.push("Contact", subscription.dialog.contact.clone());
         let state = if seconds > 0 {
@@ -124,13 +101,9 @@ impl Member {
         } else {
             "terminated;reason=timeout".to_owned()
         };
-        let parts = Parts::body(body_of(
-            &subscription.event,
-            &subscription.entity,
-            subscription.version,
-        ))
-        .with("Event", subscription.event.clone())
-        .with("Subscription-State", state);
+        let parts = Parts::body(body_of(&subscription.event, &subscription.entity, subscription.version))
+            .with("Event", subscription.event.clone())
+            .with("Subscription-State", state);
         subscription.version += 1;
         let to = subscription.dialog.next_hop();
         let token = self.ua.ask(now, message, to, parts);
@@ -142,8 +115,7 @@ impl Member {
     /// A NOTIFY that fails ends its subscription (RFC 6665 §4.2.2).
     pub(super) fn on_notify_reply(&mut self, token: u64, message: Option<&Message>) {
         if message.is_none_or(|message| matches!(message.status(), 404 | 410 | 481)) {
-            self.subscriptions
-                .retain(|subscription| subscription.last_notify != Some(token));
+            self.subscriptions.retain(|subscription| subscription.last_notify != Some(token));
         }
     }
 
@@ -152,34 +124,23 @@ impl Member {
         let aor = format!("{}@{}", self.caller_of(leg), self.config.domain);
         let bindings: Vec<_> = self.registrar.of(now, &aor).cloned().collect();
         for binding in bindings {
-            let path = binding
-                .path
-                .first()
-                .and_then(|path| address_uri(path))
-                .and_then(|uri| uri_address(&uri));
+            let path =
+                binding.path.first().and_then(|path| address_uri(path)).and_then(|uri| uri_address(&uri));
             let Some(to) = path.or_else(|| uri_address(&binding.contact)) else {
                 continue;
             };
             let mut message = Message::request("NOTIFY", &binding.contact);
-            binding
-                .path
-                .iter()
-                .for_each(|path| message.push("Route", path.clone()));
+            binding.path.iter().for_each(|path| message.push("Route", path.clone()));
             message.push("Max-Forwards", "70");
-            message.push(
-                "From",
-                format!("<sip:{aor}>;tag={}", self.ua.stack.ids.text(13)),
-            );
+            message.push("From", format!("<sip:{aor}>;tag={}", self.ua.stack.ids.text(13)));
             message.push("To", format!("<sip:{aor}>"));
             message.push("Call-ID", binding.call_id.clone());
             message.push("CSeq", format!("{} NOTIFY", self.ua.style.first_seq + 1));
             message.push("Contact", format!("<sip:mod_sofia@{}>", self.config.sip));
-            let parts = Parts::body(Body {
-                kind: "application/simple-message-summary".into(),
-                text: String::new(),
-            })
-            .with("Event", "check-sync")
-            .with("Subscription-State", "terminated;reason=noresource");
+            let parts =
+                Parts::body(Body { kind: "application/simple-message-summary".into(), text: String::new() })
+                    .with("Event", "check-sync")
+                    .with("Subscription-State", "terminated;reason=noresource");
             self.ua.ask(now, message, to, parts);
         }
     }

@@ -13,10 +13,7 @@ pub(crate) struct Alarms<K> {
 
 impl<K> Default for Alarms<K> {
     fn default() -> Self {
-        Self {
-            by_time: BTreeSet::new(),
-            by_key: BTreeMap::new(),
-        }
+        Self { by_time: BTreeSet::new(), by_key: BTreeMap::new() }
     }
 }
 

@@ -45,23 +45,13 @@ pub struct Challenger {
 impl Challenger {
     /// A challenger without nonces.
     pub fn new(realm: &str) -> Self {
-        Self {
-            realm: realm.into(),
-            nonces: BTreeMap::new(),
-            order: std::collections::VecDeque::new(),
-        }
+        Self { realm: realm.into(), nonces: BTreeMap::new(), order: std::collections::VecDeque::new() }
     }
 
     /// A new challenge: the value of WWW-Authenticate or Proxy-Authenticate.
     pub fn challenge(&mut self, now: Time, ids: &mut Ids, stale: bool) -> String {
         let nonce = ids.uuid();
-        self.nonces.insert(
-            nonce.clone(),
-            Nonce {
-                expires: now + NONCE_TTL,
-                count: 0,
-            },
-        );
+        self.nonces.insert(nonce.clone(), Nonce { expires: now + NONCE_TTL, count: 0 });
         self.order.push_back(nonce.clone());
         while self.order.len() > MAX_NONCES {
             if let Some(old) = self.order.pop_front() {
@@ -69,10 +59,7 @@ impl Challenger {
             }
         }
         let stale = if stale { ", stale=true" } else { "" };
-        format!(
-            "Digest realm=\"{}\", nonce=\"{nonce}\"{stale}, algorithm=MD5, qop=\"auth\"",
-            self.realm
-        )
+        format!("Digest realm=\"{}\", nonce=\"{nonce}\"{stale}, algorithm=MD5, qop=\"auth\"", self.realm)
     }
 
     /// Judge the value of Authorization or Proxy-Authorization; `password` knows the users.
@@ -87,10 +74,7 @@ impl Challenger {
             return Verdict::Ask { stale: false };
         };
         let get = |name| {
-            given
-                .get(name)
-                .map(|value| String::from_utf8_lossy(value).into_owned())
-                .unwrap_or_default()
+            given.get(name).map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
         };
         let (nonce, count_text, user) = (get("nonce"), get("nc"), get("username"));
         let count = u32::from_str_radix(&count_text, 16).unwrap_or(0);
@@ -103,9 +87,7 @@ impl Challenger {
         };
         let credentials = Credentials { user, password };
         let nonce = [nonce.as_str(), count_text.as_str(), &get("cnonce")];
-        if digest::response(&credentials, &get("realm"), method, &get("uri"), nonce)
-            == get("response")
-        {
+        if digest::response(&credentials, &get("realm"), method, &get("uri"), nonce) == get("response") {
             Verdict::Good(credentials.user)
         } else {
             Verdict::Refused
@@ -125,15 +107,8 @@ mod tests {
     fn pair() -> (Challenger, Challenge, Credentials) {
         let mut server = Challenger::new("example.test");
         let challenge = server.challenge(Time::ZERO, &mut Ids::new(1), false);
-        let credentials = Credentials {
-            user: "1000".into(),
-            password: "secret".into(),
-        };
-        (
-            server,
-            Challenge::read(&challenge).expect("a challenge we wrote"),
-            credentials,
-        )
+        let credentials = Credentials { user: "1000".into(), password: "secret".into() };
+        (server, Challenge::read(&challenge).expect("a challenge we wrote"), credentials)
     }
 
     #[test]
@@ -141,14 +116,8 @@ mod tests {
         let (mut server, mut challenge, credentials) = pair();
         for _ in 0..2 {
             let value = challenge.answer(&credentials, "INVITE", "sip:9196@example.test", "c");
-            assert_eq!(
-                server.judge(Time::ZERO, Some(&value), "INVITE", known),
-                Verdict::Good("1000".into())
-            );
-            assert_eq!(
-                server.judge(Time::ZERO, Some(&value), "INVITE", known),
-                Verdict::Ask { stale: true }
-            );
+            assert_eq!(server.judge(Time::ZERO, Some(&value), "INVITE", known), Verdict::Good("1000".into()));
+            assert_eq!(server.judge(Time::ZERO, Some(&value), "INVITE", known), Verdict::Ask { stale: true });
         }
     }
 
@@ -157,15 +126,9 @@ mod tests {
         let (mut server, mut challenge, credentials) = pair();
         let value = challenge.answer(&credentials, "INVITE", "sip:9196@example.test", "c");
         let mut other = Challenger::new("example.test");
-        assert_eq!(
-            other.judge(Time::ZERO, Some(&value), "INVITE", known),
-            Verdict::Ask { stale: true }
-        );
+        assert_eq!(other.judge(Time::ZERO, Some(&value), "INVITE", known), Verdict::Ask { stale: true });
         let late = Time::ZERO + NONCE_TTL;
-        assert_eq!(
-            server.judge(late, Some(&value), "INVITE", known),
-            Verdict::Ask { stale: true }
-        );
+        assert_eq!(server.judge(late, Some(&value), "INVITE", known), Verdict::Ask { stale: true });
     }
 
     #[test]
@@ -173,15 +136,9 @@ mod tests {
         let (mut server, mut challenge, mut credentials) = pair();
         credentials.password = "guess".into();
         let value = challenge.answer(&credentials, "REGISTER", "sip:example.test", "c");
-        assert_eq!(
-            server.judge(Time::ZERO, Some(&value), "REGISTER", known),
-            Verdict::Refused
-        );
+        assert_eq!(server.judge(Time::ZERO, Some(&value), "REGISTER", known), Verdict::Refused);
         credentials.user = "4711".into();
         let value = challenge.answer(&credentials, "REGISTER", "sip:example.test", "c");
-        assert_eq!(
-            server.judge(Time::ZERO, Some(&value), "REGISTER", known),
-            Verdict::Refused
-        );
+        assert_eq!(server.judge(Time::ZERO, Some(&value), "REGISTER", known), Verdict::Refused);
     }
 }

@@ -49,11 +49,7 @@ impl Ua {
             source: call.address,
         };
         let mut message = dialog.request("INVITE", None);
-        if let Some((_, value)) = message
-            .headers
-            .iter_mut()
-            .find(|(name, _)| name == "Max-Forwards")
-        {
+        if let Some((_, value)) = message.headers.iter_mut().find(|(name, _)| name == "Max-Forwards") {
             *value = call.max_forwards.to_string();
         }
         message.push("Contact", dialog.contact.clone());
@@ -80,23 +76,9 @@ impl Ua {
         }
     }
 
-    fn submit(
-        &mut self,
-        now: Time,
-        request: Message,
-        to: SocketAddr,
-        purpose: Purpose,
-    ) -> ClientId {
+    fn submit(&mut self, now: Time, request: Message, to: SocketAddr, purpose: Purpose) -> ClientId {
         let id = self.stack.send(now, request.clone(), to);
-        self.pending.insert(
-            id.clone(),
-            Pending {
-                purpose,
-                request,
-                to,
-                tries: 1,
-            },
-        );
+        self.pending.insert(id.clone(), Pending { purpose, request, to, tries: 1 });
         id
     }
 
@@ -115,16 +97,8 @@ impl Ua {
         }
         let to = leg.dialog.next_hop();
         self.dress_request(&mut message, parts);
-        let client = self.submit(
-            now,
-            message,
-            to,
-            if invite {
-                Purpose::Reinvite(id)
-            } else {
-                Purpose::Inside(id)
-            },
-        );
+        let client =
+            self.submit(now, message, to, if invite { Purpose::Reinvite(id) } else { Purpose::Inside(id) });
         if invite {
             self.set_client(id, Some(client));
         }
@@ -132,13 +106,7 @@ impl Ua {
     }
 
     /// Send a request outside legs that is complete up to its CSeq; the number names its reply.
-    pub(crate) fn ask(
-        &mut self,
-        now: Time,
-        mut message: Message,
-        to: SocketAddr,
-        parts: Parts,
-    ) -> u64 {
+    pub(crate) fn ask(&mut self, now: Time, mut message: Message, to: SocketAddr, parts: Parts) -> u64 {
         let token = self.number();
         self.authorize_unasked(&mut message);
         self.dress_request(&mut message, parts);
@@ -171,10 +139,7 @@ impl Ua {
             return self.on_stray(message);
         };
         let purpose = pending.purpose;
-        if message
-            .as_ref()
-            .is_some_and(|message| message.status() < 200)
-        {
+        if message.as_ref().is_some_and(|message| message.status() < 200) {
             if let (Purpose::Invite(leg), Some(message)) = (purpose, message) {
                 self.on_progress(now, leg, message);
             }
@@ -200,26 +165,16 @@ impl Ua {
                 {
                     leg.dialog.learn_target(message);
                 }
-                self.happenings.push_back(Happening::Reply {
-                    leg,
-                    method: request,
-                    message,
-                });
+                self.happenings.push_back(Happening::Reply { leg, method: request, message });
             }
-            Purpose::Outside(token) => self
-                .happenings
-                .push_back(Happening::OutsideReply { token, message }),
+            Purpose::Outside(token) => self.happenings.push_back(Happening::OutsideReply { token, message }),
         }
     }
 
     /// A response to a transaction that has had its final one: another branch answered too.
     fn on_stray(&mut self, message: Option<Message>) {
         if let Some(message) = message.filter(|message| message.method() == "INVITE") {
-            let what = format!(
-                "a second 2xx with tag {} for {}",
-                message.tag("To"),
-                message.call_id()
-            );
+            let what = format!("a second 2xx with tag {} for {}", message.tag("To"), message.call_id());
             self.stack.violations.push(what);
         }
     }
@@ -233,9 +188,7 @@ impl Ua {
         }
         leg.dialog.learn_response(&message);
         if message.lists("Require", "100rel")
-            && let Some(rseq) = message
-                .number("RSeq")
-                .and_then(|number| u32::try_from(number).ok())
+            && let Some(rseq) = message.number("RSeq").and_then(|number| u32::try_from(number).ok())
         {
             if rseq <= leg.rseq {
                 return;
@@ -244,25 +197,15 @@ impl Ua {
             let rack = format!("{rseq} {} INVITE", message.cseq());
             self.request(now, id, "PRACK", Parts::default().with("RAck", rack));
         }
-        self.happenings
-            .push_back(Happening::Progress { leg: id, message });
+        self.happenings.push_back(Happening::Progress { leg: id, message });
     }
 
-    fn on_invite_final(
-        &mut self,
-        now: Time,
-        id: LegId,
-        client: &ClientId,
-        message: Option<Message>,
-    ) {
+    fn on_invite_final(&mut self, now: Time, id: LegId, client: &ClientId, message: Option<Message>) {
         let message = match message {
             Some(message) if message.status() < 300 => message,
             failure => {
                 self.forget(id);
-                return self.happenings.push_back(Happening::Failed {
-                    leg: id,
-                    message: failure,
-                });
+                return self.happenings.push_back(Happening::Failed { leg: id, message: failure });
             }
         };
         match self.legs.get(&id).map(|leg| leg.state) {
@@ -273,8 +216,7 @@ impl Ua {
                     leg.client = None;
                 }
                 self.acknowledge(client, id, &message);
-                self.happenings
-                    .push_back(Happening::Answered { leg: id, message });
+                self.happenings.push_back(Happening::Answered { leg: id, message });
             }
             Some(LegState::Cancelling) => {
                 if let Some(leg) = self.legs.get_mut(&id) {
@@ -283,10 +225,7 @@ impl Ua {
                 }
                 self.acknowledge(client, id, &message);
                 self.hang_up(now, id, Parts::default());
-                self.happenings.push_back(Happening::Failed {
-                    leg: id,
-                    message: None,
-                });
+                self.happenings.push_back(Happening::Failed { leg: id, message: None });
             }
             Some(LegState::Up) | None => {}
         }
@@ -300,11 +239,7 @@ impl Ua {
                 self.acknowledge(client, id, &message.clone());
             }
         }
-        self.happenings.push_back(Happening::Reply {
-            leg: id,
-            method: "INVITE".into(),
-            message,
-        });
+        self.happenings.push_back(Happening::Reply { leg: id, method: "INVITE".into(), message });
     }
 
     fn acknowledge(&mut self, client: &ClientId, id: LegId, response: &Message) {
@@ -324,11 +259,7 @@ impl Ua {
             return false;
         };
         let proxy = response.status() == 407;
-        let name = if proxy {
-            "Proxy-Authenticate"
-        } else {
-            "WWW-Authenticate"
-        };
+        let name = if proxy { "Proxy-Authenticate" } else { "WWW-Authenticate" };
         let Some(mut challenge) = response.get(name).and_then(Challenge::read) else {
             return false;
         };
@@ -339,26 +270,13 @@ impl Ua {
         if pending.tries >= MAX_TRIES || (answered && !challenge.stale) {
             return false;
         }
-        let Some(Pending {
-            purpose,
-            mut request,
-            to,
-            tries,
-        }) = self.pending.remove(id)
-        else {
+        let Some(Pending { purpose, mut request, to, tries }) = self.pending.remove(id) else {
             return false;
         };
         let number = self.next_number(purpose, &request);
         let method = request.method().to_owned();
-        let value = challenge.answer(
-            &credentials,
-            &method,
-            request.uri(),
-            &self.stack.ids.text(16),
-        );
-        request
-            .headers
-            .retain(|(name, _)| name != authorization(proxy));
+        let value = challenge.answer(&credentials, &method, request.uri(), &self.stack.ids.text(16));
+        request.headers.retain(|(name, _)| name != authorization(proxy));
         for (name, text) in &mut request.headers {
             if name == "CSeq" {
                 *text = format!("{number} {method}");
@@ -368,24 +286,13 @@ impl Ua {
         self.remembered = Some((proxy, challenge));
         let client = self.stack.send(now, request.clone(), to);
         if let Purpose::Invite(leg) | Purpose::Reinvite(leg) = purpose {
-            let cancelling = self
-                .legs
-                .get(&leg)
-                .is_none_or(|leg| leg.state == LegState::Cancelling);
+            let cancelling = self.legs.get(&leg).is_none_or(|leg| leg.state == LegState::Cancelling);
             self.set_client(leg, Some(client.clone()));
             if cancelling {
                 self.stack.cancel(now, &client, Vec::new());
             }
         }
-        self.pending.insert(
-            client,
-            Pending {
-                purpose,
-                request,
-                to,
-                tries: tries + 1,
-            },
-        );
+        self.pending.insert(client, Pending { purpose, request, to, tries: tries + 1 });
         true
     }
 
@@ -406,9 +313,7 @@ impl Ua {
         if !self.reuse_nonce {
             return;
         }
-        let (Some(credentials), Some((proxy, challenge))) =
-            (&self.credentials, &mut self.remembered)
-        else {
+        let (Some(credentials), Some((proxy, challenge))) = (&self.credentials, &mut self.remembered) else {
             return;
         };
         let client_nonce = self.stack.ids.text(16);
@@ -419,18 +324,10 @@ impl Ua {
 }
 
 const fn authorization(proxy: bool) -> &'static str {
-    if proxy {
-        "Proxy-Authorization"
-    } else {
-        "Authorization"
-    }
+    if proxy { "Proxy-Authorization" } else { "Authorization" }
 }
 
 fn insert_after(message: &mut Message, after: &str, name: &str, value: String) {
-    let at = message
-        .headers
-        .iter()
-        .position(|(own, _)| own == after)
-        .map_or(0, |at| at + 1);
+    let at = message.headers.iter().position(|(own, _)| own == after).map_or(0, |at| at + 1);
     message.headers.insert(at, (name.into(), value));
 }

@@ -102,9 +102,5 @@ impl Dialog {
 
 /// An address value with a tag.
 pub(crate) fn tagged(value: &str, tag: &str) -> String {
-    if tag.is_empty() || value.contains(";tag=") {
-        value.to_owned()
-    } else {
-        format!("{value};tag={tag}")
-    }
+    if tag.is_empty() || value.contains(";tag=") { value.to_owned() } else { format!("{value};tag={tag}") }
 }

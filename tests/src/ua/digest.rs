@@ -26,20 +26,11 @@ pub struct Challenge {
 fn md5_hex(parts: &[&str]) -> String {
     let mut hash = Md5::new();
     hash.update(parts.join(":").as_bytes());
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The digest response for qop=auth.
-pub fn response(
-    credentials: &Credentials,
-    realm: &str,
-    method: &str,
-    uri: &str,
-    nonce: [&str; 3],
-) -> String {
+pub fn response(credentials: &Credentials, realm: &str, method: &str, uri: &str, nonce: [&str; 3]) -> String {
     let secret = md5_hex(&[&credentials.user, realm, &credentials.password]);
     let request = md5_hex(&[method, uri]);
     let [nonce, count, client_nonce] = nonce;
@@ -50,11 +41,7 @@ impl Challenge {
     /// Read WWW-Authenticate or Proxy-Authenticate.
     pub fn read(value: &str) -> Option<Self> {
         let digest = Digest::parse(value.as_bytes()).ok()?;
-        let get = |name| {
-            digest
-                .get(name)
-                .map(|value| String::from_utf8_lossy(value).into_owned())
-        };
+        let get = |name| digest.get(name).map(|value| String::from_utf8_lossy(value).into_owned());
         Some(Self {
             realm: get("realm")?,
             nonce: get("nonce")?,
@@ -74,18 +61,8 @@ impl Challenge {
     ) -> String {
         self.count += 1;
         let count = format!("{:08x}", self.count);
-        let response = response(
-            credentials,
-            &self.realm,
-            method,
-            uri,
-            [&self.nonce, &count, client_nonce],
-        );
-        let opaque = self
-            .opaque
-            .as_ref()
-            .map(|opaque| format!(", opaque=\"{opaque}\""))
-            .unwrap_or_default();
+        let response = response(credentials, &self.realm, method, uri, [&self.nonce, &count, client_nonce]);
+        let opaque = self.opaque.as_ref().map(|opaque| format!(", opaque=\"{opaque}\"")).unwrap_or_default();
         format!(
             "Digest username=\"{}\", realm=\"{}\", nonce=\"{}\", uri=\"{uri}\", response=\"{response}\", \
              algorithm=MD5, cnonce=\"{client_nonce}\", qop=auth, nc={count}{opaque}",
@@ -101,18 +78,9 @@ mod tests {
     #[test]
     fn response_is_that_of_the_worked_example() {
         // The worked example of RFC 2617 §3.5.
-        let credentials = Credentials {
-            user: "Mufasa".into(),
-            password: "Circle Of Life".into(),
-        };
+        let credentials = Credentials { user: "Mufasa".into(), password: "Circle Of Life".into() };
         let nonce = ["dcd98b7102dd2f0e8b11d0f600bfb0c093", "00000001", "0a4f113b"];
-        let answer = response(
-            &credentials,
-            "testrealm@host.com",
-            "GET",
-            "/dir/index.html",
-            nonce,
-        );
+        let answer = response(&credentials, "testrealm@host.com", "GET", "/dir/index.html", nonce);
         assert_eq!(answer, "6629fae49393a05397450978507c4ef1");
     }
 }

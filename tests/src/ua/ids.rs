@@ -24,11 +24,7 @@ impl Ids {
     /// `length` letters and digits.
     pub fn text(&mut self, length: usize) -> String {
         (0..length)
-            .map(|_| {
-                LETTERS
-                    .get((self.number() % 62) as usize)
-                    .map_or('x', |letter| char::from(*letter))
-            })
+            .map(|_| LETTERS.get((self.number() % 62) as usize).map_or('x', |letter| char::from(*letter)))
             .collect()
     }
 

@@ -38,10 +38,7 @@ pub struct Body {
 impl Body {
     /// An SDP body.
     pub fn sdp(text: String) -> Self {
-        Self {
-            kind: "application/sdp".into(),
-            text,
-        }
+        Self { kind: "application/sdp".into(), text }
     }
 }
 
@@ -67,20 +64,12 @@ impl Message {
     /// What is wrong, in words.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let mut index = Index::new();
-        index
-            .parse(bytes, Framing::Datagram, &Limits::default())
-            .map_err(|error| error.to_string())?;
+        index.parse(bytes, Framing::Datagram, &Limits::default()).map_err(|error| error.to_string())?;
         let message = wire::Message::new(bytes, &index);
         let start = if message.is_request() {
-            Start::Request {
-                method: text(message.method_text()),
-                uri: text(message.request_uri()),
-            }
+            Start::Request { method: text(message.method_text()), uri: text(message.request_uri()) }
         } else {
-            Start::Response {
-                status: message.status(),
-                reason: text(message.reason_phrase()),
-            }
+            Start::Response { status: message.status(), reason: text(message.reason_phrase()) }
         };
         let headers = message
             .headers()
@@ -92,20 +81,13 @@ impl Message {
                 (name, text(header.value))
             })
             .collect();
-        Ok(Self {
-            start,
-            headers,
-            body: text(message.body()),
-        })
+        Ok(Self { start, headers, body: text(message.body()) })
     }
 
     /// An empty request.
     pub fn request(method: &str, uri: &str) -> Self {
         Self {
-            start: Start::Request {
-                method: method.into(),
-                uri: uri.into(),
-            },
+            start: Start::Request { method: method.into(), uri: uri.into() },
             headers: Vec::new(),
             body: String::new(),
         }
@@ -114,10 +96,7 @@ impl Message {
     /// An empty response.
     pub fn response(status: u16, reason: &str) -> Self {
         Self {
-            start: Start::Response {
-                status,
-                reason: reason.into(),
-            },
+            start: Start::Response { status, reason: reason.into() },
             headers: Vec::new(),
             body: String::new(),
         }
@@ -173,10 +152,9 @@ impl Message {
     pub fn method(&self) -> &str {
         match &self.start {
             Start::Request { method, .. } => method,
-            Start::Response { .. } => self
-                .get("CSeq")
-                .and_then(|value| value.split_whitespace().nth(1))
-                .unwrap_or(""),
+            Start::Response { .. } => {
+                self.get("CSeq").and_then(|value| value.split_whitespace().nth(1)).unwrap_or("")
+            }
         }
     }
 
@@ -198,10 +176,7 @@ impl Message {
 
     /// First value of a header.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(own, _)| own.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// All values of a header, one for each line.
@@ -214,16 +189,12 @@ impl Message {
 
     /// All values of a comma-separated header, one for each item.
     pub fn list(&self, name: &str) -> Vec<String> {
-        self.all(name)
-            .flat_map(|value| wire::split(value.as_bytes()).map(|item| text(item.text)))
-            .collect()
+        self.all(name).flat_map(|value| wire::split(value.as_bytes()).map(|item| text(item.text))).collect()
     }
 
     /// True when a comma-separated header of tokens has `token`.
     pub fn lists(&self, name: &str, token: &str) -> bool {
-        self.list(name)
-            .iter()
-            .any(|item| item.eq_ignore_ascii_case(token))
+        self.list(name).iter().any(|item| item.eq_ignore_ascii_case(token))
     }
 
     /// Call-ID, or nothing.
@@ -233,9 +204,7 @@ impl Message {
 
     /// CSeq number; 0 when it cannot be read.
     pub fn cseq(&self) -> u32 {
-        self.get("CSeq")
-            .and_then(|value| CSeq::parse(value.as_bytes()).ok())
-            .map_or(0, |cseq| cseq.number)
+        self.get("CSeq").and_then(|value| CSeq::parse(value.as_bytes()).ok()).map_or(0, |cseq| cseq.number)
     }
 
     /// Tag of From or To; empty without one.
@@ -269,9 +238,7 @@ impl Message {
         let Some((_, value)) = self.headers.iter_mut().find(|(name, _)| name == "Via") else {
             return source;
         };
-        let mut items: Vec<String> = wire::split(value.as_bytes())
-            .map(|item| text(item.text))
-            .collect();
+        let mut items: Vec<String> = wire::split(value.as_bytes()).map(|item| text(item.text)).collect();
         let Some(top) = items.first_mut() else {
             return source;
         };
@@ -282,21 +249,14 @@ impl Message {
         let asked = via.rport().is_some() || !via.transport.eq_ignore_ascii_case(b"UDP");
         let port = via.port.unwrap_or(5060);
         let same_host = via.host == source.ip().to_string().as_bytes();
-        let filled = via
-            .rport()
-            .is_some()
-            .then(|| fill_rport(top, source.port()));
+        let filled = via.rport().is_some().then(|| fill_rport(top, source.port()));
         let mut new = filled.unwrap_or_else(|| top.clone());
         if !same_host {
             new.push_str(&format!(";received={}", source.ip()));
         }
         *top = new;
         *value = items.join(", ");
-        if asked {
-            source
-        } else {
-            SocketAddr::new(source.ip(), port)
-        }
+        if asked { source } else { SocketAddr::new(source.ip(), port) }
     }
 }
 
@@ -305,35 +265,24 @@ fn fill_rport(via: &str, port: u16) -> String {
     let mut out = Vec::new();
     for part in via.split(';') {
         let name = part.split('=').next().unwrap_or("").trim();
-        out.push(if name.eq_ignore_ascii_case("rport") {
-            format!("rport={port}")
-        } else {
-            part.to_owned()
-        });
+        out.push(if name.eq_ignore_ascii_case("rport") { format!("rport={port}") } else { part.to_owned() });
     }
     out.join(";")
 }
 
 /// The URI inside a name-addr or addr-spec.
 pub fn address_uri(value: &str) -> Option<String> {
-    NameAddr::parse(value.as_bytes())
-        .ok()
-        .map(|address| text(address.uri))
+    NameAddr::parse(value.as_bytes()).ok().map(|address| text(address.uri))
 }
 
 /// The user part of a URI, or nothing.
 pub fn uri_user(uri: &str) -> String {
-    Uri::parse(uri.as_bytes())
-        .ok()
-        .and_then(|uri| uri.user.map(text))
-        .unwrap_or_default()
+    Uri::parse(uri.as_bytes()).ok().and_then(|uri| uri.user.map(text)).unwrap_or_default()
 }
 
 /// The host of a URI, or nothing.
 pub fn uri_host(uri: &str) -> String {
-    Uri::parse(uri.as_bytes())
-        .map(|uri| text(uri.host))
-        .unwrap_or_default()
+    Uri::parse(uri.as_bytes()).map(|uri| text(uri.host)).unwrap_or_default()
 }
 
 /// Where a URI with a literal address leads.

@@ -10,6 +10,7 @@ pub(crate) mod dialog;
 pub mod digest;
 pub mod ids;
 pub mod message;
+pub(crate) mod refer_to;
 pub mod registrar;
 pub mod sdp;
 mod server;
@@ -76,10 +77,7 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) fn body(body: Body) -> Self {
-        Self {
-            body: Some(body),
-            ..Self::default()
-        }
+        Self { body: Some(body), ..Self::default() }
     }
 
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -121,32 +119,17 @@ pub(crate) struct Leg {
 #[derive(Debug)]
 pub(crate) enum Happening {
     /// An INVITE outside any dialog: [`Ua::adopt`] it or [`Ua::respond`].
-    Invite {
-        id: ServerId,
-        from: SocketAddr,
-        message: Message,
-    },
+    Invite { id: ServerId, from: SocketAddr, message: Message },
     /// Another request outside our INVITE dialogs: respond.
-    Outside {
-        id: ServerId,
-        from: SocketAddr,
-        message: Message,
-    },
+    Outside { id: ServerId, from: SocketAddr, message: Message },
     /// A request inside a leg: respond.
-    Inside {
-        leg: LegId,
-        id: ServerId,
-        message: Message,
-    },
+    Inside { leg: LegId, id: ServerId, message: Message },
     /// A provisional response to our INVITE.
     Progress { leg: LegId, message: Message },
     /// Our INVITE was answered.
     Answered { leg: LegId, message: Message },
     /// Our INVITE failed; without a message nobody answered.
-    Failed {
-        leg: LegId,
-        message: Option<Message>,
-    },
+    Failed { leg: LegId, message: Option<Message> },
     /// The caller gave up before we answered.
     Cancelled { leg: LegId },
     /// Our 2xx was acknowledged for the first time.
@@ -156,16 +139,9 @@ pub(crate) enum Happening {
     /// Nobody acknowledged our 2xx.
     NoAck { leg: LegId },
     /// A final response to our request inside a leg; without a message nobody answered.
-    Reply {
-        leg: LegId,
-        method: String,
-        message: Option<Message>,
-    },
+    Reply { leg: LegId, method: String, message: Option<Message> },
     /// A final response to our request outside legs.
-    OutsideReply {
-        token: u64,
-        message: Option<Message>,
-    },
+    OutsideReply { token: u64, message: Option<Message> },
 }
 
 /// Why a client transaction runs.
@@ -262,11 +238,14 @@ impl Ua {
         self.legs.iter().map(|(id, leg)| (*id, leg))
     }
 
+    /// How many live legs there are.
+    pub(crate) fn leg_count(&self) -> usize {
+        self.legs.len()
+    }
+
     /// The live leg with this Call-ID and our tag.
     pub(crate) fn find(&self, call_id: &str, local_tag: &str) -> Option<LegId> {
-        self.by_tag
-            .get(&(call_id.to_owned(), local_tag.to_owned()))
-            .copied()
+        self.by_tag.get(&(call_id.to_owned(), local_tag.to_owned())).copied()
     }
 
     fn number(&mut self) -> u64 {
@@ -276,18 +255,14 @@ impl Ua {
 
     fn keep(&mut self, leg: Leg) -> LegId {
         let id = LegId(self.number());
-        self.by_tag.insert(
-            (leg.dialog.call_id.clone(), leg.dialog.local_tag.clone()),
-            id,
-        );
+        self.by_tag.insert((leg.dialog.call_id.clone(), leg.dialog.local_tag.clone()), id);
         self.legs.insert(id, leg);
         id
     }
 
     fn forget(&mut self, id: LegId) -> Option<Leg> {
         let leg = self.legs.remove(&id)?;
-        self.by_tag
-            .remove(&(leg.dialog.call_id.clone(), leg.dialog.local_tag.clone()));
+        self.by_tag.remove(&(leg.dialog.call_id.clone(), leg.dialog.local_tag.clone()));
         Some(leg)
     }
 
@@ -319,13 +294,7 @@ impl Ua {
         let mut message = Message::response(status, phrase(status));
         if status == 100 {
             // FreeSWITCH copies the top Via alone; for the others it makes no difference.
-            message.headers.extend(
-                request
-                    .headers
-                    .iter()
-                    .find(|(name, _)| name == "Via")
-                    .cloned(),
-            );
+            message.headers.extend(request.headers.iter().find(|(name, _)| name == "Via").cloned());
         } else {
             message.copy(request, "Via");
         }
@@ -335,14 +304,7 @@ impl Ua {
         }
         message.copy(request, "From");
         let to = request.get("To").unwrap_or("");
-        message.push(
-            "To",
-            if status == 100 {
-                to.to_owned()
-            } else {
-                tagged(to, tag)
-            },
-        );
+        message.push("To", if status == 100 { to.to_owned() } else { tagged(to, tag) });
         message.copy(request, "Call-ID");
         message.copy(request, "CSeq");
         if status == 100 {
@@ -350,9 +312,7 @@ impl Ua {
             message.close(None);
             return message;
         }
-        contact
-            .into_iter()
-            .for_each(|contact| message.push("Contact", contact));
+        contact.into_iter().for_each(|contact| message.push("Contact", contact));
         message.push("User-Agent", self.style.user_agent);
         if method == "INVITE" {
             message.push("Accept", "application/sdp");
@@ -386,17 +346,8 @@ impl Ua {
             return;
         };
         let tag = dialog.map_or_else(|| self.stack.ids.text(13), |(tag, _)| tag.to_owned());
-        let mut response = self.response(
-            &request,
-            status,
-            &tag,
-            dialog.map(|(_, contact)| contact),
-            parts,
-        );
-        response.start = message::Start::Response {
-            status,
-            reason: reason.into(),
-        };
+        let mut response = self.response(&request, status, &tag, dialog.map(|(_, contact)| contact), parts);
+        response.start = message::Start::Response { status, reason: reason.into() };
         self.stack.respond(now, id, &response);
     }
 }

@@ -50,10 +50,7 @@ pub struct Registrar {
 impl Registrar {
     /// None yet.
     pub const fn new(multiple: Multiple) -> Self {
-        Self {
-            multiple,
-            bindings: Vec::new(),
-        }
+        Self { multiple, bindings: Vec::new() }
     }
 
     /// Take in one REGISTER whose sender may do so; the Contact values of its 200, in order.
@@ -61,9 +58,8 @@ impl Registrar {
         self.bindings.retain(|binding| binding.expires > now);
         // Only the first Contact counts: FreeSWITCH stores no other.
         if let Some(contact) = request.list("Contact").first() {
-            let expires = contact_expires(contact)
-                .or_else(|| request.number("Expires"))
-                .unwrap_or(DEFAULT_EXPIRES);
+            let expires =
+                contact_expires(contact).or_else(|| request.number("Expires")).unwrap_or(DEFAULT_EXPIRES);
             if contact == "*" {
                 // In contact mode the star removes nothing, as seen there.
                 if self.multiple == Multiple::One && expires == 0 {
@@ -80,14 +76,10 @@ impl Registrar {
 
     fn store(&mut self, now: Time, aor: &str, contact: String, expires: u64, request: &Message) {
         let path = request.list("Path");
-        let same = |binding: &Binding| {
-            binding.aor == aor && binding.contact == contact && binding.path == path
-        };
-        let refreshes = self
-            .bindings
-            .iter()
-            .find(|binding| same(binding))
-            .map_or(0, |binding| binding.refreshes);
+        let same =
+            |binding: &Binding| binding.aor == aor && binding.contact == contact && binding.path == path;
+        let refreshes =
+            self.bindings.iter().find(|binding| same(binding)).map_or(0, |binding| binding.refreshes);
         match self.multiple {
             Multiple::Contact => self.bindings.retain(|binding| !same(binding)),
             Multiple::One => self.bindings.retain(|binding| binding.aor != aor),
@@ -106,9 +98,7 @@ impl Registrar {
 
     /// The live bindings of one AoR.
     pub fn of(&self, now: Time, aor: &str) -> impl Iterator<Item = &Binding> {
-        self.bindings
-            .iter()
-            .filter(move |binding| binding.aor == aor && binding.expires > now)
+        self.bindings.iter().filter(move |binding| binding.aor == aor && binding.expires > now)
     }
 
     /// Every binding stored.
@@ -124,8 +114,5 @@ fn left(now: Time, binding: &Binding) -> u64 {
 /// The `expires` parameter of a Contact.
 fn contact_expires(contact: &str) -> Option<u64> {
     let address = sbc_core::wire::NameAddr::parse(contact.as_bytes()).ok()?;
-    std::str::from_utf8(address.params.value("expires")?)
-        .ok()?
-        .parse()
-        .ok()
+    std::str::from_utf8(address.params.value("expires")?).ok()?.parse().ok()
 }

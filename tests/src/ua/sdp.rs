@@ -43,11 +43,9 @@ impl Media {
     /// An offer.
     pub fn offer(&self, kind: Kind) -> String {
         match kind {
-            Kind::Plain => self.plain(
-                "0 8 101 13",
-                "a=rtpmap:8 PCMA/8000\r\na=rtpmap:13 CN/8000\r\n",
-                "sendrecv",
-            ),
+            Kind::Plain => {
+                self.plain("0 8 101 13", "a=rtpmap:8 PCMA/8000\r\na=rtpmap:13 CN/8000\r\n", "sendrecv")
+            }
             Kind::Web => self.web("RTP/SAVPF", "0 8 101 13", "actpass", "sendrecv"),
         }
     }
@@ -58,11 +56,8 @@ impl Media {
         match kind_of(offer) {
             Kind::Plain => self.plain("0 101", "", direction),
             Kind::Web => {
-                let profile = if offer.contains("UDP/TLS/RTP/SAVPF") {
-                    "UDP/TLS/RTP/SAVPF"
-                } else {
-                    "RTP/SAVPF"
-                };
+                let profile =
+                    if offer.contains("UDP/TLS/RTP/SAVPF") { "UDP/TLS/RTP/SAVPF" } else { "RTP/SAVPF" };
                 self.web(profile, "0 101", "active", direction)
             }
         }
@@ -89,11 +84,7 @@ impl Media {
 
     fn plain(&self, payloads: &str, more: &str, direction: &str) -> String {
         let (port, host) = (self.port, &self.host);
-        let direction = if direction == "sendrecv" {
-            String::new()
-        } else {
-            format!("a={direction}\r\n")
-        };
+        let direction = if direction == "sendrecv" { String::new() } else { format!("a={direction}\r\n") };
         format!(
             "{}m=audio {port} RTP/AVP {payloads}\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
              a=fmtp:101 0-15\r\n{more}{direction}a=ptime:20\r\na=rtcp:{} IN IP4 {host}\r\n",
@@ -103,16 +94,8 @@ impl Media {
     }
 
     fn web(&self, profile: &str, payloads: &str, setup: &str, direction: &str) -> String {
-        let Self {
-            port,
-            host,
-            ssrc,
-            stream,
-            ..
-        } = self;
-        let fingerprint: Vec<_> = (0..32u32)
-            .map(|n| format!("{:02X}", ssrc.rotate_left(n) & 0xff))
-            .collect();
+        let Self { port, host, ssrc, stream, .. } = self;
+        let fingerprint: Vec<_> = (0..32u32).map(|n| format!("{:02X}", ssrc.rotate_left(n) & 0xff)).collect();
         format!(
             "{}a=msid-semantic: WMS {stream}\r\nm=audio {port} {profile} {payloads}\r\na=rtpmap:0 PCMU/8000\r\n\
              a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=rtpmap:13 CN/8000\r\n\
@@ -132,11 +115,7 @@ impl Media {
 
 /// What an offer asks for.
 pub fn kind_of(sdp: &str) -> Kind {
-    if sdp.contains("SAVPF") {
-        Kind::Web
-    } else {
-        Kind::Plain
-    }
+    if sdp.contains("SAVPF") { Kind::Web } else { Kind::Plain }
 }
 
 /// The direction that answers an offer's (RFC 3264 §6.1).

@@ -9,13 +9,7 @@ use super::message::{Message, phrase};
 use super::{Happening, Leg, LegId, LegState, Parts, ServerId, Ua};
 
 impl Ua {
-    pub(super) fn on_request(
-        &mut self,
-        now: Time,
-        id: ServerId,
-        from: SocketAddr,
-        message: Message,
-    ) {
+    pub(super) fn on_request(&mut self, now: Time, id: ServerId, from: SocketAddr, message: Message) {
         if message.method() == "CANCEL" {
             return self.on_cancel(now, &id);
         }
@@ -32,8 +26,7 @@ impl Ua {
             Some(leg) => self.on_inside(now, leg, id, message),
             // Subscriptions are dialogs that the owner keeps.
             None if matches!(message.method(), "SUBSCRIBE" | "NOTIFY") => {
-                self.happenings
-                    .push_back(Happening::Outside { id, from, message });
+                self.happenings.push_back(Happening::Outside { id, from, message });
             }
             None => self.respond(now, &id, 481, Parts::default()),
         }
@@ -43,14 +36,8 @@ impl Ua {
         let Some(invite) = self.stack.cancelled(id) else {
             return self.respond(now, id, 481, Parts::default());
         };
-        let leg = self
-            .legs
-            .iter()
-            .find(|(_, leg)| leg.server.as_ref() == Some(&invite))
-            .map(|(id, _)| *id);
-        let tag = leg
-            .and_then(|leg| self.legs.get(&leg))
-            .map(|leg| leg.dialog.local_tag.clone());
+        let leg = self.legs.iter().find(|(_, leg)| leg.server.as_ref() == Some(&invite)).map(|(id, _)| *id);
+        let tag = leg.and_then(|leg| self.legs.get(&leg)).map(|leg| leg.dialog.local_tag.clone());
         let tag = tag.unwrap_or_else(|| self.stack.ids.text(13));
         self.respond_as(now, id, (200, "OK"), Some((&tag, "")), Parts::default());
         let Some(request) = self.stack.request(&invite).cloned() else {
@@ -59,11 +46,7 @@ impl Ua {
         let terminated = self.response(&request, 487, &tag, None, Parts::default());
         self.stack.respond(now, &invite, &terminated);
         let Some(leg) = leg else { return };
-        if self
-            .legs
-            .get(&leg)
-            .is_some_and(|leg| leg.state == LegState::Up)
-        {
+        if self.legs.get(&leg).is_some_and(|leg| leg.state == LegState::Up) {
             // A re-INVITE was cancelled: the call itself goes on.
             if let Some(leg) = self.legs.get_mut(&leg) {
                 leg.server = None;
@@ -102,11 +85,7 @@ impl Ua {
                 if matches!(method, "INVITE" | "UPDATE") {
                     leg.dialog.learn_target(&message);
                 }
-                self.happenings.push_back(Happening::Inside {
-                    leg: id,
-                    id: server,
-                    message,
-                });
+                self.happenings.push_back(Happening::Inside { leg: id, id: server, message });
             }
         }
     }
@@ -153,13 +132,7 @@ impl Ua {
     }
 
     /// As [`Self::answer`], with a phrase of our own.
-    pub(crate) fn answer_as(
-        &mut self,
-        now: Time,
-        id: LegId,
-        (status, reason): (u16, &str),
-        parts: Parts,
-    ) {
+    pub(crate) fn answer_as(&mut self, now: Time, id: LegId, (status, reason): (u16, &str), parts: Parts) {
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -179,10 +152,7 @@ impl Ua {
             return;
         };
         let mut response = self.response(&request, status, &tag, contact, parts);
-        response.start = super::message::Start::Response {
-            status,
-            reason: reason.into(),
-        };
+        response.start = super::message::Start::Response { status, reason: reason.into() };
         self.stack.respond(now, &server, &response);
         if status >= 300 {
             self.forget(id);
@@ -195,25 +165,14 @@ impl Ua {
             return;
         };
         leg.rseq += 1;
-        let parts = parts
-            .with("Require", "100rel")
-            .with("RSeq", leg.rseq.to_string());
+        let parts = parts.with("Require", "100rel").with("RSeq", leg.rseq.to_string());
         self.answer(now, id, status, parts);
     }
 
     /// Answer a request inside a leg.
-    pub(crate) fn reply(
-        &mut self,
-        now: Time,
-        leg: LegId,
-        id: &ServerId,
-        status: u16,
-        parts: Parts,
-    ) {
-        let dialog = self
-            .legs
-            .get(&leg)
-            .map(|leg| (leg.dialog.local_tag.clone(), leg.dialog.contact.clone()));
+    pub(crate) fn reply(&mut self, now: Time, leg: LegId, id: &ServerId, status: u16, parts: Parts) {
+        let dialog =
+            self.legs.get(&leg).map(|leg| (leg.dialog.local_tag.clone(), leg.dialog.contact.clone()));
         let Some((tag, contact)) = dialog else {
             return self.respond(now, id, 481, parts);
         };
@@ -221,13 +180,7 @@ impl Ua {
             return;
         };
         let carries = matches!(request.method(), "INVITE" | "UPDATE" | "REFER") && status < 300;
-        let response = self.response(
-            &request,
-            status,
-            &tag,
-            carries.then_some(contact.as_str()),
-            parts,
-        );
+        let response = self.response(&request, status, &tag, carries.then_some(contact.as_str()), parts);
         self.stack.respond(now, id, &response);
     }
 
@@ -247,15 +200,9 @@ impl Ua {
     }
 
     pub(super) fn on_no_ack(&mut self, invite: &Message) {
-        let waiting = |leg: &Leg| {
-            leg.dialog.call_id == invite.call_id() && leg.dialog.remote_tag == invite.tag("From")
-        };
-        let Some(id) = self
-            .legs
-            .iter()
-            .find(|(_, leg)| waiting(leg))
-            .map(|(id, _)| *id)
-        else {
+        let waiting =
+            |leg: &Leg| leg.dialog.call_id == invite.call_id() && leg.dialog.remote_tag == invite.tag("From");
+        let Some(id) = self.legs.iter().find(|(_, leg)| waiting(leg)).map(|(id, _)| *id) else {
             return;
         };
         if let Some(leg) = self.legs.get_mut(&id) {

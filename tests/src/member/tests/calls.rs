@@ -19,15 +19,11 @@ fn pair(seed: u64) -> Net {
 }
 
 fn dial(net: &mut Net, number: &str) -> LegId {
-    net.act(ANN, |agent, now| {
-        agent.call(now, &format!("sip:{number}@example.test"))
-    })
+    net.act(ANN, |agent, now| agent.call(now, &format!("sip:{number}@example.test")))
 }
 
 fn answering(net: &mut Net) {
-    net.agent(BOB).policy = Policy::Answer {
-        after: Duration::from_secs(1),
-    };
+    net.agent(BOB).policy = Policy::Answer { after: Duration::from_secs(1) };
 }
 
 fn received(net: &mut Net, port: u16, method: &str) -> Vec<Message> {
@@ -51,15 +47,8 @@ fn echo_answers_with_one_challenge_and_no_100_before_it() {
         .map(|one| one.message.status())
         .collect();
     assert_eq!(statuses, [407, 100, 200]);
-    let ok = net
-        .agent(ANN)
-        .call_of(leg)
-        .and_then(|call| call.first.clone())
-        .expect("a 200");
-    assert_eq!(
-        ok.get("Contact"),
-        Some("<sip:9196@127.0.0.1:6080;transport=udp>")
-    );
+    let ok = net.agent(ANN).call_of(leg).and_then(|call| call.first.clone()).expect("a 200");
+    assert_eq!(ok.get("Contact"), Some("<sip:9196@127.0.0.1:6080;transport=udp>"));
     let names: Vec<_> = ok.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names.last(), Some(&"Remote-Party-ID"));
     assert_eq!(ok.get("Session-Expires"), Some("1800;refresher=uac"));
@@ -74,24 +63,11 @@ fn echo_answers_with_one_challenge_and_no_100_before_it() {
 
 #[test]
 fn numbers_that_refuse_refuse() {
-    for (number, expected) in [
-        ("9486", 486),
-        ("9503", 503),
-        ("9302", 302),
-        ("4711", 404),
-        ("1005", 480),
-    ] {
+    for (number, expected) in [("9486", 486), ("9503", 503), ("9302", 302), ("4711", 404), ("1005", 480)] {
         let mut net = pair(2);
         let leg = dial(&mut net, number);
         net.run(3000);
-        assert_eq!(
-            net.agent(ANN).state(leg),
-            State::Ended {
-                by: By::Them,
-                status: expected
-            },
-            "{number}"
-        );
+        assert_eq!(net.agent(ANN).state(leg), State::Ended { by: By::Them, status: expected }, "{number}");
     }
 }
 
@@ -106,13 +82,7 @@ fn ringing_numbers_ring_and_can_be_cancelled() {
     assert_eq!(net.agent(ANN).state(answered), State::Up);
     net.act(ANN, |agent, now| agent.cancel(now, endless));
     net.run(1000);
-    assert_eq!(
-        net.agent(ANN).state(endless),
-        State::Ended {
-            by: By::Us,
-            status: 487
-        }
-    );
+    assert_eq!(net.agent(ANN).state(endless), State::Ended { by: By::Us, status: 487 });
 }
 
 #[test]
@@ -122,28 +92,12 @@ fn the_member_hangs_up_reinvites_and_asks() {
     let refreshed = dial(&mut net, "9184");
     let asked = dial(&mut net, "9170");
     net.run(5000);
-    assert_eq!(
-        net.agent(ANN).state(short),
-        State::Ended {
-            by: By::Them,
-            status: 200
-        }
-    );
-    let requests = |net: &mut Net, leg| {
-        net.agent(ANN)
-            .call_of(leg)
-            .map(|call| call.requests.clone())
-    };
+    assert_eq!(net.agent(ANN).state(short), State::Ended { by: By::Them, status: 200 });
+    let requests = |net: &mut Net, leg| net.agent(ANN).call_of(leg).map(|call| call.requests.clone());
     assert_eq!(requests(&mut net, refreshed), Some(vec!["INVITE".into()]));
-    assert_eq!(
-        requests(&mut net, asked),
-        Some(vec!["INFO".into(), "UPDATE".into()])
-    );
+    assert_eq!(requests(&mut net, asked), Some(vec!["INFO".into(), "UPDATE".into()]));
     let notify = received(&mut net, ANN, "NOTIFY");
-    assert_eq!(
-        notify.first().and_then(|notify| notify.get("Event")),
-        Some("check-sync")
-    );
+    assert_eq!(notify.first().and_then(|notify| notify.get("Event")), Some("check-sync"));
     assert_eq!(net.violations(), [""; 0]);
 }
 
@@ -153,38 +107,19 @@ fn a_user_is_called_at_the_contact_and_headers_cross_over() {
     answering(&mut net);
     let leg = net.act(ANN, |agent, now| {
         let uri = "sip:1001@example.test";
-        agent.call_with(
-            now,
-            uri,
-            uri,
-            Vec::new(),
-            vec![("X-Case".into(), "7".into())],
-        )
+        agent.call_with(now, uri, uri, Vec::new(), vec![("X-Case".into(), "7".into())])
     });
     net.run(5000);
     assert_eq!(net.agent(ANN).state(leg), State::Up);
-    assert_eq!(
-        net.agent(ANN)
-            .call_of(leg)
-            .map(|call| call.progress.clone()),
-        Some(vec![183])
-    );
+    assert_eq!(net.agent(ANN).call_of(leg).map(|call| call.progress.clone()), Some(vec![183]));
     let invite = received(&mut net, BOB, "INVITE").pop().expect("an INVITE");
     assert_eq!(invite.get("To"), Some("<sip:1001@127.0.0.1:5200>"));
     assert_eq!(invite.uri(), "sip:1001@127.0.0.1:5200");
     assert_eq!(invite.get("X-Case"), Some("7"));
     assert_eq!(invite.get("Max-Forwards"), Some("69"));
-    net.act(BOB, |agent, now| {
-        agent.incoming().map(|leg| agent.bye(now, leg))
-    });
+    net.act(BOB, |agent, now| agent.incoming().map(|leg| agent.bye(now, leg)));
     net.run(2000);
-    assert_eq!(
-        net.agent(ANN).state(leg),
-        State::Ended {
-            by: By::Them,
-            status: 200
-        }
-    );
+    assert_eq!(net.agent(ANN).state(leg), State::Ended { by: By::Them, status: 200 });
     assert_eq!(net.violations(), [""; 0]);
 }
 
@@ -195,13 +130,7 @@ fn a_refusal_of_the_called_party_is_handed_on() {
         net.agent(BOB).policy = Policy::Reject(status);
         let leg = dial(&mut net, "1001");
         net.run(3000);
-        assert_eq!(
-            net.agent(ANN).state(leg),
-            State::Ended {
-                by: By::Them,
-                status
-            }
-        );
+        assert_eq!(net.agent(ANN).state(leg), State::Ended { by: By::Them, status });
     }
 }
 
@@ -215,15 +144,9 @@ fn a_fork_rings_all_and_cancels_the_losers() {
     net.run(5000);
     assert_eq!(net.agent(ANN).state(leg), State::Up);
     let cancel = received(&mut net, 5300, "CANCEL").pop().expect("a CANCEL");
-    assert_eq!(
-        cancel.get("Reason"),
-        Some("SIP;cause=200;text=\"Call completed elsewhere\"")
-    );
-    let ids = [
-        received(&mut net, BOB, "INVITE"),
-        received(&mut net, 5300, "INVITE"),
-    ]
-    .map(|invites| invites[0].call_id().to_owned());
+    assert_eq!(cancel.get("Reason"), Some("SIP;cause=200;text=\"Call completed elsewhere\""));
+    let ids = [received(&mut net, BOB, "INVITE"), received(&mut net, 5300, "INVITE")]
+        .map(|invites| invites[0].call_id().to_owned());
     assert_ne!(ids[0], ids[1]);
 }
 
@@ -232,13 +155,9 @@ fn requests_inside_a_call_are_answered() {
     let mut net = pair(8);
     let leg = dial(&mut net, "9196");
     net.run(2000);
-    for (step, expected) in [
-        ("hold", 200),
-        ("update", 200),
-        ("info", 200),
-        ("options", 200),
-        ("message", 202),
-    ] {
+    for (step, expected) in
+        [("hold", 200), ("update", 200), ("info", 200), ("options", 200), ("message", 202)]
+    {
         net.act(ANN, |agent, now| match step {
             "hold" => agent.hold(now, leg),
             "update" => agent.update(now, leg),
@@ -247,10 +166,7 @@ fn requests_inside_a_call_are_answered() {
             _ => agent.message(now, leg, "hello"),
         });
         net.run(1000);
-        let reply = net
-            .agent(ANN)
-            .call_of(leg)
-            .and_then(|call| call.replies.last().cloned());
+        let reply = net.agent(ANN).call_of(leg).and_then(|call| call.replies.last().cloned());
         assert_eq!(reply.map(|(_, status)| status), Some(expected), "{step}");
     }
     let held = net
@@ -270,13 +186,7 @@ fn a_reliable_183_is_acknowledged_and_the_200_has_no_body() {
     answering(&mut net);
     let leg = net.act(ANN, |agent, now| {
         let uri = "sip:1001@example.test";
-        agent.call_with(
-            now,
-            uri,
-            uri,
-            Vec::new(),
-            vec![("Supported".into(), "100rel".into())],
-        )
+        agent.call_with(now, uri, uri, Vec::new(), vec![("Supported".into(), "100rel".into())])
     });
     net.run(4000);
     let call = net.agent(ANN).call_of(leg).cloned().expect("a call");
@@ -297,10 +207,7 @@ fn calls_survive_loss() {
         net.act(ANN, |agent, now| agent.bye(now, leg));
         net.run(60_000);
         let now = net.now;
-        assert!(
-            net.member(MEMBER).status(now).legs.is_empty(),
-            "seed {seed}"
-        );
+        assert!(net.member(MEMBER).status(now).legs.is_empty(), "seed {seed}");
         let double = net
             .member(MEMBER)
             .status(now)
@@ -332,25 +239,14 @@ fn gateway_calls_out_with_credentials_and_is_called_where_it_registered() {
     net.registered(ANN, "1000", MEMBER);
     let now = net.now;
     assert!(net.member(MEMBER).status(now).gateway_registered);
-    let contact = net
-        .carrier(7060)
-        .bindings()
-        .first()
-        .map(|binding| binding.contact.clone());
-    assert_eq!(
-        contact.as_deref(),
-        Some("sip:gw+sbc@127.0.0.1:6080;transport=udp;gw=sbc")
-    );
-    net.agent(7060).policy = Policy::Answer {
-        after: Duration::from_secs(1),
-    };
+    let contact = net.carrier(7060).bindings().first().map(|binding| binding.contact.clone());
+    assert_eq!(contact.as_deref(), Some("sip:gw+sbc@127.0.0.1:6080;transport=udp;gw=sbc"));
+    net.agent(7060).policy = Policy::Answer { after: Duration::from_secs(1) };
     let out = dial(&mut net, "+4930123");
     net.run(4000);
     assert_eq!(net.agent(ANN).state(out), State::Up);
-    let inward = net
-        .carrier(7060)
-        .call_registered(now, "trunk", "sip:+49301@carrier.test")
-        .expect("a binding");
+    let inward =
+        net.carrier(7060).call_registered(now, "trunk", "sip:+49301@carrier.test").expect("a binding");
     net.collect(crate::net::address(7060));
     net.run(4000);
     assert_eq!(net.agent(7060).state(inward), State::Up);
@@ -365,12 +261,64 @@ fn gateway_calls_out_with_credentials_and_is_called_where_it_registered() {
 #[test]
 fn subscription_is_accepted_notified_and_ended() {
     let mut net = pair(11);
-    net.act(ANN, |agent, now| {
-        agent.subscribe(now, "sip:1001@example.test", "dialog", 60)
-    });
+    net.act(ANN, |agent, now| agent.subscribe(now, "sip:1001@example.test", "dialog", 60));
     net.run(2000);
     assert_eq!(net.agent(ANN).subscribed(), (Some(202), 1));
     net.act(ANN, |agent, now| agent.resubscribe(now, 0));
     net.run(2000);
     assert_eq!(net.agent(ANN).subscribed(), (Some(202), 2));
+}
+
+#[test]
+fn headers_of_the_called_partys_answer_reach_the_caller() {
+    let mut net = pair(12);
+    let leg = dial(&mut net, "1001");
+    net.run(500);
+    net.act(BOB, |agent, now| {
+        let leg = agent.incoming().expect("a call");
+        agent.answer_with(now, leg, vec![("X-Desk".into(), "3".into()), ("Server".into(), "secret".into())]);
+    });
+    net.run(1000);
+    let ok = net.agent(ANN).call_of(leg).and_then(|call| call.first.clone()).expect("a 200");
+    assert_eq!((ok.get("X-Desk"), ok.get("Server")), (Some("3"), None));
+}
+
+#[test]
+fn the_member_acknowledges_a_reliable_provisional_response() {
+    let mut net = Net::new(13);
+    net.add_member(MEMBER, |config| config.enable_100rel = true);
+    net.registered(ANN, "1000", MEMBER);
+    net.registered(BOB, "1001", MEMBER);
+    let leg = dial(&mut net, "1001");
+    net.run(500);
+    net.act(BOB, |agent, now| agent.incoming().map(|leg| agent.ring_early(now, leg)));
+    net.run(4000);
+    assert_eq!(received(&mut net, BOB, "PRACK").len(), 1);
+    assert_eq!(net.agent(ANN).state(leg), State::Ringing);
+}
+
+#[test]
+fn the_member_sends_message_and_options_inside_a_call() {
+    let mut net = pair(14);
+    let leg = dial(&mut net, "9172");
+    net.run(3000);
+    let requests = net.agent(ANN).call_of(leg).map(|call| call.requests.clone());
+    assert_eq!(requests, Some(vec!["MESSAGE".into(), "OPTIONS".into()]));
+}
+
+#[test]
+fn sessions_of_both_legs_are_refreshed_for_an_hour() {
+    let mut net = Net::new(15);
+    net.add_member(MEMBER, |config| config.session_timeout = 90);
+    net.registered(ANN, "1000", MEMBER);
+    net.registered(BOB, "1001", MEMBER);
+    answering(&mut net);
+    let leg = dial(&mut net, "1001");
+    net.run(3_600_000);
+    assert_eq!(net.agent(ANN).state(leg), State::Up);
+    let reinvites = |net: &mut Net, port| received(net, port, "INVITE").len();
+    assert!(reinvites(&mut net, BOB) > 70);
+    net.act(ANN, |agent, now| agent.bye(now, leg));
+    net.run(1000);
+    assert_eq!(net.violations(), [""; 0]);
 }

@@ -23,11 +23,7 @@ fn registers(net: &mut Net, cseq: u32, contact: &str, path: &str, expires: u32) 
     let member = net.member(MEMBER);
     let from = crate::net::address(5079);
     let mut ask = |cseq, authorization: &str| {
-        member.handle(
-            now,
-            from,
-            register(contact, path, expires, cseq, authorization).as_bytes(),
-        );
+        member.handle(now, from, register(contact, path, expires, cseq, authorization).as_bytes());
         let output = member.outputs().pop().expect("an answer");
         Message::read(&output.bytes).expect("SIP")
     };
@@ -36,10 +32,7 @@ fn registers(net: &mut Net, cseq: u32, contact: &str, path: &str, expires: u32) 
     let value = challenged.get("WWW-Authenticate").expect("a challenge");
     assert!(!value.contains("opaque"), "{value}");
     let mut challenge = Challenge::read(value).expect("readable");
-    let credentials = Credentials {
-        user: "1001".into(),
-        password: "secret".into(),
-    };
+    let credentials = Credentials { user: "1001".into(), password: "secret".into() };
     let answer = challenge.answer(&credentials, "REGISTER", "sip:example.test", "c");
     ask(cseq + 1, &format!("Authorization: {answer}\r\n"))
 }
@@ -57,13 +50,8 @@ const WIDGET: &str =
 fn the_200_lists_all_bindings_without_instance_and_does_not_echo_path() {
     let mut net = net();
     registers(&mut net, 1, WIDGET, "<sip:k3@127.0.0.1:5079;lr>", 300);
-    let ok = registers(
-        &mut net,
-        3,
-        "<sip:other@m2c9.invalid;transport=ws>",
-        "<sip:k4@127.0.0.1:5079;lr>",
-        60,
-    );
+    let ok =
+        registers(&mut net, 3, "<sip:other@m2c9.invalid;transport=ws>", "<sip:k4@127.0.0.1:5079;lr>", 60);
     assert_eq!(ok.status(), 200);
     let listed = [
         "<sip:q7x1@m2c9.invalid;transport=ws>;expires=300",
@@ -86,9 +74,7 @@ fn the_same_contact_with_another_path_is_another_binding_and_leaves_alone() {
     let now = net.now;
     let left = net.member(MEMBER).status(now).bindings;
     assert_eq!(
-        left.iter()
-            .map(|binding| binding.path.clone())
-            .collect::<Vec<_>>(),
+        left.iter().map(|binding| binding.path.clone()).collect::<Vec<_>>(),
         [["<sip:k3@127.0.0.1:5079;lr>"]]
     );
 }
@@ -96,9 +82,7 @@ fn the_same_contact_with_another_path_is_another_binding_and_leaves_alone() {
 #[test]
 fn one_binding_mode_replaces() {
     let mut net = Net::new(1);
-    net.add_member(MEMBER, |config| {
-        config.multiple = crate::ua::registrar::Multiple::One
-    });
+    net.add_member(MEMBER, |config| config.multiple = crate::ua::registrar::Multiple::One);
     registers(&mut net, 1, WIDGET, "<sip:k3@127.0.0.1:5079;lr>", 300);
     let ok = registers(&mut net, 3, WIDGET, "<sip:k4@127.0.0.1:5079;lr>", 300);
     assert_eq!(ok.list("Contact").len(), 1);
@@ -130,10 +114,7 @@ fn a_phone_registers_refreshes_with_its_nonce_and_leaves() {
     let now = net.now;
     let status = net.member(MEMBER).status(now);
     assert_eq!(status.messages.answered.get("REGISTER 401"), Some(&1));
-    assert_eq!(
-        status.bindings.first().map(|binding| binding.refreshes),
-        Some(2)
-    );
+    assert_eq!(status.bindings.first().map(|binding| binding.refreshes), Some(2));
     net.act(5100, |agent, now| agent.register(now, 0));
     net.run(1000);
     assert!(net.member(MEMBER).status(now).bindings.is_empty());
@@ -152,10 +133,7 @@ fn nonce_of_another_member_is_stale() {
     });
     net.run(1000);
     let stale = net.agent(5100).trace().iter().any(|traced| {
-        traced
-            .message
-            .get("WWW-Authenticate")
-            .is_some_and(|value| value.contains("stale=true"))
+        traced.message.get("WWW-Authenticate").is_some_and(|value| value.contains("stale=true"))
     });
     assert!(stale);
     assert_eq!(net.agent(5100).registered(), Registered::Yes(600));

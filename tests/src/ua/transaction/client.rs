@@ -27,21 +27,10 @@ pub(super) enum Step {
 /// §17.1.1.
 #[derive(Debug)]
 pub(super) enum InviteState {
-    Calling {
-        repeat: Option<Repeat>,
-        gives_up: Time,
-    },
-    Proceeding {
-        gives_up: Option<Time>,
-    },
-    Completed {
-        ack: Vec<u8>,
-        until: Time,
-    },
-    Accepted {
-        acks: Vec<Accepted>,
-        until: Time,
-    },
+    Calling { repeat: Option<Repeat>, gives_up: Time },
+    Proceeding { gives_up: Option<Time> },
+    Completed { ack: Vec<u8>, until: Time },
+    Accepted { acks: Vec<Accepted>, until: Time },
 }
 
 /// A 2xx and the ACK that its user made for it.
@@ -65,17 +54,8 @@ pub(super) struct InviteClient {
 impl InviteClient {
     pub(super) fn new(now: Time, request: Message, to: SocketAddr, timers: &Timers) -> Self {
         let repeat = (!timers.reliable).then(|| Repeat::new(now, timers.invite, timers.timeout));
-        let state = InviteState::Calling {
-            repeat,
-            gives_up: now + timers.timeout,
-        };
-        Self {
-            bytes: request.to_bytes(),
-            request,
-            to,
-            state,
-            cancel_wanted: None,
-        }
+        let state = InviteState::Calling { repeat, gives_up: now + timers.timeout };
+        Self { bytes: request.to_bytes(), request, to, state, cancel_wanted: None }
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
@@ -84,26 +64,19 @@ impl InviteClient {
                 Some(repeat.map_or(*gives_up, |repeat| repeat.at().min(*gives_up)))
             }
             InviteState::Proceeding { gives_up } => *gives_up,
-            InviteState::Completed { until, .. } | InviteState::Accepted { until, .. } => {
-                Some(*until)
-            }
+            InviteState::Completed { until, .. } | InviteState::Accepted { until, .. } => Some(*until),
         }
     }
 
     pub(super) fn on_time(&mut self, now: Time) -> Step {
         match &mut self.state {
             InviteState::Calling { gives_up, .. } if *gives_up <= now => Step::Timeout,
-            InviteState::Calling {
-                repeat: Some(repeat),
-                ..
-            } if repeat.at() <= now => {
+            InviteState::Calling { repeat: Some(repeat), .. } if repeat.at() <= now => {
                 repeat.advance(now);
                 Step::Send(self.bytes.clone())
             }
             InviteState::Proceeding { gives_up: Some(at) } if *at <= now => Step::Timeout,
-            InviteState::Completed { until, .. } | InviteState::Accepted { until, .. }
-                if *until <= now =>
-            {
+            InviteState::Completed { until, .. } | InviteState::Accepted { until, .. } if *until <= now => {
                 Step::Done
             }
             _ => Step::Absorb,
@@ -120,23 +93,14 @@ impl InviteClient {
                 Step::Pass(None)
             }
             InviteState::Calling { .. } | InviteState::Proceeding { .. } if status < 300 => {
-                let acks = vec![Accepted {
-                    tag: response.tag("To"),
-                    ack: None,
-                }];
-                self.state = InviteState::Accepted {
-                    acks,
-                    until: now + timers.timeout,
-                };
+                let acks = vec![Accepted { tag: response.tag("To"), ack: None }];
+                self.state = InviteState::Accepted { acks, until: now + timers.timeout };
                 Step::Pass(None)
             }
             InviteState::Calling { .. } | InviteState::Proceeding { .. } => {
                 let ack = self.ack_failure(response);
                 let until = now + timers.unless_reliable(timers.timeout);
-                self.state = InviteState::Completed {
-                    ack: ack.clone(),
-                    until,
-                };
+                self.state = InviteState::Completed { ack: ack.clone(), until };
                 Step::Pass(Some(ack))
             }
             InviteState::Completed { ack, .. } if status >= 300 => Step::Send(ack.clone()),
@@ -159,10 +123,7 @@ impl InviteClient {
         let InviteState::Accepted { acks, .. } = &self.state else {
             return None;
         };
-        acks.iter()
-            .find(|accepted| accepted.tag == tag)?
-            .ack
-            .clone()
+        acks.iter().find(|accepted| accepted.tag == tag)?.ack.clone()
     }
 
     /// §17.1.1.3: the ACK of a failure belongs to the transaction.
@@ -198,15 +159,10 @@ impl InviteClient {
 fn on_late(acks: &mut Vec<Accepted>, response: &Message) -> Step {
     let tag = response.tag("To");
     match response.status() {
-        status @ 101..=199 => {
-            Step::Violation(format!("{status} after the 2xx of {}", response.call_id()))
-        }
+        status @ 101..=199 => Step::Violation(format!("{status} after the 2xx of {}", response.call_id())),
         100 => Step::Violation(format!("100 after the 2xx of {}", response.call_id())),
         200..=299 => match acks.iter().find(|accepted| accepted.tag == tag) {
-            Some(Accepted {
-                ack: Some((_, bytes)),
-                ..
-            }) => Step::Send(bytes.clone()),
+            Some(Accepted { ack: Some((_, bytes)), .. }) => Step::Send(bytes.clone()),
             Some(_) => Step::Absorb,
             None => {
                 acks.push(Accepted { tag, ack: None });
@@ -220,13 +176,8 @@ fn on_late(acks: &mut Vec<Accepted>, response: &Message) -> Step {
 /// §17.1.2.
 #[derive(Debug)]
 pub(super) enum PlainState {
-    Trying {
-        repeat: Option<Repeat>,
-        gives_up: Time,
-    },
-    Completed {
-        until: Time,
-    },
+    Trying { repeat: Option<Repeat>, gives_up: Time },
+    Completed { until: Time },
 }
 
 /// One request other than INVITE and ACK on its way.
@@ -240,15 +191,8 @@ pub(super) struct PlainClient {
 impl PlainClient {
     pub(super) fn new(now: Time, request: &Message, to: SocketAddr, timers: &Timers) -> Self {
         let repeat = (!timers.reliable).then(|| Repeat::new(now, timers.t1, timers.t2));
-        let state = PlainState::Trying {
-            repeat,
-            gives_up: now + timers.timeout,
-        };
-        Self {
-            bytes: request.to_bytes(),
-            to,
-            state,
-        }
+        let state = PlainState::Trying { repeat, gives_up: now + timers.timeout };
+        Self { bytes: request.to_bytes(), to, state }
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
@@ -263,10 +207,7 @@ impl PlainClient {
     pub(super) fn on_time(&mut self, now: Time) -> Step {
         match &mut self.state {
             PlainState::Trying { gives_up, .. } if *gives_up <= now => Step::Timeout,
-            PlainState::Trying {
-                repeat: Some(repeat),
-                ..
-            } if repeat.at() <= now => {
+            PlainState::Trying { repeat: Some(repeat), .. } if repeat.at() <= now => {
                 repeat.advance(now);
                 Step::Send(self.bytes.clone())
             }
@@ -280,9 +221,7 @@ impl PlainClient {
             return Step::Absorb;
         }
         if response.status() >= 200 {
-            self.state = PlainState::Completed {
-                until: now + timers.unless_reliable(timers.t4),
-            };
+            self.state = PlainState::Completed { until: now + timers.unless_reliable(timers.t4) };
         }
         Step::Pass(None)
     }

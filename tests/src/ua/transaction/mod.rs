@@ -27,11 +27,7 @@ pub(crate) type ServerId = String;
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A new request, which wants a response (or is an ACK that found no transaction).
-    Request {
-        id: ServerId,
-        from: SocketAddr,
-        message: Message,
-    },
+    Request { id: ServerId, from: SocketAddr, message: Message },
     /// The ACK of a 2xx.
     Ack { message: Message },
     /// A response to our request.
@@ -177,11 +173,8 @@ impl Stack {
         let Some(Client::Invite(client)) = self.clients.get_mut(invite) else {
             return;
         };
-        client.state = client::InviteState::Proceeding {
-            gives_up: Some(now + self.timers.timeout),
-        };
-        self.alarms
-            .set(&Key::Client(invite.clone()), client.deadline());
+        client.state = client::InviteState::Proceeding { gives_up: Some(now + self.timers.timeout) };
+        self.alarms.set(&Key::Client(invite.clone()), client.deadline());
         let mut cancel = client.follow_up("CANCEL");
         cancel.headers.extend(headers);
         cancel.close(None);
@@ -190,10 +183,7 @@ impl Stack {
             return;
         };
         let cancel = PlainClient::new(now, &cancel, to, &self.timers);
-        self.out.push(Output {
-            to,
-            bytes: cancel.bytes.clone(),
-        });
+        self.out.push(Output { to, bytes: cancel.bytes.clone() });
         self.alarms.set(&Key::Client(id.clone()), cancel.deadline());
         self.clients.insert(id, Client::Plain(cancel));
     }
@@ -216,11 +206,8 @@ impl Stack {
 
     /// The INVITE that a CANCEL means, while it has no final response.
     pub(crate) fn cancelled(&self, cancel: &ServerId) -> Option<ServerId> {
-        let invite = cancel
-            .strip_suffix("CANCEL")
-            .map(|start| format!("{start}INVITE"))?;
-        matches!(self.servers.get(&invite)?, Server::Invite(server) if server.is_open())
-            .then_some(invite)
+        let invite = cancel.strip_suffix("CANCEL").map(|start| format!("{start}INVITE"))?;
+        matches!(self.servers.get(&invite)?, Server::Invite(server) if server.is_open()).then_some(invite)
     }
 
     /// Send a response.
@@ -229,23 +216,16 @@ impl Stack {
             return;
         };
         let (bytes, back, deadline) = match server {
-            Server::Invite(server) => (
-                server.respond(now, response, &self.timers),
-                server.back,
-                server.deadline(),
-            ),
-            Server::Plain(server) => (
-                server.respond(now, response, &self.timers),
-                server.back,
-                server.deadline(),
-            ),
+            Server::Invite(server) => {
+                (server.respond(now, response, &self.timers), server.back, server.deadline())
+            }
+            Server::Plain(server) => {
+                (server.respond(now, response, &self.timers), server.back, server.deadline())
+            }
         };
         self.alarms.set(&Key::Server(id.clone()), deadline);
         if let Some(bytes) = bytes {
-            count(
-                &mut self.tally.answered,
-                format!("{} {}", response.method(), response.status()),
-            );
+            count(&mut self.tally.answered, format!("{} {}", response.method(), response.status()));
             self.out.push(Output { to: back, bytes });
         }
     }
@@ -254,8 +234,7 @@ impl Stack {
     pub(crate) fn on_prack(&mut self, invite: &ServerId) {
         if let Some(Server::Invite(server)) = self.servers.get_mut(invite) {
             server.on_prack();
-            self.alarms
-                .set(&Key::Server(invite.clone()), server.deadline());
+            self.alarms.set(&Key::Server(invite.clone()), server.deadline());
         }
     }
 
@@ -282,16 +261,10 @@ impl Stack {
                 let step = client.on_response(now, &message, &self.timers);
                 let open = matches!(client.state, client::InviteState::Proceeding { .. });
                 // The ACK of a 2xx goes where the dialog leads, not where the INVITE went.
-                let to = client
-                    .kept_ack(&message.tag("To"))
-                    .map_or(client.to, |(to, _)| to);
+                let to = client.kept_ack(&message.tag("To")).map_or(client.to, |(to, _)| to);
                 (step, to, client.cancel_wanted.take_if(|_| open))
             }
-            Client::Plain(client) => (
-                client.on_response(now, &message, &self.timers),
-                client.to,
-                None,
-            ),
+            Client::Plain(client) => (client.on_response(now, &message, &self.timers), client.to, None),
         };
         let deadline = deadline_of(client);
         self.alarms.set(&Key::Client(id.clone()), deadline);
@@ -302,10 +275,7 @@ impl Stack {
             Step::Send(bytes) => self.out.push(Output { to, bytes }),
             Step::Pass(bytes) => {
                 self.out.extend(bytes.map(|bytes| Output { to, bytes }));
-                count(
-                    &mut self.tally.got,
-                    format!("{} {}", message.method(), message.status()),
-                );
+                count(&mut self.tally.got, format!("{} {}", message.method(), message.status()));
                 self.events.push_back(Event::Response { id, message });
             }
             Step::Violation(what) => self.violations.push(what),
@@ -315,11 +285,7 @@ impl Stack {
 
     fn on_ack(&mut self, now: Time, message: Message) {
         let same_branch = server_key(&message, "INVITE").filter(|id| self.servers.contains_key(id));
-        let dialog = (
-            message.call_id().to_owned(),
-            message.cseq(),
-            message.tag("From"),
-        );
+        let dialog = (message.call_id().to_owned(), message.cseq(), message.tag("From"));
         let Some(id) = same_branch.or_else(|| self.by_dialog.get(&dialog).cloned()) else {
             return;
         };
@@ -350,18 +316,13 @@ impl Stack {
                     message.call_id()
                 ));
             }
-            self.out
-                .extend(again.map(|bytes| Output { to: back, bytes }));
+            self.out.extend(again.map(|bytes| Output { to: back, bytes }));
             return;
         }
         let back = message.note_source(from);
         let received = bytes.to_vec();
         let server = if message.method() == "INVITE" {
-            let dialog = (
-                message.call_id().to_owned(),
-                message.cseq(),
-                message.tag("From"),
-            );
+            let dialog = (message.call_id().to_owned(), message.cseq(), message.tag("From"));
             self.by_dialog.insert(dialog, id.clone());
             Server::Invite(InviteServer::new(message.clone(), received, back))
         } else {
@@ -411,19 +372,15 @@ impl Stack {
         };
         let tick = match server {
             Server::Invite(server) => server.on_time(now),
-            Server::Plain(server) if server.deadline().is_some_and(|at| at <= now) => Tick::Done {
-                unacknowledged: false,
-            },
+            Server::Plain(server) if server.deadline().is_some_and(|at| at <= now) => {
+                Tick::Done { unacknowledged: false }
+            }
             Server::Plain(_) => Tick::Nothing,
         };
         match (tick, server) {
             (Tick::Done { unacknowledged }, Server::Invite(server)) => {
                 let invite = server.request.clone();
-                self.by_dialog.remove(&(
-                    invite.call_id().to_owned(),
-                    invite.cseq(),
-                    invite.tag("From"),
-                ));
+                self.by_dialog.remove(&(invite.call_id().to_owned(), invite.cseq(), invite.tag("From")));
                 self.servers.remove(&id);
                 if unacknowledged {
                     self.events.push_back(Event::NoAck { invite });

@@ -36,10 +36,7 @@ impl Timers {
 
     /// What sofia-sip does over UDP: an INVITE leaves at 0, 1, 3, 7, 15 and 31 s.
     pub const fn sofia() -> Self {
-        Self {
-            invite: Duration::from_secs(1),
-            ..Self::rfc3261(false)
-        }
+        Self { invite: Duration::from_secs(1), ..Self::rfc3261(false) }
     }
 
     /// Zero on a reliable transport.
@@ -59,11 +56,7 @@ pub(super) struct Repeat {
 impl Repeat {
     /// First repetition after `interval`, doubling up to `longest`.
     pub(super) fn new(now: Time, interval: Duration, longest: Duration) -> Self {
-        Self {
-            at: now + interval,
-            interval,
-            longest,
-        }
+        Self { at: now + interval, interval, longest }
     }
 
     /// When it is due.

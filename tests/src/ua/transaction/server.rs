@@ -27,23 +27,10 @@ pub(super) enum Tick {
 /// §17.2.1.
 #[derive(Debug)]
 enum InviteState {
-    Proceeding {
-        last: Option<Vec<u8>>,
-        repeat: Option<Repeat>,
-    },
-    Completed {
-        bytes: Vec<u8>,
-        repeat: Option<Repeat>,
-        until: Time,
-    },
-    Confirmed {
-        until: Time,
-    },
-    Accepted {
-        bytes: Vec<u8>,
-        repeat: Option<Repeat>,
-        until: Time,
-    },
+    Proceeding { last: Option<Vec<u8>>, repeat: Option<Repeat> },
+    Completed { bytes: Vec<u8>, repeat: Option<Repeat>, until: Time },
+    Confirmed { until: Time },
+    Accepted { bytes: Vec<u8>, repeat: Option<Repeat>, until: Time },
 }
 
 /// One INVITE received.
@@ -57,23 +44,14 @@ pub(super) struct InviteServer {
 
 impl InviteServer {
     pub(super) const fn new(request: Message, received: Vec<u8>, back: SocketAddr) -> Self {
-        Self {
-            request,
-            received,
-            back,
-            state: InviteState::Proceeding {
-                last: None,
-                repeat: None,
-            },
-        }
+        Self { request, received, back, state: InviteState::Proceeding { last: None, repeat: None } }
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
         match &self.state {
             InviteState::Proceeding { repeat, .. } => repeat.map(|repeat| repeat.at()),
             InviteState::Confirmed { until } => Some(*until),
-            InviteState::Completed { repeat, until, .. }
-            | InviteState::Accepted { repeat, until, .. } => {
+            InviteState::Completed { repeat, until, .. } | InviteState::Accepted { repeat, until, .. } => {
                 Some(repeat.map_or(*until, |repeat| repeat.at().min(*until)))
             }
         }
@@ -81,30 +59,17 @@ impl InviteServer {
 
     pub(super) fn on_time(&mut self, now: Time) -> Tick {
         match &mut self.state {
-            InviteState::Confirmed { until } | InviteState::Completed { until, .. }
-                if *until <= now =>
+            InviteState::Confirmed { until } | InviteState::Completed { until, .. } if *until <= now => {
+                Tick::Done { unacknowledged: false }
+            }
+            InviteState::Accepted { until, repeat, .. } if *until <= now => {
+                Tick::Done { unacknowledged: repeat.is_some() }
+            }
+            InviteState::Completed { bytes, repeat: Some(repeat), .. }
+            | InviteState::Accepted { bytes, repeat: Some(repeat), .. }
+            | InviteState::Proceeding { last: Some(bytes), repeat: Some(repeat) }
+                if repeat.at() <= now =>
             {
-                Tick::Done {
-                    unacknowledged: false,
-                }
-            }
-            InviteState::Accepted { until, repeat, .. } if *until <= now => Tick::Done {
-                unacknowledged: repeat.is_some(),
-            },
-            InviteState::Completed {
-                bytes,
-                repeat: Some(repeat),
-                ..
-            }
-            | InviteState::Accepted {
-                bytes,
-                repeat: Some(repeat),
-                ..
-            }
-            | InviteState::Proceeding {
-                last: Some(bytes),
-                repeat: Some(repeat),
-            } if repeat.at() <= now => {
                 repeat.advance(now);
                 Tick::Send(bytes.clone())
             }
@@ -116,20 +81,13 @@ impl InviteServer {
     pub(super) fn on_repeat(&self) -> Option<Vec<u8>> {
         match &self.state {
             InviteState::Proceeding { last, .. } => last.clone(),
-            InviteState::Completed { bytes, .. } | InviteState::Accepted { bytes, .. } => {
-                Some(bytes.clone())
-            }
+            InviteState::Completed { bytes, .. } | InviteState::Accepted { bytes, .. } => Some(bytes.clone()),
             InviteState::Confirmed { .. } => None,
         }
     }
 
     /// Send a response; false when a final one has gone out already.
-    pub(super) fn respond(
-        &mut self,
-        now: Time,
-        response: &Message,
-        timers: &Timers,
-    ) -> Option<Vec<u8>> {
+    pub(super) fn respond(&mut self, now: Time, response: &Message, timers: &Timers) -> Option<Vec<u8>> {
         let InviteState::Proceeding { .. } = self.state else {
             return None;
         };
@@ -137,20 +95,12 @@ impl InviteServer {
         let t1 = Repeat::new(now, timers.t1, timers.t2);
         let until = now + timers.timeout;
         self.state = match response.status() {
-            100..=199 if response.lists("Require", "100rel") => InviteState::Proceeding {
-                last: Some(bytes.clone()),
-                repeat: Some(t1),
-            },
-            100..=199 => InviteState::Proceeding {
-                last: Some(bytes.clone()),
-                repeat: None,
-            },
+            100..=199 if response.lists("Require", "100rel") => {
+                InviteState::Proceeding { last: Some(bytes.clone()), repeat: Some(t1) }
+            }
+            100..=199 => InviteState::Proceeding { last: Some(bytes.clone()), repeat: None },
             // A 2xx is repeated over any transport: what loses it may be a hop further on (§13.3.1.4).
-            200..=299 => InviteState::Accepted {
-                bytes: bytes.clone(),
-                repeat: Some(t1),
-                until,
-            },
+            200..=299 => InviteState::Accepted { bytes: bytes.clone(), repeat: Some(t1), until },
             _ => InviteState::Completed {
                 bytes: bytes.clone(),
                 repeat: (!timers.reliable).then_some(t1),
@@ -163,9 +113,7 @@ impl InviteServer {
     /// The ACK of a failure.
     pub(super) fn on_ack_of_failure(&mut self, now: Time, timers: &Timers) {
         if matches!(self.state, InviteState::Completed { .. }) {
-            self.state = InviteState::Confirmed {
-                until: now + timers.unless_reliable(timers.t4),
-            };
+            self.state = InviteState::Confirmed { until: now + timers.unless_reliable(timers.t4) };
         }
     }
 
@@ -201,12 +149,7 @@ pub(super) struct PlainServer {
 
 impl PlainServer {
     pub(super) const fn new(request: Message, received: Vec<u8>, back: SocketAddr) -> Self {
-        Self {
-            request,
-            received,
-            back,
-            done: None,
-        }
+        Self { request, received, back, done: None }
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
@@ -217,12 +160,7 @@ impl PlainServer {
         self.done.as_ref().map(|(bytes, _)| bytes.clone())
     }
 
-    pub(super) fn respond(
-        &mut self,
-        now: Time,
-        response: &Message,
-        timers: &Timers,
-    ) -> Option<Vec<u8>> {
+    pub(super) fn respond(&mut self, now: Time, response: &Message, timers: &Timers) -> Option<Vec<u8>> {
         if self.done.is_some() {
             return None;
         }

@@ -13,8 +13,7 @@ pub use sample::{INVITE, hostile_params, hostile_vias};
 pub use wire_hop::WireHop;
 
 /// The Via that both hops put on top.
-const OUR_VIA: &str =
-    "SIP/2.0/UDP 198.51.100.9:5060;rport;branch=z9hG4bKAp3dX0vS8rT2yQ5wK7mL9nB1cZ4h";
+const OUR_VIA: &str = "SIP/2.0/UDP 198.51.100.9:5060;rport;branch=z9hG4bKAp3dX0vS8rT2yQ5wK7mL9nB1cZ4h";
 /// The Record-Route that both hops insert.
 const OUR_RECORD_ROUTE: &str = "<sip:Ap3dX0vS8rT2yQ5wK7mL9nB1@198.51.100.9:5060;lr>";
 /// The Contact that both hops put in the place of the caller's.

@@ -16,37 +16,21 @@ fn main() -> Result<()> {
     let mut hop = WireHop::default();
     let ours = hop.run(INVITE)?.to_vec();
     let theirs = rsip_hop(INVITE)?;
-    ensure!(
-        !ours.is_empty() && !theirs.is_empty(),
-        "a hop wrote nothing"
-    );
-    println!(
-        "one hop of an INVITE, {} bytes in, {} bytes out",
-        INVITE.len(),
-        ours.len()
-    );
+    ensure!(!ours.is_empty() && !theirs.is_empty(), "a hop wrote nothing");
+    println!("one hop of an INVITE, {} bytes in, {} bytes out", INVITE.len(), ours.len());
 
     let mut wire = || {
         black_box(hop.run(black_box(INVITE)).map(<[u8]>::len).unwrap_or(0));
     };
-    report(
-        "wire",
-        fastest(500, &mut wire),
-        measure(&mut wire).count_total,
-    );
+    report("wire", fastest(500, &mut wire), measure(&mut wire).count_total);
     let mut rsip = || {
-        black_box(
-            rsip_hop(black_box(INVITE))
-                .map(|out| out.len())
-                .unwrap_or(0),
-        );
+        black_box(rsip_hop(black_box(INVITE)).map(|out| out.len()).unwrap_or(0));
     };
     report("rsip", fastest(50, &mut rsip), measure(rsip).count_total);
 
-    for (name, message) in [
-        ("64 KiB of parameters", hostile_params()),
-        ("64 KiB of Via values", hostile_vias()),
-    ] {
+    for (name, message) in
+        [("64 KiB of parameters", hostile_params()), ("64 KiB of Via values", hostile_vias())]
+    {
         let mut read = || {
             black_box(hop.read_hostile(black_box(&message)));
         };
@@ -69,8 +53,5 @@ fn fastest(calls: u32, work: &mut impl FnMut()) -> Duration {
 }
 
 fn report(name: &str, time: Duration, allocations: u64) {
-    println!(
-        "{name:<22} {:>9} ns/message {allocations:>6} allocations/message",
-        time.as_nanos()
-    );
+    println!("{name:<22} {:>9} ns/message {allocations:>6} allocations/message", time.as_nanos());
 }

@@ -29,10 +29,7 @@ fn look_up(request: &Request) -> Result<()> {
         request.uri.scheme.is_some() && cseq.method == request.method && from.tag().is_some(),
         "not for us"
     );
-    anyhow::ensure!(
-        to.tag().is_none() && !request.call_id_header()?.value().is_empty(),
-        "in a dialog"
-    );
+    anyhow::ensure!(to.tag().is_none() && !request.call_id_header()?.value().is_empty(), "in a dialog");
     anyhow::ensure!(request.route_header().is_none(), "routed by the caller");
     let credentials = |header: &Header| matches!(header, Header::ProxyAuthorization(_));
     anyhow::ensure!(!request.headers.iter().any(credentials), "credentials");
@@ -45,30 +42,18 @@ fn edit(request: &mut Request) -> Result<()> {
     let mut via = request.via_header()?.typed()?;
     for param in &mut via.params {
         if matches!(param, Param::Other(name, _) if name.value() == "rport") {
-            *param = Param::Other(
-                OtherParam::new("rport"),
-                Some(OtherParamValue::new(SOURCE_PORT.to_string())),
-            );
+            *param =
+                Param::Other(OtherParam::new("rport"), Some(OtherParamValue::new(SOURCE_PORT.to_string())));
         }
     }
     request.via_header_mut()?.replace(via.to_string());
     let hops = request.max_forwards_header()?.num()?;
-    request
-        .max_forwards_header_mut()?
-        .replace(hops.saturating_sub(1).to_string());
+    request.max_forwards_header_mut()?.replace(hops.saturating_sub(1).to_string());
     let mut contact = request.contact_header()?.typed()?;
     contact.uri = OUR_CONTACT.try_into()?;
-    request
-        .contact_header_mut()
-        .context("no Contact")?
-        .replace(contact.to_string());
-    request
-        .headers
-        .retain(|header| !matches!(header, Header::UserAgent(_) | Header::Allow(_)));
-    let ours = [
-        Header::Via(OUR_VIA.into()),
-        Header::RecordRoute(OUR_RECORD_ROUTE.into()),
-    ];
+    request.contact_header_mut().context("no Contact")?.replace(contact.to_string());
+    request.headers.retain(|header| !matches!(header, Header::UserAgent(_) | Header::Allow(_)));
+    let ours = [Header::Via(OUR_VIA.into()), Header::RecordRoute(OUR_RECORD_ROUTE.into())];
     let theirs = std::mem::take(&mut request.headers);
     request.headers = Headers::from(ours.into_iter().chain(theirs).collect::<Vec<_>>());
     Ok(())

@@ -31,10 +31,7 @@ const LARGEST: usize = 64 * 1024;
 
 /// The largest message, nearly all of it parameters of one Via: the longest way to a parameter that is not there.
 pub fn hostile_params() -> Vec<u8> {
-    fill(
-        "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1",
-        ";x",
-    )
+    fill("OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1", ";x")
 }
 
 /// The largest message, nearly all of it values of one Via header.

@@ -19,7 +19,10 @@ fn hop_changes_what_it_should_and_nothing_else() {
     let out = String::from_utf8(hop.run(INVITE).expect("a lawful INVITE").to_vec()).expect("text");
     let expected = String::from_utf8(INVITE.to_vec())
         .expect("text")
-        .replace("INVITE sip:+4930123456@sbc.example.net:5060 ", "INVITE sip:+4930123456@192.0.2.77:5080;transport=UDP ")
+        .replace(
+            "INVITE sip:+4930123456@sbc.example.net:5060 ",
+            "INVITE sip:+4930123456@192.0.2.77:5080;transport=UDP ",
+        )
         .replace(
             "Via: SIP/2.0/UDP 203.0.113.20:5062;rport;",
             "Via: SIP/2.0/UDP 198.51.100.9:5060;rport;branch=z9hG4bKAp3dX0vS8rT2yQ5wK7mL9nB1cZ4h\r\n\

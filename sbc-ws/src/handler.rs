@@ -29,6 +29,7 @@ pub trait Handler {
     /// An opened connection is gone. Comes exactly once for each, and nothing of it follows.
     fn closed(&self, connection: NonZeroU64, why: CloseReason);
 
-    /// A client got no connection. `source` is `None` when the address of the true client could not be learnt.
+    /// A client got no connection. `source` is `None` when it is behind a trusted proxy that has not
+    /// named it yet.
     fn refused(&self, source: Option<SocketAddr>, why: Refused);
 }

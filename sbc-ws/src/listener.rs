@@ -26,7 +26,7 @@ use crate::http::{HeadError, read_head};
 use crate::reason::{CloseReason, Refused};
 use crate::session::{Peer, Session, Stream};
 use crate::settings::Settings;
-use crate::upgrade::{judge, refusal};
+use crate::upgrade::{is_proxied, judge, refusal};
 
 /// Connections that wait in the kernel until a worker accepts them; it cuts the number to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -184,21 +184,25 @@ impl Guest {
         let Some(certificates) = &self.settings.tls else {
             return self.upgrade(stream).await;
         };
-        // Boxed, so that an open connection's task is not as large as its handshake was.
-        match Box::pin(handshake(stream, certificates, self.settings.tls_deadline)).await {
+        match handshake(stream, certificates, self.settings.tls_deadline).await {
             Ok(stream) => self.upgrade(stream).await,
-            Err(why) => self.handler.refused(Some(self.remote), why),
+            Err(why) => self.handler.refused(self.undisputed(), why),
         }
     }
 
+    /// The client's address as far as it is known before a proxy could name it.
+    fn undisputed(&self) -> Option<SocketAddr> {
+        (!is_proxied(&self.settings, self.remote)).then_some(self.remote)
+    }
+
     async fn upgrade<S: Stream>(self, mut stream: S) {
-        match Box::pin(self.welcome(&mut stream)).await {
+        match self.welcome(&mut stream).await {
             Ok((source, rest)) => self.stay(stream, source, rest).await,
             Err((source, why)) => {
                 self.handler.refused(source, why);
                 if let Some(response) = refusal(why) {
                     // Whether the client stays to read it is its own affair.
-                    let _ = Box::pin(timeout(REFUSAL_DEADLINE, response.send(&mut stream))).await;
+                    let _ = timeout(REFUSAL_DEADLINE, response.send(&mut stream)).await;
                 }
             }
         }
@@ -209,7 +213,7 @@ impl Guest {
         &self,
         stream: &mut S,
     ) -> Result<(SocketAddr, Vec<u8>), (Option<SocketAddr>, Refused)> {
-        let unknown = |why| (None, why);
+        let unknown = |why| (self.undisputed(), why);
         let answered = async {
             let head = read_head(stream).await.map_err(|error| match error {
                 HeadError::TooLarge => unknown(Refused::HeadTooLarge),
@@ -240,38 +244,54 @@ impl Guest {
             .unwrap_or(Err(unknown(Refused::UpgradeTimeout)))
     }
 
-    /// The connection is open, until it is not.
+    /// Opens the connection, in a task of its own: this one is as large as the handshakes in it, and an idle
+    /// connection must not keep that.
     async fn stay<S: Stream>(self, stream: S, source: SocketAddr, rest: Vec<u8>) {
-        let connections = &self.place.0.connections;
-        let egress = Arc::new(Egress::new(self.settings.egress));
+        let Self {
+            remote,
+            settings,
+            place,
+            handler,
+        } = self;
+        let egress = Arc::new(Egress::new(settings.egress));
         let peer = Peer {
-            id: connections.next_id(),
-            remote: self.remote,
+            id: place.0.connections.next_id(),
+            remote,
             source,
         };
-        connections.insert(peer.id, Arc::clone(&egress));
-        let mut open = Open {
+        place.0.connections.insert(peer.id, Arc::clone(&egress));
+        let connections = Arc::clone(&place.0.connections);
+        let open = Open {
             id: peer.id,
             connections,
-            handler: &*self.handler,
+            handler: Rc::clone(&handler),
             why: CloseReason::Stopped,
         };
-        self.handler.opened(peer.id, peer.remote, source);
-        let session =
-            Session::new(stream, rest, peer, egress, &self.settings, &*self.handler).await;
-        open.why = session.run().await;
+        handler.opened(peer.id, remote, source);
+        let session = Session::new(stream, rest, peer, egress, &settings, handler).await;
+        tokio::task::spawn_local(live(Box::new(session), open, place));
     }
 }
 
+/// Runs an open connection to its end. It holds its place as long as its socket.
+async fn live<S: Stream>(mut session: Box<Session<S>>, mut open: Open, _place: Place) {
+    let end = session.run().await;
+    open.why = end.reason();
+    // Reported before the goodbye, so that nobody waits for an answer from a flow that is over.
+    drop(open);
+    // Boxed, so that the idle task has no room for it.
+    Box::pin(session.part(end)).await;
+}
+
 /// While it lives, [`Handler::closed`] is owed; also when the task is dropped with its worker.
-struct Open<'a> {
+struct Open {
     id: NonZeroU64,
-    connections: &'a Connections,
-    handler: &'a dyn Handler,
+    connections: Arc<Connections>,
+    handler: Rc<dyn Handler>,
     why: CloseReason,
 }
 
-impl Drop for Open<'_> {
+impl Drop for Open {
     fn drop(&mut self) {
         self.connections.remove(self.id);
         self.handler.closed(self.id, self.why);

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,13 +31,14 @@ use crate::settings::Settings;
 
 /// How long saying goodbye may take.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
-/// The first size of a connection's read buffer, in bytes: a REGISTER fits, and thousands of idle ones cost little.
-const READ_BUFFER: usize = 1024;
+/// The first size of a connection's read buffer and the most read into it at once, in bytes. The buffer grows to what
+/// a message needs and stays so; beginning with 512 leaves it half a kilobyte smaller after a REGISTER than 1024 does.
+const READ_BUFFER: usize = 512;
 /// Room beside one message in the write buffer, in bytes: frame headers, pongs and a close.
 const WRITE_SLACK: usize = 1024;
 
 /// A byte stream over TCP that can be reset.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// The socket below.
     fn tcp(&self) -> &TcpStream;
 }
@@ -62,16 +64,16 @@ pub(crate) struct Peer {
 }
 
 /// See the module.
-pub(crate) struct Session<'a, S> {
+pub(crate) struct Session<S> {
     socket: WebSocketStream<S>,
     peer: Peer,
     egress: Arc<Egress>,
     liveness: Liveness,
     pong_timeout: Duration,
-    handler: &'a dyn Handler,
+    handler: Rc<dyn Handler>,
 }
 
-impl<'a, S: Stream> Session<'a, S> {
+impl<S: Stream> Session<S> {
     /// A session on a stream whose upgrade is answered; `rest` came after the request.
     pub(crate) async fn new(
         stream: S,
@@ -79,7 +81,7 @@ impl<'a, S: Stream> Session<'a, S> {
         peer: Peer,
         egress: Arc<Egress>,
         settings: &Settings,
-        handler: &'a dyn Handler,
+        handler: Rc<dyn Handler>,
     ) -> Self {
         let socket = WebSocketStream::from_partially_read(
             stream,
@@ -104,21 +106,22 @@ impl<'a, S: Stream> Session<'a, S> {
         }
     }
 
-    /// Runs until the connection ends, and says why.
-    pub(crate) async fn run(mut self) -> CloseReason {
+    /// Runs until something ends the connection. [`Session::part`] follows.
+    pub(crate) async fn run(&mut self) -> End {
         let mut timer = std::pin::pin!(sleep_until(self.liveness.due()));
         loop {
             let step = tokio::select! {
                 incoming = self.socket.next() => self.incoming(incoming),
                 outgoing = self.egress.next() => self.outgoing(outgoing).await,
-                () = &mut timer => {
-                    let step = self.beat().await;
-                    timer.as_mut().reset(self.liveness.due());
-                    step
-                }
+                () = &mut timer => self.beat().await,
             };
             if let ControlFlow::Break(end) = step {
-                return self.end(end).await;
+                return end;
+            }
+            // Moved only when it must ring earlier: a timer that rings in vain is cheaper than one set for each frame.
+            let due = self.liveness.due();
+            if timer.is_elapsed() || due < timer.deadline() {
+                timer.as_mut().reset(due);
             }
             // Frames that were read together do not pass through the runtime; without this a client that sends many
             // small ones would keep the worker for itself.
@@ -180,17 +183,14 @@ impl<'a, S: Stream> Session<'a, S> {
         }
     }
 
-    async fn end(mut self, end: End) -> CloseReason {
-        // Nothing more is taken for this client, whatever the goodbye costs.
-        self.egress.end();
-        let why = end.reason();
+    /// Says goodbye as the end demands, within a deadline.
+    pub(crate) async fn part(&mut self, end: End) {
         match end {
             End::Drop(_) => {}
             End::Abort(_) => self.abort(),
             End::Answer(_) => within_deadline(self.answer_close()).await,
             End::Say(code, words, _) => within_deadline(self.say_close(code, words)).await,
         }
-        why
     }
 
     /// Drops with a reset: the kernel would otherwise keep what the client never reads, for minutes.
@@ -229,7 +229,7 @@ async fn within_deadline(goodbye: impl Future<Output = Result<(), Error>>) {
 
 /// How a connection ends, and why.
 #[derive(Debug)]
-enum End {
+pub(crate) enum End {
     /// There is nobody left.
     Drop(CloseReason),
     /// There is somebody, but it does not read.
@@ -261,7 +261,8 @@ impl End {
         }
     }
 
-    const fn reason(&self) -> CloseReason {
+    /// The word for whoever asks.
+    pub(crate) const fn reason(&self) -> CloseReason {
         match *self {
             Self::Drop(why) | Self::Abort(why) | Self::Say(_, _, why) => why,
             Self::Answer(code) => CloseReason::Peer { code },

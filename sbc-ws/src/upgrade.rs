@@ -167,15 +167,19 @@ fn source(
     remote: SocketAddr,
 ) -> Result<SocketAddr, Refused> {
     let remote = canonical(remote);
-    let proxied = settings.client_address == ClientAddress::XForwardedFor
-        && is_trusted(&settings.trusted_proxies, remote);
     match request.all("X-Forwarded-For").last() {
-        Some(value) if proxied => std::str::from_utf8(value)
+        Some(value) if is_proxied(settings, remote) => std::str::from_utf8(value)
             .ok()
             .and_then(rightmost)
             .ok_or(Refused::ForwardedFor),
         _ => Ok(remote),
     }
+}
+
+/// Whether `remote` is a proxy that may name the client it speaks for.
+pub(crate) fn is_proxied(settings: &Settings, remote: SocketAddr) -> bool {
+    settings.client_address == ClientAddress::XForwardedFor
+        && is_trusted(&settings.trusted_proxies, remote)
 }
 
 /// What a refused client is told; `None` where there is nobody to tell, or not in HTTP.

@@ -26,15 +26,11 @@ impl<'a> CSeq<'a> {
         let number = read_u64(up_to(text, digits))
             .and_then(|number| u32::try_from(number).ok())
             .filter(|&number| number < FIRST_TOO_LARGE)
-            .ok_or(ReadError {
-                what: "CSeq begins with a number below 2^31",
-            })?;
+            .ok_or(ReadError { what: "CSeq begins with a number below 2^31" })?;
         let rest = from(text, digits);
         let method = trim(rest);
         if !rest.first().is_some_and(|&byte| is_lws(byte)) || !is_token(method) {
-            return Err(ReadError {
-                what: "CSeq ends with white space and one method",
-            });
+            return Err(ReadError { what: "CSeq ends with white space and one method" });
         }
         Ok(Self { number, method })
     }
@@ -46,46 +42,21 @@ mod tests {
 
     #[test]
     fn number_and_method_are_read_through_folding() {
-        assert_eq!(
-            CSeq::parse(b"0009\r\n  INVITE"),
-            Ok(CSeq {
-                number: 9,
-                method: b"INVITE"
-            })
-        );
-        assert_eq!(
-            CSeq::parse(b" 2147483647 RE%47 "),
-            Ok(CSeq {
-                number: (1 << 31) - 1,
-                method: b"RE%47"
-            })
-        );
+        assert_eq!(CSeq::parse(b"0009\r\n  INVITE"), Ok(CSeq { number: 9, method: b"INVITE" }));
+        assert_eq!(CSeq::parse(b" 2147483647 RE%47 "), Ok(CSeq { number: (1 << 31) - 1, method: b"RE%47" }));
     }
 
     #[test]
     fn numbers_of_two_to_the_31_and_more_are_refused() {
-        for text in [
-            "2147483648 INVITE",
-            "4294967296 INVITE",
-            "36893488147419103232 INVITE",
-        ] {
+        for text in ["2147483648 INVITE", "4294967296 INVITE", "36893488147419103232 INVITE"] {
             assert!(CSeq::parse(text.as_bytes()).is_err(), "{text}");
         }
     }
 
     #[test]
     fn anything_but_number_space_method_is_refused() {
-        for text in [
-            "",
-            "1",
-            "INVITE",
-            "1INVITE",
-            "-1 INVITE",
-            "1 ",
-            "1 IN VITE",
-            "1 INVITE;x",
-            "1.5 INVITE",
-        ] {
+        for text in ["", "1", "INVITE", "1INVITE", "-1 INVITE", "1 ", "1 IN VITE", "1 INVITE;x", "1.5 INVITE"]
+        {
             assert!(CSeq::parse(text.as_bytes()).is_err(), "{text}");
         }
     }

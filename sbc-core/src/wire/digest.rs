@@ -8,8 +8,7 @@ use std::ops::Range;
 use super::ReadError;
 use super::list::split;
 use super::text::{
-    between, eq_ignore_case, from, is_token, is_token_char, quoted_end, skip_lws, span, trim,
-    unquote, up_to,
+    between, eq_ignore_case, from, is_token, is_token_char, quoted_end, skip_lws, span, trim, unquote, up_to,
 };
 
 /// One value of an authentication header.
@@ -44,15 +43,9 @@ impl<'a> Digest<'a> {
         let scheme = up_to(rest, span(rest, is_token_char));
         let fields_at = skip_lws(value, start + scheme.len());
         if scheme.is_empty() || fields_at == start + scheme.len() && fields_at < value.len() {
-            return Err(ReadError {
-                what: "credentials begin with a scheme and white space",
-            });
+            return Err(ReadError { what: "credentials begin with a scheme and white space" });
         }
-        let digest = Self {
-            scheme,
-            text: value,
-            fields_at,
-        };
+        let digest = Self { scheme, text: value, fields_at };
         if digest.is_digest() {
             digest.check()?;
         }
@@ -88,38 +81,23 @@ impl<'a> Digest<'a> {
         let mut fields = 0;
         for item in split(from(self.text, self.fields_at)) {
             fields += 1;
-            let equals = memchr::memchr(b'=', item.text).ok_or(ReadError {
-                what: "a digest field without '='",
-            })?;
+            let equals =
+                memchr::memchr(b'=', item.text).ok_or(ReadError { what: "a digest field without '='" })?;
             let value = trim(from(item.text, equals + 1));
             let quoted = value.first() == Some(&b'"');
-            let whole = if quoted {
-                quoted_end(value, 0) == Some(value.len())
-            } else {
-                is_bare_value(value)
-            };
+            let whole = if quoted { quoted_end(value, 0) == Some(value.len()) } else { is_bare_value(value) };
             if !whole || !is_token(trim(between(item.text, 0, equals))) {
-                return Err(ReadError {
-                    what: "a digest field is name=token or name=\"text\"",
-                });
+                return Err(ReadError { what: "a digest field is name=token or name=\"text\"" });
             }
         }
-        if fields > 0 {
-            Ok(())
-        } else {
-            Err(ReadError {
-                what: "digest credentials without a field",
-            })
-        }
+        if fields > 0 { Ok(()) } else { Err(ReadError { what: "digest credentials without a field" }) }
     }
 }
 
 /// Some clients leave the quotes of `uri`, `nonce` or `opaque` away: anything without white space and quotes passes.
 fn is_bare_value(value: &[u8]) -> bool {
     !value.is_empty()
-        && value
-            .iter()
-            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>'))
+        && value.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>'))
 }
 
 #[cfg(test)]
@@ -145,10 +123,7 @@ mod tests {
     #[test]
     fn ranges_leave_commas_out() {
         let digest = Digest::parse(CREDENTIALS).expect("lawful");
-        let nonce = digest
-            .iter()
-            .find(|field| field.name == b"nonce")
-            .expect("there");
+        let nonce = digest.iter().find(|field| field.name == b"nonce").expect("there");
         assert_eq!(&CREDENTIALS[nonce.range], b"nonce = \"84a4=\"");
         assert_eq!(nonce.value, b"\"84a4=\"");
     }
@@ -156,10 +131,7 @@ mod tests {
     #[test]
     fn other_schemes_pass_unjudged() {
         let unknown = Digest::parse(b"NoOneKnowsThisScheme opaque-data=here").expect("lawful");
-        assert_eq!(
-            (unknown.is_digest(), unknown.get("opaque-data")),
-            (false, Some(&b"here"[..]))
-        );
+        assert_eq!((unknown.is_digest(), unknown.get("opaque-data")), (false, Some(&b"here"[..])));
         assert!(Digest::parse(b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==").is_ok());
         assert!(Digest::parse(b"Negotiate").is_ok());
     }

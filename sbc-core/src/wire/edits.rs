@@ -67,18 +67,10 @@ impl Edits {
     pub fn replace_with(&mut self, range: Range<usize>, write: impl FnOnce(&mut Vec<u8>)) {
         let text_start = self.text.len();
         write(&mut self.text);
-        let edit = Edit {
-            start: range.start,
-            end: range.end,
-            text_start,
-            text_end: self.text.len(),
-        };
+        let edit = Edit { start: range.start, end: range.end, text_start, text_end: self.text.len() };
         // Edits are few and come nearly sorted, so finding the place from the end is a step or two.
-        let place = self
-            .edits
-            .iter()
-            .rposition(|other| other.order() <= edit.order())
-            .map_or(0, |before| before + 1);
+        let place =
+            self.edits.iter().rposition(|other| other.order() <= edit.order()).map_or(0, |before| before + 1);
         self.edits.insert(place, edit);
     }
 
@@ -167,9 +159,7 @@ mod tests {
         edits.replace(2..usize::MAX, b"C");
         edits.insert(usize::MAX, b"lost");
         edits.delete(7..9);
-        edits.replace_with(Range { start: 1, end: 0 }, |out| {
-            out.extend_from_slice(b"x")
-        });
+        edits.replace_with(Range { start: 1, end: 0 }, |out| out.extend_from_slice(b"x"));
         assert_eq!(applied(&edits, "abc"), ">axbC");
     }
 

@@ -2,7 +2,7 @@
 
 use super::list::split;
 use super::start_line::{self, StartLine};
-use super::text::{between, from, is_lws, is_token_char, read_u64, span, trim_end, up_to};
+use super::text::{between, from, is_blank, is_lws, is_token, read_u64, span, trim_end, up_to};
 use super::{HeaderName, ParseError};
 
 /// Where a message's end comes from (RFC 3261 §18.3).
@@ -123,12 +123,7 @@ impl Index {
     /// # Errors
     /// The first thing that is wrong. The index then still holds every header that could be found, so that a
     /// response can be built from it; after [`ParseError::NotSip`] it holds nothing.
-    pub fn parse(
-        &mut self,
-        bytes: &[u8],
-        framing: Framing,
-        limits: &Limits,
-    ) -> Result<(), ParseError> {
+    pub fn parse(&mut self, bytes: &[u8], framing: Framing, limits: &Limits) -> Result<(), ParseError> {
         // A framing that demands Content-Length would have to say so here.
         let (Framing::Datagram | Framing::WebSocket) = framing;
         self.clear();
@@ -136,16 +131,14 @@ impl Index {
         let text = up_to(from(bytes, self.skipped), BYTES_AT_MOST);
         let first_line_end = memchr::memchr(b'\n', text).ok_or(ParseError::NotSip)?;
         let line = up_to(text, first_line_end);
-        let (start_line, verdict) =
-            start_line::read(line.strip_suffix(b"\r").unwrap_or(line), limits);
+        let (start_line, verdict) = start_line::read(line.strip_suffix(b"\r").unwrap_or(line), limits);
         let mut fault = FirstFault(verdict.err());
         if fault.0 == Some(ParseError::NotSip) {
             return Err(ParseError::NotSip);
         }
         self.start_line = start_line;
         self.start_line_end = first_line_end + 1;
-        let line_ends =
-            usize::from(line.ends_with(b"\r")) + self.read_headers(text, limits, &mut fault);
+        let line_ends = usize::from(line.ends_with(b"\r")) + self.read_headers(text, limits, &mut fault);
         let head = up_to(text, self.body_start);
         if count_controls(head) != line_ends * 2 && self.has_bare_control(head) {
             fault.note(ParseError::BareControl);
@@ -196,26 +189,20 @@ impl Index {
         if self.entries.len() >= limits.headers.min(HEADERS_AT_MOST) {
             return fault.note(ParseError::TooManyHeaders);
         }
-        let name_len = span(line, is_token_char);
-        let colon = name_len + span(from(line, name_len), |byte| byte == b' ' || byte == b'\t');
-        if name_len == 0 || line.get(colon) != Some(&b':') {
-            let has_colon = memchr::memchr(b':', line).is_some();
-            return fault.note(if has_colon {
-                ParseError::HeaderName
-            } else {
-                ParseError::NoColon
-            });
-        }
+        let Some(colon) = memchr::memchr(b':', line) else {
+            return fault.note(ParseError::NoColon);
+        };
+        let written = up_to(line, colon);
+        let name_len = colon - written.iter().rev().take_while(|&&byte| is_blank(byte)).count();
         let name = HeaderName::of(up_to(line, name_len));
+        // A known name is a token, so only others need the look at every byte.
+        if name == HeaderName::Other && !is_token(up_to(line, name_len)) {
+            return fault.note(ParseError::HeaderName);
+        }
         let value_end = trim_end(line).len();
-        let value_start =
-            (colon + 1 + span(from(line, colon + 1), is_lws)).min(value_end.max(colon + 1));
+        let value_start = (colon + 1 + span(from(line, colon + 1), is_lws)).min(value_end.max(colon + 1));
         let at = |offset: usize| (start + offset) as u32;
-        if let Some(first) = self
-            .first
-            .get_mut(name as usize)
-            .filter(|first| **first == ABSENT)
-        {
+        if let Some(first) = self.first.get_mut(name as usize).filter(|first| **first == ABSENT) {
             *first = self.entries.len() as u16;
         }
         self.entries.push(Entry {
@@ -242,18 +229,11 @@ impl Index {
     }
 
     fn check_vias(&self, text: &[u8], limits: &Limits, fault: &mut FirstFault) {
-        let vias = || {
-            self.entries
-                .iter()
-                .filter(|entry| entry.name == HeaderName::Via)
-        };
+        let vias = || self.entries.iter().filter(|entry| entry.name == HeaderName::Via);
         let commas = |entry: &Entry| memchr::memchr_iter(b',', value_of(text, entry)).count();
         // Commas count too much at most, so the exact count is seldom needed.
         if vias().map(|entry| commas(entry) + 1).sum::<usize>() > limits.vias
-            && vias()
-                .map(|entry| split(value_of(text, entry)).count())
-                .sum::<usize>()
-                > limits.vias
+            && vias().map(|entry| split(value_of(text, entry)).count()).sum::<usize>() > limits.vias
         {
             fault.note(ParseError::TooManyVias);
         }
@@ -263,11 +243,7 @@ impl Index {
     fn find_body(&mut self, text: &[u8], fault: &mut FirstFault) {
         self.end = text.len();
         let mut length = None;
-        for entry in self
-            .entries
-            .iter()
-            .filter(|entry| entry.name == HeaderName::ContentLength)
-        {
+        for entry in self.entries.iter().filter(|entry| entry.name == HeaderName::ContentLength) {
             let value = read_u64(value_of(text, entry));
             if value.is_none() || length.is_some_and(|length| Some(length) != value) {
                 return fault.note(ParseError::ContentLength);
@@ -276,10 +252,7 @@ impl Index {
         }
         let Some(length) = length else { return };
         let available = text.len() - self.body_start;
-        match usize::try_from(length)
-            .ok()
-            .filter(|&length| length <= available)
-        {
+        match usize::try_from(length).ok().filter(|&length| length <= available) {
             Some(length) => self.end = self.body_start + length,
             None => fault.note(ParseError::BodyShort),
         }
@@ -293,11 +266,7 @@ fn value_of<'a>(text: &'a [u8], entry: &Entry) -> &'a [u8] {
 
 /// CRLFs before the start line.
 fn leading_line_ends(bytes: &[u8]) -> usize {
-    bytes
-        .chunks_exact(2)
-        .take_while(|pair| pair == b"\r\n")
-        .count()
-        * 2
+    bytes.chunks_exact(2).take_while(|pair| pair == b"\r\n").count() * 2
 }
 
 /// How long the line end is with which the headers end, if it stands at the front. One without CR is found to be an
@@ -335,15 +304,8 @@ fn is_control(byte: u8) -> bool {
 fn count_controls(head: &[u8]) -> usize {
     /// So many bytes at once that their count fits into one byte, which lets the compiler use wide registers.
     const BLOCK: usize = 128;
-    let controls = |block: &[u8]| {
-        block
-            .iter()
-            .map(|&byte| u8::from(is_control(byte)))
-            .sum::<u8>()
-    };
-    head.chunks(BLOCK)
-        .map(|block| usize::from(controls(block)))
-        .sum()
+    let controls = |block: &[u8]| block.iter().map(|&byte| u8::from(is_control(byte))).sum::<u8>();
+    head.chunks(BLOCK).map(|block| usize::from(controls(block))).sum()
 }
 
 /// True when a header (or the start line), with folding and line end, holds a control character outside an escape in

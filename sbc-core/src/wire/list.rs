@@ -54,10 +54,7 @@ impl<'a> Iterator for Split<'a> {
             let text = trim_end(between(rest, lead, len));
             self.at += len + 1;
             if !text.is_empty() {
-                return Some(Item {
-                    text,
-                    range: start..start + text.len(),
-                });
+                return Some(Item { text, range: start..start + text.len() });
             }
         }
         None
@@ -69,9 +66,7 @@ mod tests {
     use super::*;
 
     fn texts(value: &str) -> Vec<&str> {
-        split(value.as_bytes())
-            .map(|item| std::str::from_utf8(item.text).expect("text"))
-            .collect()
+        split(value.as_bytes()).map(|item| std::str::from_utf8(item.text).expect("text")).collect()
     }
 
     #[test]

@@ -43,11 +43,7 @@ impl Header<'_> {
 impl<'a> Message<'a> {
     /// The message that `index` was made from. Given other bytes, the answers make no sense, but nothing panics.
     pub fn new(bytes: &'a [u8], index: &'a Index) -> Self {
-        let bytes = between(
-            bytes,
-            index.skipped,
-            (index.skipped + index.end).min(bytes.len()),
-        );
+        let bytes = between(bytes, index.skipped, (index.skipped + index.end).min(bytes.len()));
         Self { bytes, index }
     }
 
@@ -107,17 +103,12 @@ impl<'a> Message<'a> {
 
     /// The first header of this name. Costs the same for every name.
     pub fn first(&self, name: HeaderName) -> Option<Header<'a>> {
-        self.entries_from_first(name)
-            .first()
-            .map(|entry| self.header(entry))
+        self.entries_from_first(name).first().map(|entry| self.header(entry))
     }
 
     /// The last header of this name.
     pub fn last(&self, name: HeaderName) -> Option<Header<'a>> {
-        self.entries_from_first(name)
-            .iter()
-            .rfind(|entry| entry.name == name)
-            .map(|entry| self.header(entry))
+        self.entries_from_first(name).iter().rfind(|entry| entry.name == name).map(|entry| self.header(entry))
     }
 
     /// All headers of this name, from top to bottom.
@@ -131,27 +122,20 @@ impl<'a> Message<'a> {
 
     /// How many headers of this name there are. A header may hold several values: see [`split`](super::split).
     pub fn count(&self, name: HeaderName) -> usize {
-        self.entries_from_first(name)
-            .iter()
-            .filter(|entry| entry.name == name)
-            .count()
+        self.entries_from_first(name).iter().filter(|entry| entry.name == name).count()
     }
 
     /// All headers, from top to bottom.
     pub fn headers(&self) -> impl Iterator<Item = Header<'a>> + use<'a> {
         let message = *self;
-        self.index
-            .entries
-            .iter()
-            .map(move |entry| message.header(entry))
+        self.index.entries.iter().map(move |entry| message.header(entry))
     }
 
     /// All headers of this name, given as text in any case: known names find their compact forms, too.
     pub fn named<'n>(&self, name: &'n str) -> impl Iterator<Item = Header<'a>> + use<'a, 'n> {
         let id = HeaderName::of(name.as_bytes());
         self.headers().filter(move |header| {
-            header.name == id
-                && (id != HeaderName::Other || eq_ignore_case(header.raw_name, name.as_bytes()))
+            header.name == id && (id != HeaderName::Other || eq_ignore_case(header.raw_name, name.as_bytes()))
         })
     }
 
@@ -176,16 +160,8 @@ impl<'a> Message<'a> {
 
     /// The entries from the first of this name on; empty without one.
     fn entries_from_first(&self, name: HeaderName) -> &'a [Entry] {
-        let first = self
-            .index
-            .first
-            .get(name as usize)
-            .copied()
-            .unwrap_or(u16::MAX);
-        self.index
-            .entries
-            .get(usize::from(first)..)
-            .unwrap_or_default()
+        let first = self.index.first.get(name as usize).copied().unwrap_or(u16::MAX);
+        self.index.entries.get(usize::from(first)..).unwrap_or_default()
     }
 
     fn header(&self, entry: &Entry) -> Header<'a> {

@@ -225,43 +225,24 @@ mod tests {
     #[test]
     fn compact_forms_are_the_long_ones() {
         let letters = b"abcdefijklmnorstuvxy";
-        assert!(
-            letters
-                .iter()
-                .all(|letter| HeaderName::of(&[*letter]) != HeaderName::Other)
-        );
+        assert!(letters.iter().all(|letter| HeaderName::of(&[*letter]) != HeaderName::Other));
         assert_eq!(HeaderName::of(b"v"), HeaderName::Via);
         assert_eq!(HeaderName::of(b"M"), HeaderName::Contact);
         assert_eq!(HeaderName::of(b"u"), HeaderName::AllowEvents);
-        assert!(
-            b"ghpqwz-0"
-                .iter()
-                .all(|letter| HeaderName::of(&[*letter]) == HeaderName::Other)
-        );
+        assert!(b"ghpqwz-0".iter().all(|letter| HeaderName::of(&[*letter]) == HeaderName::Other));
     }
 
     #[test]
     fn near_misses_are_other() {
-        for name in [
-            &b""[..],
-            b"Vib",
-            b"Vi",
-            b"Viaa",
-            b"Call_ID",
-            b"C%6Fntact",
-            b"Max-Forward",
-            b"\xff\xfe",
-        ] {
+        for name in [&b""[..], b"Vib", b"Vi", b"Viaa", b"Call_ID", b"C%6Fntact", b"Max-Forward", b"\xff\xfe"]
+        {
             assert_eq!(HeaderName::of(name), HeaderName::Other);
         }
     }
 
     #[test]
     fn every_slot_search_ends_soon() {
-        let longest = TABLE
-            .split(|id| *id == HeaderName::Other)
-            .map(<[_]>::len)
-            .max();
+        let longest = TABLE.split(|id| *id == HeaderName::Other).map(<[_]>::len).max();
         assert!(longest.is_some_and(|run| run <= 8), "{longest:?}");
         assert_eq!(TABLE[SLOTS - 1], HeaderName::Other);
     }

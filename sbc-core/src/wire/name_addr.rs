@@ -3,9 +3,7 @@
 
 use std::ops::Range;
 
-use super::text::{
-    between, from, is_lws, offset_in, quoted_end, skip_lws, span, trim, trim_end, up_to,
-};
+use super::text::{between, from, is_lws, offset_in, quoted_end, skip_lws, span, trim, trim_end, up_to};
 use super::{Params, ReadError};
 
 /// One value: a display name, a URI, parameters.
@@ -36,9 +34,7 @@ impl<'a> NameAddr<'a> {
             Some((display, open)) => {
                 let close = memchr::memchr(b'>', from(text, open))
                     .map(|len| open + len)
-                    .ok_or(ReadError {
-                        what: "'<' without '>'",
-                    })?;
+                    .ok_or(ReadError { what: "'<' without '>'" })?;
                 (display, between(text, open + 1, close), close + 1, true)
             }
             None => {
@@ -51,18 +47,12 @@ impl<'a> NameAddr<'a> {
         }
         let raw = trim_end(from(text, skip_lws(text, rest_at)));
         if !matches!(raw.first(), None | Some(b';')) {
-            return Err(ReadError {
-                what: "after the URI come parameters or nothing",
-            });
+            return Err(ReadError { what: "after the URI come parameters or nothing" });
         }
         let params = Params::new(raw);
         params.check()?;
         let uri_start = offset_in(text, uri);
-        let params_start = if raw.is_empty() {
-            trim_end(text).len()
-        } else {
-            offset_in(text, raw)
-        };
+        let params_start = if raw.is_empty() { trim_end(text).len() } else { offset_in(text, raw) };
         Ok(Self {
             display,
             uri,
@@ -86,15 +76,11 @@ type DisplayAndOpen<'a> = (Option<&'a [u8]>, usize);
 fn display(text: &[u8]) -> Result<Option<DisplayAndOpen<'_>>, ReadError> {
     let start = skip_lws(text, 0);
     if text.get(start) == Some(&b'"') {
-        let end = quoted_end(text, start).ok_or(ReadError {
-            what: "a quote that never closes",
-        })?;
+        let end = quoted_end(text, start).ok_or(ReadError { what: "a quote that never closes" })?;
         let open = skip_lws(text, end);
         return match text.get(open) {
             Some(b'<') => Ok(Some((Some(between(text, start, end)), open))),
-            _ => Err(ReadError {
-                what: "after a quoted display name comes '<'",
-            }),
+            _ => Err(ReadError { what: "after a quoted display name comes '<'" }),
         };
     }
     // A bare URI may be followed by a quoted parameter with '<' in it, so the first separator decides.
@@ -103,13 +89,8 @@ fn display(text: &[u8]) -> Result<Option<DisplayAndOpen<'_>>, ReadError> {
         return Ok(None);
     }
     let display = trim(up_to(text, lead));
-    if display
-        .iter()
-        .any(|byte| matches!(byte, b':' | b'@' | b'>' | b'\\'))
-    {
-        return Err(ReadError {
-            what: "a display name with ':', '@' or '>' needs quotes",
-        });
+    if display.iter().any(|byte| matches!(byte, b':' | b'@' | b'>' | b'\\')) {
+        return Err(ReadError { what: "a display name with ':', '@' or '>' needs quotes" });
     }
     Ok(Some(((!display.is_empty()).then_some(display), lead)))
 }
@@ -118,13 +99,8 @@ fn display(text: &[u8]) -> Result<Option<DisplayAndOpen<'_>>, ReadError> {
 fn bare_uri(text: &[u8]) -> Result<&[u8], ReadError> {
     let rest = from(text, skip_lws(text, 0));
     let uri = up_to(rest, span(rest, |byte| byte != b';' && !is_lws(byte)));
-    if uri
-        .iter()
-        .any(|byte| matches!(byte, b'?' | b',' | b'"' | b'<' | b'>'))
-    {
-        return Err(ReadError {
-            what: "a URI with '?' or ',' needs angle brackets",
-        });
+    if uri.iter().any(|byte| matches!(byte, b'?' | b',' | b'"' | b'<' | b'>')) {
+        return Err(ReadError { what: "a URI with '?' or ',' needs angle brackets" });
     }
     Ok(uri)
 }
@@ -142,10 +118,7 @@ mod tests {
         let text = r#" "J Rosenberg \\\""       <sip:jdrosen@example.com;lr> ; tag = 98asjd8 "#;
         let from = read(text);
         assert_eq!(from.display, Some(&br#""J Rosenberg \\\"""#[..]));
-        assert_eq!(
-            (from.uri, from.bracketed),
-            (&b"sip:jdrosen@example.com;lr"[..], true)
-        );
+        assert_eq!((from.uri, from.bracketed), (&b"sip:jdrosen@example.com;lr"[..], true));
         assert_eq!(from.tag(), Some(&b"98asjd8"[..]));
         assert_eq!(&text[from.uri_range], "sip:jdrosen@example.com;lr");
         assert_eq!(&text[from.params_range], "; tag = 98asjd8");
@@ -156,41 +129,25 @@ mod tests {
     fn without_brackets_parameters_belong_to_the_header() {
         let text = "sip:+12125551212@server.phone2net.com;tag=887s";
         let from = read(text);
-        assert_eq!(
-            (from.uri, from.bracketed),
-            (&b"sip:+12125551212@server.phone2net.com"[..], false)
-        );
+        assert_eq!((from.uri, from.bracketed), (&b"sip:+12125551212@server.phone2net.com"[..], false));
         assert_eq!((from.tag(), from.display), (Some(&b"887s"[..]), None));
-        assert_eq!(
-            read("\r\n sip:a@example.com ;   tag    = 19n").tag(),
-            Some(&b"19n"[..])
-        );
+        assert_eq!(read("\r\n sip:a@example.com ;   tag    = 19n").tag(), Some(&b"19n"[..]));
         assert_eq!(read("sip:a@b;x=\"<sip:c@d>\"").uri, b"sip:a@b");
     }
 
     #[test]
     fn display_name_needs_no_space_and_no_quotes() {
-        assert_eq!(
-            read("caller<sip:caller@example.com>;tag=323").display,
-            Some(&b"caller"[..])
-        );
-        assert_eq!(
-            read("Anna B. M\u{fc}ller <sip:a@b>").display,
-            Some("Anna B. M\u{fc}ller".as_bytes())
-        );
+        assert_eq!(read("caller<sip:caller@example.com>;tag=323").display, Some(&b"caller"[..]));
+        assert_eq!(read("Anna B. M\u{fc}ller <sip:a@b>").display, Some("Anna B. M\u{fc}ller".as_bytes()));
         assert_eq!(read("<sip:a@b>").display, None);
         assert_eq!(read("\"\" <sip:a@b>").display, Some(&b"\"\""[..]));
     }
 
     #[test]
     fn separators_in_quotes_and_brackets_are_text() {
-        let contact =
-            read(r#""<, ;>" <sip:a;b=c?d=e@f,g>;+sip.instance="<urn:uuid:0-1>";reg-id=1"#);
+        let contact = read(r#""<, ;>" <sip:a;b=c?d=e@f,g>;+sip.instance="<urn:uuid:0-1>";reg-id=1"#);
         assert_eq!(contact.uri, b"sip:a;b=c?d=e@f,g");
-        assert_eq!(
-            contact.params.value("+sip.instance"),
-            Some(&b"<urn:uuid:0-1>"[..])
-        );
+        assert_eq!(contact.params.value("+sip.instance"), Some(&b"<urn:uuid:0-1>"[..]));
         assert_eq!(contact.params.value("reg-id"), Some(&b"1"[..]));
     }
 

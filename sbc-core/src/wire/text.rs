@@ -52,6 +52,11 @@ pub(super) fn is_lws(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & LWS != 0
 }
 
+/// True for SP and HT: white space within one line.
+pub(super) fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
 /// True for a character of a host name or of an IPv4 address.
 pub(super) fn is_host_char(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & HOST != 0
@@ -69,9 +74,7 @@ pub(super) fn is_token(text: &[u8]) -> bool {
 
 /// How many bytes at the front of `text` satisfy `test`.
 pub(super) fn span(text: &[u8], test: impl Fn(u8) -> bool) -> usize {
-    text.iter()
-        .position(|&byte| !test(byte))
-        .unwrap_or(text.len())
+    text.iter().position(|&byte| !test(byte)).unwrap_or(text.len())
 }
 
 /// `text` from `at`; empty beyond the end.
@@ -102,10 +105,7 @@ pub fn trim(text: &[u8]) -> &[u8] {
 
 /// `text` without linear white space at its end.
 pub(super) fn trim_end(text: &[u8]) -> &[u8] {
-    let len = text
-        .iter()
-        .rposition(|&byte| !is_lws(byte))
-        .map_or(0, |last| last + 1);
+    let len = text.iter().rposition(|&byte| !is_lws(byte)).map_or(0, |last| last + 1);
     up_to(text, len)
 }
 
@@ -147,9 +147,7 @@ pub(super) fn read_port(text: &[u8]) -> Result<u16, ReadError> {
     read_u64(text)
         .and_then(|port| u16::try_from(port).ok())
         .filter(|&port| port != 0)
-        .ok_or(ReadError {
-            what: "a port is a number from 1 to 65535",
-        })
+        .ok_or(ReadError { what: "a port is a number from 1 to 65535" })
 }
 
 /// Where the quoted string that opens at `text[at]` ends: the offset after its closing quote.

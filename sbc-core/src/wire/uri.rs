@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::host::{ip, split_host};
 use super::text::{
-    between, eq_ignore_case, from, is_forbidden_in_uri, is_lws, offset_in, read_port, span,
+    between, eq_ignore_case, from, is_blank, is_forbidden_in_uri, is_lws, offset_in, read_port, span,
     trim_end, up_to,
 };
 use super::{Params, ReadError};
@@ -55,9 +55,7 @@ impl<'a> Uri<'a> {
         let colon = memchr::memchr(b':', text).unwrap_or(0);
         let scheme = up_to(text, colon);
         if !is_scheme(scheme) {
-            return Err(ReadError {
-                what: "a URI begins with a scheme and a colon",
-            });
+            return Err(ReadError { what: "a URI begins with a scheme and a colon" });
         }
         let rest = from(text, colon + 1);
         if is_sip_scheme(scheme) {
@@ -76,9 +74,7 @@ impl<'a> Uri<'a> {
         let (user, password) = match userinfo.map(|info| (info, memchr::memchr(b':', info))) {
             None => (None, None),
             Some((_, Some(0)) | (b"", None)) => {
-                return Err(ReadError {
-                    what: "no user before the '@'",
-                });
+                return Err(ReadError { what: "no user before the '@'" });
             }
             Some((info, _)) if info.contains(&b'\r') => return Err(FOLDED),
             Some((info, None)) => (Some(info), None),
@@ -94,9 +90,7 @@ impl<'a> Uri<'a> {
         };
         let tail = from(after, span(after, is_lws));
         if !matches!(tail.first(), None | Some(b';' | b'?')) {
-            return Err(ReadError {
-                what: "a character that no host has",
-            });
+            return Err(ReadError { what: "a character that no host has" });
         }
         let host_start = offset_in(text, host);
         let (params, headers) = params_and_headers(tail)?;
@@ -105,26 +99,14 @@ impl<'a> Uri<'a> {
             start..start + user.len()
         });
         let host_range = host_start..offset_in(text, after);
-        Ok(Self {
-            scheme,
-            user,
-            password,
-            host,
-            port,
-            params,
-            headers,
-            host_range,
-            user_range,
-        })
+        Ok(Self { scheme, user, password, host, port, params, headers, host_range, user_range })
     }
 
     fn parse_other(text: &'a [u8], scheme: &'a [u8], rest: &'a [u8]) -> Result<Self, ReadError> {
         let len = memchr::memchr2(b';', b'?', rest).unwrap_or(rest.len());
         let host = trim_end(up_to(rest, len));
         if host.is_empty() {
-            return Err(ReadError {
-                what: "nothing after the scheme",
-            });
+            return Err(ReadError { what: "nothing after the scheme" });
         }
         let (params, headers) = split_headers(from(rest, len))?;
         let start = offset_in(text, host);
@@ -155,11 +137,7 @@ impl<'a> Uri<'a> {
 
     /// Address and port, where the host is an address; without a port 5060, or 5061 for `sips` (RFC 3261 §19.1.2).
     pub fn socket_address(&self) -> Option<SocketAddr> {
-        let default = if eq_ignore_case(self.scheme, b"sips") {
-            SIPS_PORT
-        } else {
-            SIP_PORT
-        };
+        let default = if eq_ignore_case(self.scheme, b"sips") { SIPS_PORT } else { SIP_PORT };
         Some(SocketAddr::new(self.ip()?, self.port.unwrap_or(default)))
     }
 
@@ -179,14 +157,10 @@ fn is_sip_scheme(scheme: &[u8]) -> bool {
 
 fn is_scheme(scheme: &[u8]) -> bool {
     scheme.first().is_some_and(u8::is_ascii_alphabetic)
-        && scheme
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+        && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }
 
-const FOLDED: ReadError = ReadError {
-    what: "a URI folded elsewhere than before a parameter",
-};
+const FOLDED: ReadError = ReadError { what: "a URI folded elsewhere than before a parameter" };
 
 /// What may stand in no URI at all, wherever it is.
 fn check_characters(text: &[u8]) -> Result<(), ReadError> {
@@ -205,21 +179,17 @@ fn check_characters(text: &[u8]) -> Result<(), ReadError> {
     if memchr::memchr_iter(b'%', text).all(|at| is_hex(at + 1) && is_hex(at + 2)) {
         Ok(())
     } else {
-        Err(ReadError {
-            what: "'%' without two hexadecimal digits after it",
-        })
+        Err(ReadError { what: "'%' without two hexadecimal digits after it" })
     }
 }
 
 /// How long the folding at the front is: a line end and the white space that continues the header. 0 without one.
 fn folding_len(text: &[u8]) -> usize {
     match text {
-        [b'\r', b'\n', continued @ ..] => {
-            match span(continued, |byte| byte == b' ' || byte == b'\t') {
-                0 => 0,
-                blanks => 2 + blanks,
-            }
-        }
+        [b'\r', b'\n', continued @ ..] => match span(continued, is_blank) {
+            0 => 0,
+            blanks => 2 + blanks,
+        },
         _ => 0,
     }
 }
@@ -234,9 +204,7 @@ pub fn write_unfolded(out: &mut Vec<u8>, uri: &[u8]) {
 fn params_and_headers(after: &[u8]) -> Result<(Params<'_>, Option<&[u8]>), ReadError> {
     let (params, headers) = split_headers(after)?;
     if memchr::memchr(b'@', params).is_some() {
-        return Err(ReadError {
-            what: "a second '@' that is not escaped",
-        });
+        return Err(ReadError { what: "a second '@' that is not escaped" });
     }
     Ok((Params::new(params), headers))
 }
@@ -259,21 +227,14 @@ mod tests {
 
     #[test]
     fn all_parts_are_found() {
-        let text =
-            "SIPS:alice:se%20cret@EXAMPLE.com:5071;transport=ws;lr?Subject=a%3Fb&Priority=urgent";
+        let text = "SIPS:alice:se%20cret@EXAMPLE.com:5071;transport=ws;lr?Subject=a%3Fb&Priority=urgent";
         let uri = uri(text);
         assert_eq!(
             (uri.scheme, uri.user, uri.password),
             (&b"SIPS"[..], Some(&b"alice"[..]), Some(&b"se%20cret"[..]))
         );
-        assert_eq!(
-            (uri.host, uri.port, uri.is_sip()),
-            (&b"EXAMPLE.com"[..], Some(5071), true)
-        );
-        assert_eq!(
-            (uri.params.value("transport"), uri.params.get("lr")),
-            (Some(&b"ws"[..]), Some(None))
-        );
+        assert_eq!((uri.host, uri.port, uri.is_sip()), (&b"EXAMPLE.com"[..], Some(5071), true));
+        assert_eq!((uri.params.value("transport"), uri.params.get("lr")), (Some(&b"ws"[..]), Some(None)));
         assert_eq!(uri.headers, Some(&b"Subject=a%3Fb&Priority=urgent"[..]));
         assert_eq!(&text[uri.host_range], "EXAMPLE.com:5071");
         assert_eq!(uri.user_range.map(|range| &text[range]), Some("alice"));
@@ -282,13 +243,7 @@ mod tests {
     #[test]
     fn separators_before_the_at_sign_belong_to_the_user() {
         let uri = uri("sip:user;par=u%40example.net/?x,$@example.com;lr");
-        assert_eq!(
-            (uri.user, uri.host),
-            (
-                Some(&b"user;par=u%40example.net/?x,$"[..]),
-                &b"example.com"[..]
-            )
-        );
+        assert_eq!((uri.user, uri.host), (Some(&b"user;par=u%40example.net/?x,$"[..]), &b"example.com"[..]));
         assert!(uri.params.has("lr") && !uri.params.has("par"));
     }
 
@@ -298,17 +253,8 @@ mod tests {
             uri("sip:sips%3Auser%40example.com@example.net").user,
             Some(&b"sips%3Auser%40example.com"[..])
         );
-        assert_eq!(
-            uri("sip:null-%00-null@example.com").user,
-            Some(&b"null-%00-null"[..])
-        );
-        for text in [
-            "sip:a%@b",
-            "sip:a%4@b",
-            "sip:a%4g@b",
-            "sip:a@b;x=%",
-            "sip:a@b?x=%z1",
-        ] {
+        assert_eq!(uri("sip:null-%00-null@example.com").user, Some(&b"null-%00-null"[..]));
+        for text in ["sip:a%@b", "sip:a%4@b", "sip:a%4g@b", "sip:a@b;x=%", "sip:a@b?x=%z1"] {
             assert!(Uri::parse(text.as_bytes()).is_err(), "{text}");
         }
     }
@@ -318,19 +264,10 @@ mod tests {
         let text = "sip:[2001:db8::10]:5070";
         assert_eq!(uri(text).host, b"[2001:db8::10]");
         assert_eq!(uri(text).domain(), b"2001:db8::10");
-        assert_eq!(
-            uri(text).socket_address(),
-            "[2001:db8::10]:5070".parse().ok()
-        );
+        assert_eq!(uri(text).socket_address(), "[2001:db8::10]:5070".parse().ok());
         let ambiguous = uri("sip:[2001:db8::10:5070]");
-        assert_eq!(
-            (ambiguous.port, ambiguous.ip()),
-            (None, "2001:db8::10:5070".parse().ok())
-        );
-        assert_eq!(
-            uri("sip:a@[::ffff:192.0.2.10]").ip(),
-            "::ffff:192.0.2.10".parse().ok()
-        );
+        assert_eq!((ambiguous.port, ambiguous.ip()), (None, "2001:db8::10:5070".parse().ok()));
+        assert_eq!(uri("sip:a@[::ffff:192.0.2.10]").ip(), "::ffff:192.0.2.10".parse().ok());
         for text in [
             "sip:2001:db8::10",
             "sip:[2001:db8::10",
@@ -345,14 +282,8 @@ mod tests {
 
     #[test]
     fn default_port_depends_on_the_scheme() {
-        assert_eq!(
-            uri("sip:192.0.2.1").socket_address(),
-            "192.0.2.1:5060".parse().ok()
-        );
-        assert_eq!(
-            uri("sips:a@192.0.2.1").socket_address(),
-            "192.0.2.1:5061".parse().ok()
-        );
+        assert_eq!(uri("sip:192.0.2.1").socket_address(), "192.0.2.1:5060".parse().ok());
+        assert_eq!(uri("sips:a@192.0.2.1").socket_address(), "192.0.2.1:5061".parse().ok());
         assert_eq!(uri("sip:example.com").socket_address(), None);
         assert_eq!(uri("sip:192.0.2.256").ip(), None);
     }
@@ -367,10 +298,7 @@ mod tests {
     fn folding_is_read_over_before_a_parameter_and_can_be_taken_out() {
         let text = "sip:alice@example.com:5060\r\n ;gr=urn:uuid:f81\r\n\t;ob";
         let folded = uri(text);
-        assert_eq!(
-            (folded.host, folded.port),
-            (&b"example.com"[..], Some(5060))
-        );
+        assert_eq!((folded.host, folded.port), (&b"example.com"[..], Some(5060)));
         assert_eq!(
             (folded.params.value("gr"), folded.params.get("ob")),
             (Some(&b"urn:uuid:f81"[..]), Some(None))
@@ -395,10 +323,7 @@ mod tests {
     #[test]
     fn other_schemes_are_read_as_scheme_and_rest() {
         let tel = uri("tel:+49-30-1234;phone-context=example.com");
-        assert_eq!(
-            (tel.is_sip(), tel.user, tel.host),
-            (false, None, &b"+49-30-1234"[..])
-        );
+        assert_eq!((tel.is_sip(), tel.user, tel.host), (false, None, &b"+49-30-1234"[..]));
         assert_eq!(tel.params.value("phone-context"), Some(&b"example.com"[..]));
         assert_eq!(uri("soap.beep://192.0.2.103:3002").ip(), None);
         assert_eq!(uri("isbn:2983792873").scheme, b"isbn");

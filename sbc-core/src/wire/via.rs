@@ -2,9 +2,7 @@
 
 use super::host::split_host;
 use super::list::first_len;
-use super::text::{
-    from, is_lws, is_token_char, offset_in, read_port, skip_lws, span, trim_end, up_to,
-};
+use super::text::{from, is_lws, is_token_char, offset_in, read_port, skip_lws, span, trim_end, up_to};
 use super::{Params, ReadError};
 
 /// One value of a Via header.
@@ -42,9 +40,7 @@ impl<'a> Via<'a> {
         let rest = from(rest, transport.len());
         let lws = span(rest, is_lws);
         if transport.is_empty() || lws == 0 {
-            return Err(ReadError {
-                what: "a Via names its transport, then white space, then its host",
-            });
+            return Err(ReadError { what: "a Via names its transport, then white space, then its host" });
         }
         let sent_by = from(rest, lws);
         let (host, rest) = split_host(sent_by)?;
@@ -53,9 +49,7 @@ impl<'a> Via<'a> {
         let params_start = skip_lws(value, after);
         let raw = from(value, params_start);
         if !matches!(raw.first(), None | Some(b';')) {
-            return Err(ReadError {
-                what: "after a Via's host and port come parameters or nothing",
-            });
+            return Err(ReadError { what: "after a Via's host and port come parameters or nothing" });
         }
         let params = Params::new(raw);
         params.check()?;
@@ -83,9 +77,7 @@ impl<'a> Via<'a> {
     /// RFC 3581: `Some(None)` asks for symmetric responses, `Some(Some(port))` carries the port that was seen.
     /// A value that is no port counts as none.
     pub fn rport(&self) -> Option<Option<u16>> {
-        self.params
-            .get("rport")
-            .map(|value| value.and_then(|port| read_port(port).ok()))
+        self.params.get("rport").map(|value| value.and_then(|port| read_port(port).ok()))
     }
 
     /// Host and port as written.
@@ -102,18 +94,12 @@ fn after_protocol_part(value: &[u8], at: usize) -> Result<usize, ReadError> {
     if end > at && value.get(slash) == Some(&b'/') {
         Ok(skip_lws(value, slash + 1))
     } else {
-        Err(ReadError {
-            what: "a Via begins with SIP/2.0/ and a transport",
-        })
+        Err(ReadError { what: "a Via begins with SIP/2.0/ and a transport" })
     }
 }
 
 /// The port after the host, and how long sent-by is with it.
-fn sent_by_port(
-    sent_by: &[u8],
-    host_len: usize,
-    rest: &[u8],
-) -> Result<(Option<u16>, usize), ReadError> {
+fn sent_by_port(sent_by: &[u8], host_len: usize, rest: &[u8]) -> Result<(Option<u16>, usize), ReadError> {
     let colon = skip_lws(rest, 0);
     if rest.get(colon) != Some(&b':') {
         return Ok((None, host_len));
@@ -137,40 +123,26 @@ mod tests {
     fn usual_via_is_read() {
         let text = "SIP/2.0/WSS df7jal23ls0d.invalid;branch=z9hG4bK56sdasks;rport";
         let via = via(text);
-        assert_eq!(
-            (via.transport, via.host, via.port),
-            (&b"WSS"[..], &b"df7jal23ls0d.invalid"[..], None)
-        );
+        assert_eq!((via.transport, via.host, via.port), (&b"WSS"[..], &b"df7jal23ls0d.invalid"[..], None));
         assert_eq!(via.branch(), Some(&b"z9hG4bK56sdasks"[..]));
         assert_eq!(via.rport(), Some(None));
         assert_eq!(via.received(), None);
-        assert_eq!(
-            &text[via.params_start..via.len],
-            ";branch=z9hG4bK56sdasks;rport"
-        );
+        assert_eq!(&text[via.params_start..via.len], ";branch=z9hG4bK56sdasks;rport");
     }
 
     #[test]
     fn white_space_may_stand_around_slashes_colon_and_parameters() {
-        let text =
-            "SIP  /   2.0\r\n /UDP\r\n    192.0.2.2 : 5070 ; branch =\r\n z9hG4bK1 ; rport = 9 ";
+        let text = "SIP  /   2.0\r\n /UDP\r\n    192.0.2.2 : 5070 ; branch =\r\n z9hG4bK1 ; rport = 9 ";
         let via = via(text);
-        assert_eq!(
-            (via.transport, via.host, via.port),
-            (&b"UDP"[..], &b"192.0.2.2"[..], Some(5070))
-        );
+        assert_eq!((via.transport, via.host, via.port), (&b"UDP"[..], &b"192.0.2.2"[..], Some(5070)));
         assert_eq!(via.sent_by_text(), b"192.0.2.2 : 5070");
-        assert_eq!(
-            (via.branch(), via.rport()),
-            (Some(&b"z9hG4bK1"[..]), Some(Some(9)))
-        );
+        assert_eq!((via.branch(), via.rport()), (Some(&b"z9hG4bK1"[..]), Some(Some(9))));
         assert_eq!(via.len, text.len() - 1);
     }
 
     #[test]
     fn ipv6_needs_brackets_in_sent_by_and_none_in_received() {
-        let via =
-            via("SIP/2.0/UDP [2001:db8::9:1]:5061;received=2001:db8::9:255;branch=z9hG4bKas3");
+        let via = via("SIP/2.0/UDP [2001:db8::9:1]:5061;received=2001:db8::9:255;branch=z9hG4bKas3");
         assert_eq!((via.host, via.port), (&b"[2001:db8::9:1]"[..], Some(5061)));
         assert_eq!(via.received(), Some(&b"2001:db8::9:255"[..]));
         assert!(Via::parse(b"SIP/2.0/UDP 2001:db8::9:1;branch=z9hG4bKas3").is_err());
@@ -182,39 +154,26 @@ mod tests {
     fn only_the_first_of_several_values_is_read() {
         let text = "SIP/2.0/UDP a;x=\",\" , SIP/2.0/UDP b";
         let via = via(text);
-        assert_eq!(
-            (via.host, via.params.value("x")),
-            (&b"a"[..], Some(&b","[..]))
-        );
+        assert_eq!((via.host, via.params.value("x")), (&b"a"[..], Some(&b","[..])));
         assert_eq!(&text[..via.len], "SIP/2.0/UDP a;x=\",\"");
     }
 
     #[test]
     fn without_parameters_they_would_begin_after_sent_by() {
         let via = via("SIP/2.0/TCP gw.example.com:5060");
-        assert_eq!(
-            (via.params_start, via.len, via.params.raw()),
-            (31, 31, &b""[..])
-        );
+        assert_eq!((via.params_start, via.len, via.params.raw()), (31, 31, &b""[..]));
     }
 
     #[test]
     fn rport_that_is_no_port_counts_as_asked_for() {
         for text in ["rport=", "rport=0", "rport=65536", "rport=x"] {
-            assert_eq!(
-                via(&format!("SIP/2.0/UDP a;{text}")).rport(),
-                Some(None),
-                "{text}"
-            );
+            assert_eq!(via(&format!("SIP/2.0/UDP a;{text}")).rport(), Some(None), "{text}");
         }
     }
 
     #[test]
     fn other_versions_are_read_so_that_they_can_be_answered() {
-        assert_eq!(
-            via("SIP/7.0/UDP c.example.com;branch=z9hG4bK1").host,
-            b"c.example.com"
-        );
+        assert_eq!(via("SIP/7.0/UDP c.example.com;branch=z9hG4bK1").host, b"c.example.com");
     }
 
     #[test]

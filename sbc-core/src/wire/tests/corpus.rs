@@ -39,31 +39,19 @@ const UNREADABLE: &[&str] = &[
 ];
 
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the crate reads no files, its test does"
-)]
+#[expect(clippy::disallowed_methods, reason = "the crate reads no files, its test does")]
 fn messages_of_the_rfcs_are_read() {
     let Some(corpus) = std::env::var_os(VARIABLE) else {
         println!("0 messages read: {VARIABLE} names no directory");
         return;
     };
     let mut count = 0;
-    for set in std::fs::read_dir(&corpus)
-        .expect("a directory of sets")
-        .flatten()
-    {
-        for file in std::fs::read_dir(set.path())
-            .expect("a directory of messages")
-            .flatten()
-        {
+    for set in std::fs::read_dir(&corpus).expect("a directory of sets").flatten() {
+        for file in std::fs::read_dir(set.path()).expect("a directory of messages").flatten() {
             let path = file.path();
             if path.extension().is_some_and(|extension| extension == "dat") {
-                let name = path
-                    .strip_prefix(Path::new(&corpus))
-                    .expect("inside")
-                    .to_string_lossy()
-                    .into_owned();
+                let name =
+                    path.strip_prefix(Path::new(&corpus)).expect("inside").to_string_lossy().into_owned();
                 check(&name, &std::fs::read(&path).expect("a readable message"));
                 count += 1;
             }
@@ -76,10 +64,7 @@ fn messages_of_the_rfcs_are_read() {
 fn check(name: &str, bytes: &[u8]) {
     let mut index = Index::new();
     let verdict = index.parse(bytes, Framing::Datagram, &Limits::default());
-    let refused = REFUSED
-        .iter()
-        .find(|(refused, _)| *refused == name)
-        .map(|(_, error)| *error);
+    let refused = REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, error)| *error);
     assert_eq!(verdict.err(), refused, "{name}");
     let message = Message::new(bytes, &index);
     let mut out = Vec::new();
@@ -87,10 +72,7 @@ fn check(name: &str, bytes: &[u8]) {
     if verdict == Err(ParseError::NotSip) {
         return assert!(out.is_empty(), "{name}");
     }
-    assert!(
-        !out.is_empty() && bytes.windows(out.len()).any(|window| window == out),
-        "{name} changed"
-    );
+    assert!(!out.is_empty() && bytes.windows(out.len()).any(|window| window == out), "{name} changed");
     match read_typed(&message) {
         Err(error) => assert!(UNREADABLE.contains(&name), "{name}: {error}"),
         Ok(()) => assert!(!UNREADABLE.contains(&name), "{name} was read"),
@@ -112,10 +94,7 @@ fn read_typed(message: &Message<'_>) -> Result<(), ReadError> {
             }
             HeaderName::From | HeaderName::To => read_name_addr(header.value)?,
             HeaderName::Contact if header.value == b"*" => {}
-            HeaderName::Contact
-            | HeaderName::Route
-            | HeaderName::RecordRoute
-            | HeaderName::ReferTo => {
+            HeaderName::Contact | HeaderName::Route | HeaderName::RecordRoute | HeaderName::ReferTo => {
                 split(header.value).try_for_each(|item| read_name_addr(item.text))?;
             }
             HeaderName::CSeq => {

@@ -59,28 +59,13 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 /// Everything that a reader gives for `text`; its ranges must lie in it.
 fn read_as_everything(text: &[u8]) {
     if let Ok(uri) = Uri::parse(text) {
-        assert_eq!(
-            text.get(uri.host_range.clone())
-                .map(|host| host.starts_with(uri.host)),
-            Some(true)
-        );
-        assert_eq!(
-            uri.user_range.clone().and_then(|range| text.get(range)),
-            uri.user
-        );
-        let _ = (
-            uri.ip(),
-            uri.socket_address(),
-            uri.domain(),
-            uri.params.value("x"),
-        );
+        assert_eq!(text.get(uri.host_range.clone()).map(|host| host.starts_with(uri.host)), Some(true));
+        assert_eq!(uri.user_range.clone().and_then(|range| text.get(range)), uri.user);
+        let _ = (uri.ip(), uri.socket_address(), uri.domain(), uri.params.value("x"));
     }
     if let Ok(value) = NameAddr::parse(text) {
         assert_eq!(text.get(value.uri_range.clone()), Some(value.uri));
-        assert_eq!(
-            text.get(value.params_range.clone()),
-            Some(value.params.raw())
-        );
+        assert_eq!(text.get(value.params_range.clone()), Some(value.params.raw()));
         let _ = value.tag();
     }
     if let Ok(via) = Via::parse(text) {
@@ -88,19 +73,15 @@ fn read_as_everything(text: &[u8]) {
         assert!(via.sent_by_text().starts_with(via.host));
         let _ = (via.branch(), via.received(), via.rport());
         for param in via.params.iter() {
-            assert!(
-                via.params
-                    .raw()
-                    .get(param.range)
-                    .is_some_and(|written| written.starts_with(b";"))
-            );
+            assert!(via.params.raw().get(param.range).is_some_and(|written| written.starts_with(b";")));
         }
     }
     if let Ok(digest) = Digest::parse(text) {
-        assert!(digest.iter().all(|field| {
-            text.get(field.range)
-                .is_some_and(|written| written.starts_with(field.name))
-        }));
+        assert!(
+            digest.iter().all(|field| {
+                text.get(field.range).is_some_and(|written| written.starts_with(field.name))
+            })
+        );
     }
     let _ = CSeq::parse(text);
     assert!(split(text).all(|item| text.get(item.range) == Some(item.text)));

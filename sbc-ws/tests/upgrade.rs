@@ -1,0 +1,248 @@
+//! Who gets a connection, seen from outside: what is refused is told why, counted once, and closed.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Worker, raw_request, read_to_end, run};
+use sbc_ws::{ClientAddress, Refused, Settings};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_tungstenite::client_async;
+
+#[test]
+fn a_sip_client_is_accepted_and_its_sub_protocol_echoed() {
+    run(async {
+        let worker = Worker::start(Settings::default());
+        let stream = TcpStream::connect(worker.address).await.unwrap();
+        let local = stream.local_addr().unwrap();
+        let (_client, response) = client_async(common::request(), stream).await.unwrap();
+        assert_eq!(response.headers()["Sec-WebSocket-Protocol"], "sip");
+        assert_eq!(worker.opened().await.1, local);
+        assert_eq!(worker.connections.len(), 1);
+    });
+}
+
+#[test]
+fn each_broken_rule_is_answered_and_counted() {
+    let change = |from, to| raw_request(&["Origin: https://a.example.com"]).replace(from, to);
+    for (request, status, why) in [
+        (
+            "GET / HTTP/1.1\r\nHost: health\r\n\r\n".to_owned(),
+            "426 ",
+            Refused::NotAnUpgrade,
+        ),
+        (change("GET ", "POST "), "405 ", Refused::Method),
+        (
+            change("Version: 13", "Version: 12"),
+            "426 ",
+            Refused::Version,
+        ),
+        (
+            change("Protocol: sip", "Protocol: mqtt"),
+            "400 ",
+            Refused::SubProtocol,
+        ),
+        (change("Key: dGhl", "Key: !"), "400 ", Refused::Key),
+        (
+            change("a.example.com", "a.example.org"),
+            "403 ",
+            Refused::Origin,
+        ),
+        (
+            change("Host: localhost\r\n", ""),
+            "400 ",
+            Refused::Malformed,
+        ),
+        (
+            change("Host: localhost", &"A: b\r\n".repeat(5000)),
+            "431 ",
+            Refused::HeadTooLarge,
+        ),
+    ] {
+        run(async {
+            let origins = vec!["https://*.example.com".parse().unwrap()];
+            let worker = Worker::start(Settings {
+                origins,
+                ..Settings::default()
+            });
+            let answer = worker.answer_to(&request).await;
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")),
+                "{why:?}: {answer}"
+            );
+            let (source, counted) = worker.refused().await;
+            assert_eq!(counted, why);
+            assert!(source.is_some(), "without a proxy the peer is the client");
+            assert_eq!(worker.recorder.events.borrow().len(), 1);
+            assert!(worker.connections.is_empty());
+        });
+    }
+}
+
+#[test]
+fn refusals_name_what_would_be_right() {
+    run(async {
+        let worker = Worker::start(Settings::default());
+        let version = worker
+            .answer_to(&raw_request(&[]).replace("Version: 13", "Version: 7"))
+            .await;
+        assert!(
+            version.contains("\r\nSec-WebSocket-Version: 13\r\n"),
+            "{version}"
+        );
+        let protocol = worker
+            .answer_to(&raw_request(&[]).replace("Protocol: sip", "Protocol: xmpp"))
+            .await;
+        assert!(protocol.contains("must offer \"sip\""), "{protocol}");
+        let plain = worker.answer_to("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(plain.contains("SIP over WebSocket endpoint"), "{plain}");
+    });
+}
+
+#[test]
+fn a_client_that_says_nothing_is_told_so_at_the_deadline() {
+    run(async {
+        let worker = Worker::start(Settings {
+            upgrade_deadline: Duration::from_millis(30),
+            ..Settings::default()
+        });
+        let answer = worker.answer_to("GET / HTTP/1.1\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert_eq!(worker.refused().await.1, Refused::UpgradeTimeout);
+    });
+}
+
+#[test]
+fn a_client_that_leaves_early_is_counted() {
+    run(async {
+        let worker = Worker::start(Settings::default());
+        drop(TcpStream::connect(worker.address).await.unwrap());
+        assert_eq!(worker.refused().await.1, Refused::Disconnected);
+    });
+}
+
+fn behind_proxy(trusted: &str) -> Settings {
+    Settings {
+        client_address: ClientAddress::XForwardedFor,
+        trusted_proxies: vec![trusted.parse().unwrap()],
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn a_trusted_proxy_names_the_client() {
+    for (value, source) in [
+        ("203.0.113.9, 192.0.2.1", "192.0.2.1:0"),
+        ("192.0.2.1:5555", "192.0.2.1:5555"),
+        ("2001:db8::1", "[2001:db8::1]:0"),
+        ("[2001:db8::1]:5555", "[2001:db8::1]:5555"),
+    ] {
+        run(async {
+            let worker = Worker::start(behind_proxy("127.0.0.0/8"));
+            let mut stream = TcpStream::connect(worker.address).await.unwrap();
+            stream
+                .write_all(raw_request(&[&format!("X-Forwarded-For: {value}")]).as_bytes())
+                .await
+                .unwrap();
+            assert_eq!(worker.opened().await.1, source.parse().unwrap(), "{value}");
+        });
+    }
+}
+
+#[test]
+fn an_untrusted_sender_names_nobody() {
+    run(async {
+        let worker = Worker::start(behind_proxy("10.0.0.0/8"));
+        let mut stream = TcpStream::connect(worker.address).await.unwrap();
+        stream
+            .write_all(raw_request(&["X-Forwarded-For: 192.0.2.1"]).as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(worker.opened().await.1, stream.local_addr().unwrap());
+    });
+}
+
+#[test]
+fn a_banned_client_is_refused_behind_a_proxy_and_dropped_without_one() {
+    run(async {
+        let worker = Worker::start(behind_proxy("127.0.0.0/8"));
+        worker
+            .recorder
+            .banned
+            .set(Some("192.0.2.1".parse().unwrap()));
+        let answer = worker
+            .answer_to(&raw_request(&["X-Forwarded-For: 192.0.2.1"]))
+            .await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        assert_eq!(
+            worker.refused().await,
+            (Some("192.0.2.1:0".parse().unwrap()), Refused::Source)
+        );
+
+        worker
+            .recorder
+            .banned
+            .set(Some("127.0.0.1".parse().unwrap()));
+        assert_eq!(worker.answer_to("").await, "");
+    });
+}
+
+#[test]
+fn a_full_listener_takes_the_next_client_when_one_has_left() {
+    run(async {
+        let worker = Worker::start(Settings {
+            max_connections: 1,
+            ..Settings::default()
+        });
+        let first = worker.connect().await;
+        worker.opened().await;
+        let mut second = TcpStream::connect(worker.address).await.unwrap();
+        assert_eq!(read_to_end(&mut second).await, "");
+        assert_eq!(worker.refused().await.1, Refused::TooManyConnections);
+        drop(first);
+        worker.closed().await;
+        // The place is free when the closed task is gone, which the report just precedes.
+        tokio::task::yield_now().await;
+        worker.connect().await;
+    });
+}
+
+#[test]
+fn a_draining_listener_keeps_its_clients_and_takes_no_more() {
+    run(async {
+        let worker = Worker::start(Settings::default());
+        let _open = worker.connect().await;
+        worker.opened().await;
+        worker.listener.set_draining(true);
+        let answer = worker.answer_to(&raw_request(&[])).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: "),
+            "{answer}"
+        );
+        assert_eq!(worker.connections.len(), 1);
+        worker.listener.set_draining(false);
+        worker.connect().await;
+    });
+}
+
+#[test]
+fn new_settings_hold_for_new_clients() {
+    run(async {
+        let worker = Worker::start(Settings::default());
+        let _open = worker.connect().await;
+        worker.opened().await;
+        let origins = vec!["https://app.example.com".parse().unwrap()];
+        worker.listener.replace(Settings {
+            origins,
+            ..Settings::default()
+        });
+        assert!(
+            worker
+                .answer_to(&raw_request(&[]))
+                .await
+                .starts_with("HTTP/1.1 403 ")
+        );
+        assert_eq!(worker.connections.len(), 1);
+    });
+}

@@ -1,0 +1,87 @@
+//! The admin API: health for load balancers, metrics for Prometheus, status for people. Loopback by default, never
+//! reachable from a SIP listener.
+
+mod metrics;
+mod report;
+
+use std::future::Future;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use prometheus_client::registry::Registry;
+
+pub(crate) use self::metrics::{UdpTotals, registry};
+pub(crate) use self::report::{ListenerReport, Report, Status};
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the API tells; asked anew by every request.
+pub(crate) trait Facts: Send + Sync + 'static {
+    /// False when a worker is stuck and only a restart helps.
+    fn alive(&self) -> bool;
+    /// Everything else.
+    fn status(&self) -> Status;
+}
+
+struct Admin<F> {
+    facts: Arc<F>,
+    registry: Registry,
+}
+
+/// Serves until `stop` is there.
+///
+/// # Errors
+/// When the runtime cannot watch the socket.
+pub(crate) async fn serve<F: Facts>(
+    socket: TcpListener,
+    facts: Arc<F>,
+    registry: Registry,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let socket = tokio::net::TcpListener::from_std(socket)?;
+    axum::serve(socket, router(Admin { facts, registry })).with_graceful_shutdown(stop).await
+}
+
+fn router<F: Facts>(admin: Admin<F>) -> Router {
+    Router::new()
+        .route("/livez", get(livez::<F>))
+        .route("/readyz", get(readyz::<F>))
+        .route("/metrics", get(show_metrics::<F>))
+        .route("/api/v1/status", get(status::<F>))
+        .with_state(Arc::new(admin))
+}
+
+async fn livez<F: Facts>(State(admin): State<Arc<Admin<F>>>) -> impl IntoResponse {
+    if admin.facts.alive() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "a worker is stuck\n")
+    }
+}
+
+async fn readyz<F: Facts>(State(admin): State<Arc<Admin<F>>>) -> impl IntoResponse {
+    match admin.facts.status().missing() {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(pool) => (StatusCode::SERVICE_UNAVAILABLE, format!("no member of pool {pool} is up\n")),
+    }
+}
+
+async fn status<F: Facts>(State(admin): State<Arc<Admin<F>>>) -> impl IntoResponse {
+    Json(admin.facts.status())
+}
+
+async fn show_metrics<F: Facts>(State(admin): State<Arc<Admin<F>>>) -> impl IntoResponse {
+    let mut text = String::new();
+    match prometheus_client::encoding::text::encode(&mut text, &admin.registry) {
+        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, OPENMETRICS)], text),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], error.to_string())
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What `/api/v1/status` says, and `sbc status` reads again.
+
+use std::fmt;
+
+use sbc_core::count::Count;
+use sbc_core::flow::Zone;
+use sbc_core::{MemberStatus, PoolStatus};
+use serde::{Deserialize, Serialize};
+
+/// All of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Status {
+    /// Name of the node.
+    pub node: String,
+    /// Version of the program.
+    pub version: String,
+    /// Since the start.
+    pub uptime_seconds: u64,
+    /// Worker threads.
+    pub workers: u8,
+    /// True when every pool of zone pool has a member that is up.
+    pub ready: bool,
+    /// WebSocket connections open now.
+    pub connections: u64,
+    /// In the order of the configuration.
+    pub listeners: Vec<ListenerReport>,
+    /// What the core says.
+    #[serde(flatten)]
+    pub core: Report,
+}
+
+/// One listener.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ListenerReport {
+    pub name: String,
+    pub transport: String,
+    pub zone: String,
+    pub bind: String,
+    pub advertise: String,
+}
+
+/// What the core says of itself.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// In the order of the configuration.
+    pub pools: Vec<PoolReport>,
+    /// Bindings known now.
+    pub registrations: u64,
+    /// Calls up or being set up.
+    pub calls: u64,
+    /// Transactions alive.
+    pub transactions: u64,
+    /// Shown as metrics only.
+    #[serde(skip)]
+    pub counters: Vec<(Count, u64)>,
+}
+
+/// One pool.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PoolReport {
+    pub name: String,
+    /// `pool` or `trunk`.
+    pub zone: String,
+    /// Whether any member can be expected to answer.
+    pub available: bool,
+    pub members: Vec<MemberReport>,
+}
+
+/// One member of a pool.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct MemberReport {
+    pub name: String,
+    pub address: String,
+    /// `up`, `down`, or `unknown` before the first probe.
+    pub state: String,
+}
+
+impl Report {
+    /// What the core said, in words.
+    pub(crate) fn of(status: &sbc_core::Status) -> Self {
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        Self {
+            pools: status.pools.iter().map(PoolReport::of).collect(),
+            registrations: count(status.registrations),
+            calls: count(status.calls),
+            transactions: count(status.transactions),
+            counters: status.counters.clone(),
+        }
+    }
+
+    /// The first pool of zone pool that no call can go to.
+    pub(crate) fn missing(&self) -> Option<&str> {
+        let dark = |pool: &&PoolReport| pool.zone == Zone::Pool.to_string() && !pool.available;
+        self.pools.iter().find(dark).map(|pool| &*pool.name)
+    }
+}
+
+impl PoolReport {
+    fn of(pool: &PoolStatus) -> Self {
+        let member = |member: &MemberStatus| MemberReport {
+            name: member.uri.clone(),
+            address: member.address.to_string(),
+            state: member.health.as_str().to_owned(),
+        };
+        Self {
+            name: pool.name.clone(),
+            zone: pool.zone.to_string(),
+            available: pool.available,
+            members: pool.members.iter().map(member).collect(),
+        }
+    }
+}
+
+impl Status {
+    /// See [`Report::missing`].
+    pub(crate) fn missing(&self) -> Option<&str> {
+        self.core.missing()
+    }
+}
+
+/// For people.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, version, uptime_seconds: up, workers, .. } = self;
+        let ready = match self.missing() {
+            None => "ready".to_owned(),
+            Some(pool) => format!("not ready: no member of pool {pool} is up"),
+        };
+        writeln!(
+            f,
+            "{node}: {ready}; sbc {version}, {workers} workers, up {}h {:02}m {:02}s",
+            up / 3600,
+            up / 60 % 60,
+            up % 60
+        )?;
+        let Report { registrations, calls, transactions, .. } = &self.core;
+        writeln!(
+            f,
+            "{calls} calls, {registrations} registrations, {} connections, {transactions} transactions",
+            self.connections
+        )?;
+        for ListenerReport { name, transport, zone, bind, advertise } in &self.listeners {
+            writeln!(f, "listener {name}: {transport} {bind}, zone {zone}, {advertise} to peers")?;
+        }
+        for pool in &self.core.pools {
+            writeln!(f, "pool {} (zone {})", pool.name, pool.zone)?;
+            for MemberReport { name, address, state } in &pool.members {
+                writeln!(f, "  {state:<8} {name} at {address}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_needs_every_pool_of_freeswitch_and_asks_nothing_of_carriers() {
+        let pool = |zone: Zone, available| PoolReport {
+            name: format!("of-{zone}"),
+            zone: zone.to_string(),
+            available,
+            members: Vec::new(),
+        };
+        let report = |pools: &[PoolReport]| Report { pools: pools.to_vec(), ..Report::default() };
+        assert_eq!(report(&[pool(Zone::Pool, true), pool(Zone::Trunk, false)]).missing(), None);
+        assert_eq!(report(&[pool(Zone::Trunk, true), pool(Zone::Pool, false)]).missing(), Some("of-pool"));
+    }
+}

@@ -1,0 +1,103 @@
+//! The command line. Usage errors exit with 2, as clap does.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  sbc run                              every front end on its usual port, an echo peer behind
+  sbc run --config /etc/sbc/sbc.toml   as the file says
+  sbc check --config sbc.toml          all that is wrong with a file, before it matters
+  sbc keygen --out sbc.key             a new key for `node.keys` or `node.path_key`
+  sbc status --json                    what a running sbc says of itself
+
+Exit codes: 0 fine, 1 the answer is no, 2 wrong usage.";
+
+/// A SIP session border controller: browsers and carriers outside, FreeSWITCH inside.
+#[derive(Debug, Parser)]
+#[command(name = "sbc", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run until SIGTERM or SIGINT
+    Run(Run),
+    /// Check a configuration and all files it names; binds and writes nothing
+    Check(Check),
+    /// Make a secret key: 32 random bytes as base64
+    Keygen(Keygen),
+    /// Ask a running sbc how it is; exit code 1 when it is not ready for calls
+    Status(Status),
+}
+
+/// `sbc run`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --config, ./sbc.toml is used if there is one; else the quickstart defaults:
+  wss 8443 (self-signed), ws 8080, udp 5060, admin 127.0.0.1:9090, an echo peer as the pool.
+
+Examples:
+  sbc run
+  sbc run --config /etc/sbc/sbc.toml
+  RUST_LOG=sbc=debug sbc run           RUST_LOG goes before `log.level`")]
+pub(crate) struct Run {
+    /// The configuration
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `sbc check`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Prints every problem as FILE:LINE:COLUMN: KEY: found ..., expected ...
+
+Example:
+  sbc check --config sbc.toml && systemctl restart sbc")]
+pub(crate) struct Check {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "sbc.toml")]
+    pub config: PathBuf,
+}
+
+/// `sbc keygen`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sbc keygen --out sbc.key             then: keys = [\"file:sbc.key\"]
+  SBC_KEY=$(sbc keygen) sbc run ...    then: keys = [\"env:SBC_KEY\"]")]
+pub(crate) struct Keygen {
+    /// Write it to a new file that only its owner may read, not to the terminal
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `sbc status`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sbc status
+  sbc status --admin http://10.0.1.5:9090 --json")]
+pub(crate) struct Status {
+    /// Where its admin API listens
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
+    pub admin: String,
+    /// JSON as the admin API gives it
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

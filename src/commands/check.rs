@@ -1,0 +1,52 @@
+//! `sbc check`
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use crate::cli::Check;
+use crate::config::{self, Machine, Settings, Tls};
+
+/// Prints what the file amounts to, or everything that is wrong with it.
+pub(super) fn check(arguments: &Check) -> anyhow::Result<ExitCode> {
+    match config::load(&arguments.config, &Machine::this()) {
+        Ok(settings) => {
+            print!("{}", summary(&settings));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problems) => {
+            println!("{problems}");
+            let count = problems.len();
+            eprintln!("{count} {}", if count == 1 { "problem" } else { "problems" });
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// What would run, in a few lines: an operator sees what was derived.
+fn summary(settings: &Settings) -> String {
+    let mut text = String::new();
+    for listener in &settings.listeners {
+        let core = &listener.core;
+        let transport = core.transport.to_string().to_lowercase();
+        let _ =
+            write!(text, "listener {}: {transport} {} is {} to peers", core.name, core.bind, core.advertise);
+        if let Some(Tls::SelfSigned) =
+            listener.websocket.as_ref().and_then(|websocket| websocket.tls.as_ref())
+        {
+            text.push_str(", with a self-signed certificate: browsers will refuse it");
+        }
+        text.push('\n');
+    }
+    for pool in &settings.pools {
+        let members: Vec<_> = pool.members.iter().map(|member| &*member.uri).collect();
+        let _ = writeln!(text, "pool {}: {}, {}", pool.name, pool.balance, members.join(" "));
+    }
+    let rules = settings.rules.len();
+    let _ = writeln!(
+        text,
+        "ok: {rules} {}, {} workers",
+        if rules == 1 { "rule" } else { "rules" },
+        settings.workers
+    );
+    text
+}

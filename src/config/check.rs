@@ -1,0 +1,317 @@
+//! What listeners, pools and workers owe each other.
+
+use std::net::{IpAddr, SocketAddr};
+
+use sbc_core::config::{HostPort, Listener, Member, Pool};
+use sbc_core::flow::{ListenerId, Transport, Zone, is_websocket};
+
+use super::claims::{self, Claim, Protocol};
+use super::document::{At, Section};
+use super::listener::RawListener;
+use super::machine::Machine;
+use super::node::{MOST_WORKERS, Node};
+use super::pool::RawPool;
+use super::service::Echo;
+use super::{ListenerSettings, Several};
+
+/// Everything that was read.
+pub(super) struct Parts<'p, 's, 'd> {
+    pub root: &'p Section<'s, 'd>,
+    pub machine: &'p Machine,
+    pub node: Option<&'p Node>,
+    pub listeners: Several<RawListener>,
+    pub pools: Several<RawPool>,
+    pub admin: Option<&'p At<SocketAddr>>,
+    pub echo: Option<&'p Echo>,
+}
+
+/// What the parts make together.
+pub(super) struct Checked {
+    pub workers: u8,
+    pub listeners: Vec<ListenerSettings>,
+    pub pools: Vec<Pool>,
+}
+
+/// Runs every check; each reports for itself.
+pub(super) fn all(parts: Parts<'_, '_, '_>) -> Option<Checked> {
+    unique_names(&parts);
+    for listener in &parts.listeners.whole {
+        zone_and_transport(&parts, listener);
+    }
+    claims::check(parts.root.document(), &collect_claims(&parts));
+    // A pool whose listener was wrong by itself would be blamed for that listener's mistake.
+    let reach = |pool| parts.listeners.complete.then(|| reached_from(&parts, pool)).flatten();
+    let routes: Vec<Option<usize>> = parts.pools.whole.iter().map(reach).collect();
+    let workers = workers(&parts);
+    let advertised: Vec<Option<HostPort>> = parts
+        .listeners
+        .whole
+        .iter()
+        .enumerate()
+        .map(|(index, listener)| advertise(&parts, &routes, index, listener))
+        .collect();
+    if !(parts.listeners.complete && parts.pools.complete) {
+        return None;
+    }
+    let advertised: Option<Vec<_>> = advertised.into_iter().collect();
+    let routes: Option<Vec<_>> = routes.into_iter().collect();
+    let workers = workers?;
+    let pools = parts
+        .pools
+        .whole
+        .into_iter()
+        .zip(routes?)
+        .map(|(pool, listener)| finish_pool(pool, listener))
+        .collect::<Option<_>>()?;
+    let listeners = parts.listeners.whole.into_iter().zip(advertised?);
+    let listeners =
+        listeners.map(|(listener, advertise)| finish_listener(listener, advertise, workers)).collect();
+    Some(Checked { workers, listeners, pools })
+}
+
+fn unique_names(parts: &Parts<'_, '_, '_>) {
+    let listeners = &parts.listeners.whole;
+    for (index, listener) in listeners.iter().enumerate() {
+        if listeners.iter().take(index).any(|earlier| earlier.name.value == listener.name.value) {
+            let found = format!("{:?} a second time", listener.name.value);
+            parts.root.document().report(listener.name.place.clone(), found, "a name of its own");
+        }
+    }
+}
+
+fn zone_and_transport(parts: &Parts<'_, '_, '_>, listener: &RawListener) {
+    let document = parts.root.document();
+    let report = |found: &str, expected: &str| document.report(listener.place.clone(), found, expected);
+    if is_websocket(listener.transport) && listener.zone != Zone::Public {
+        report("SIP over WebSocket towards servers", "transport = \"udp\", or zone = \"public\"");
+    }
+    if listener.zone == Zone::Trunk && listener.networks.is_empty() {
+        report(
+            "a trunk listener that lets nobody in",
+            "networks = [\"203.0.113.0/24\"] with the carriers' addresses",
+        );
+    }
+    if listener.zone == Zone::Pool && listener.transport == Transport::Udp && listener.worker_ports.is_none()
+    {
+        report(
+            "a pool listener without worker_ports",
+            "worker_ports = \"5071-5086\", one port for each worker",
+        );
+    }
+    if let Some(advertise) = listener.advertise.as_ref().filter(|_| listener.zone == Zone::Pool) {
+        if advertise.value.ip().is_none() {
+            // FreeSWITCH resolves a name in Path for every call, and its answer decides on NAT handling.
+            document.report(
+                advertise.place.clone(),
+                format!("the name {:?}", advertise.value.host),
+                "an IP address: FreeSWITCH is told no names",
+            );
+        }
+    }
+}
+
+fn collect_claims(parts: &Parts<'_, '_, '_>) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    for listener in &parts.listeners.whole {
+        let protocol = if listener.transport == Transport::Udp { Protocol::Udp } else { Protocol::Tcp };
+        claims.push(Claim::one(protocol, listener.bind.value, &listener.bind.place));
+        if let Some(ports) = &listener.worker_ports {
+            claims.push(Claim::range(protocol, listener.bind.value.ip(), ports.value.clone(), &ports.place));
+        }
+    }
+    if let Some(admin) = parts.admin {
+        claims.push(Claim::one(Protocol::Tcp, admin.value, &admin.place));
+    }
+    if let Some(echo) = parts.echo {
+        claims.push(Claim::one(Protocol::Udp, echo.bind.value, &echo.bind.place));
+        claims.push(Claim::range(
+            Protocol::Udp,
+            echo.bind.value.ip(),
+            echo.rtp_ports.clone(),
+            &echo.bind.place,
+        ));
+    }
+    claims
+}
+
+/// The listener that a pool's members are reached from.
+fn reached_from(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<usize> {
+    let document = parts.root.document();
+    let zone = pool.zone;
+    let listener = match &pool.listener {
+        Some(name) => {
+            let known = parts.listeners.whole.iter().position(|listener| listener.name.value == name.value);
+            if known.is_none() {
+                let names: Vec<_> =
+                    parts.listeners.whole.iter().map(|listener| &*listener.name.value).collect();
+                let expected = format!("the name of a listener: one of {}", names.join(", "));
+                document.report(name.place.clone(), format!("{:?}", name.value), expected);
+            }
+            known?
+        }
+        None => only_listener(parts, pool)?,
+    };
+    let chosen = parts.listeners.whole.get(listener)?;
+    let place = pool.listener.as_ref().map_or(&pool.place, |name| &name.place);
+    if chosen.zone != pool.zone || chosen.transport != Transport::Udp {
+        let found = format!("listener {:?} of zone {}", chosen.name.value, chosen.zone);
+        document.report(place.clone(), found, format!("a listener of zone {zone} and transport udp"));
+        return None;
+    }
+    members_fit(parts, pool, chosen).then_some(listener)
+}
+
+/// Without `listener` there must be exactly one that fits.
+fn only_listener(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<usize> {
+    let fits = |listener: &RawListener| listener.zone == pool.zone && listener.transport == Transport::Udp;
+    let mut fitting = parts.listeners.whole.iter().enumerate().filter(|(_, listener)| fits(listener));
+    let zone = pool.zone;
+    match (fitting.next(), fitting.next()) {
+        (Some((index, _)), None) => Some(index),
+        (Some(_), Some(_)) => {
+            let expected = format!("`listener` to name one of the listeners of zone {zone}");
+            parts.root.document().report(pool.place.clone(), "a pool with several ways out", expected);
+            None
+        }
+        (None, _) => {
+            let expected =
+                format!("a [[listener]] of zone {zone} and transport udp to reach its members from");
+            parts.root.document().report(pool.place.clone(), "a pool without a listener", expected);
+            None
+        }
+    }
+}
+
+/// Same address family, no member twice, and none of them is this node.
+fn members_fit(parts: &Parts<'_, '_, '_>, pool: &RawPool, listener: &RawListener) -> bool {
+    let document = parts.root.document();
+    let mut fit = true;
+    for (index, member) in pool.members.iter().enumerate() {
+        let address = member.value.address;
+        let mut wrong = |expected: String| {
+            document.report(member.place.clone(), format!("{:?}", member.value.uri), expected);
+            fit = false;
+        };
+        if address.is_ipv4() != listener.bind.value.is_ipv4() {
+            let family = if listener.bind.value.is_ipv4() { "IPv4" } else { "IPv6" };
+            wrong(format!(
+                "an {family} address: listener {:?} cannot reach another family",
+                listener.name.value
+            ));
+        } else if pool.members.iter().take(index).any(|earlier| earlier.value.address == address) {
+            wrong("each member once".to_owned());
+        } else if let Some(own) = parts.listeners.whole.iter().find(|own| is_own(own, address)) {
+            wrong(format!("a server; this is listener {:?} of this node", own.name.value));
+        }
+    }
+    fit
+}
+
+fn is_own(listener: &RawListener, address: SocketAddr) -> bool {
+    let bind = listener.bind.value;
+    let here = bind.ip() == address.ip() || (bind.ip().is_unspecified() && address.ip().is_loopback());
+    let worker = listener.worker_ports.as_ref().is_some_and(|ports| ports.value.contains(&address.port()));
+    listener.transport == Transport::Udp && here && (bind.port() == address.port() || worker)
+}
+
+/// What peers are told: as written, as bound, or by the route to them.
+fn advertise(
+    parts: &Parts<'_, '_, '_>,
+    routes: &[Option<usize>],
+    index: usize,
+    listener: &RawListener,
+) -> Option<HostPort> {
+    if let Some(advertise) = &listener.advertise {
+        return Some(advertise.value.clone());
+    }
+    let bind = listener.bind.value;
+    if !bind.ip().is_unspecified() {
+        return Some(bind.into());
+    }
+    let seen = match listener.zone {
+        Zone::Public => parts.machine.default_address(bind.is_ipv6()),
+        Zone::Trunk | Zone::Pool => address_towards_members(parts, routes, index)
+            .or_else(|| parts.machine.default_address(bind.is_ipv6())),
+    };
+    if seen.is_none() {
+        let expected = "advertise = \"ADDRESS:PORT\" beside it: no single route says what peers see";
+        parts.root.document().report(
+            listener.bind.place.clone(),
+            format!("{:?}", bind.to_string()),
+            expected,
+        );
+    }
+    Some(SocketAddr::new(seen?, bind.port()).into())
+}
+
+/// The local address on the way to all members that are reached from a listener, if it is one.
+fn address_towards_members(
+    parts: &Parts<'_, '_, '_>,
+    routes: &[Option<usize>],
+    index: usize,
+) -> Option<IpAddr> {
+    let pools = parts.pools.whole.iter().zip(routes).filter(|(_, route)| **route == Some(index));
+    let members = pools.flat_map(|(pool, _)| &pool.members);
+    let mut addresses = members.map(|member| (parts.machine.route)(member.value.address.ip()));
+    let first = addresses.next()??;
+    addresses.all(|other| other == Some(first)).then_some(first)
+}
+
+/// As asked for, else as many as processors and worker ports allow.
+fn workers(parts: &Parts<'_, '_, '_>) -> Option<u8> {
+    let most = usize::try_from(MOST_WORKERS).unwrap_or(usize::MAX);
+    let ports = parts.listeners.whole.iter().filter_map(|listener| listener.worker_ports.as_ref());
+    let Some(asked) = &parts.node?.workers else {
+        let fewest = ports.map(|ports| ports.value.len()).min().unwrap_or(most);
+        return u8::try_from(parts.machine.processors.min(fewest).clamp(1, most)).ok();
+    };
+    let mut enough = true;
+    for ports in ports.filter(|ports| ports.value.len() < usize::from(asked.value)) {
+        let found = format!("{} ports", ports.value.len());
+        let expected = format!("a port for each of the {} workers", asked.value);
+        parts.root.document().report(ports.place.clone(), found, expected);
+        enough = false;
+    }
+    enough.then_some(asked.value)
+}
+
+fn finish_pool(pool: RawPool, listener: usize) -> Option<Pool> {
+    let members: Vec<Member> = pool.members.into_iter().map(|member| member.value).collect();
+    Some(Pool {
+        name: pool.name.into(),
+        zone: pool.zone,
+        listener: ListenerId(u16::try_from(listener).ok()?),
+        members,
+        balance: pool.balance,
+        probe: pool.probe,
+        failover: pool.failover,
+    })
+}
+
+fn finish_listener(raw: RawListener, advertise: HostPort, workers: u8) -> ListenerSettings {
+    let bind = raw.bind.value;
+    let ports = raw.worker_ports.map(|ports| {
+        let used: Vec<u16> = ports.value.take(usize::from(workers)).collect();
+        At { value: used, place: ports.place }
+    });
+    let on =
+        |ip: IpAddr, ports: &[u16]| ports.iter().map(|port| SocketAddr::new(ip, *port)).collect::<Vec<_>>();
+    let told = advertise.ip().unwrap_or(bind.ip());
+    ListenerSettings {
+        bind_place: raw.bind.place,
+        worker_ports: ports
+            .as_ref()
+            .map(|ports| At { value: on(bind.ip(), &ports.value), place: ports.place.clone() }),
+        websocket: raw.websocket,
+        core: Listener {
+            name: raw.name.value.into(),
+            transport: raw.transport,
+            bind,
+            zone: raw.zone,
+            worker_ports: ports.map(|ports| on(told, &ports.value)).unwrap_or_default(),
+            advertise,
+            networks: raw.networks,
+            symmetric: raw.symmetric,
+        },
+    }
+}

@@ -1,0 +1,261 @@
+//! `[[listener]]`: one by one; what listeners owe each other is checked in `check`.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use sbc_core::config::HostPort;
+use sbc_core::flow::{Transport, Zone, is_websocket};
+use sbc_ws::{Certificates, OriginPattern};
+
+use super::document::{At, Keys, Section, Value};
+use super::error::Place;
+use super::units;
+
+/// Most listeners of one node.
+pub(super) const MOST_LISTENERS: usize = 32;
+/// Most networks, proxies or origins of one listener.
+const MOST_ITEMS: usize = 1024;
+const PING_INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
+const PONG_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(120);
+/// Global Accelerator and load balancers forget an idle connection after 60 s; a third leaves room for two losses.
+const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(20);
+const DEFAULT_PONG_TIMEOUT: Duration = Duration::from_secs(10);
+
+const KEYS: Keys = Keys {
+    known: &[
+        "name",
+        "transport",
+        "bind",
+        "zone",
+        "advertise",
+        "certificate",
+        "private_key",
+        "origins",
+        "ping_interval",
+        "pong_timeout",
+        "client_address",
+        "trusted_proxies",
+        "networks",
+        "symmetric",
+        "worker_ports",
+    ],
+    later: &[],
+};
+
+/// Keys that only SIP over WebSocket knows.
+const WEBSOCKET_KEYS: &[&str] =
+    &["origins", "ping_interval", "pong_timeout", "client_address", "trusted_proxies"];
+const TLS_KEYS: &[&str] = &["certificate", "private_key"];
+const TRUNK_KEYS: &[&str] = &["networks", "symmetric"];
+
+/// A listener as written, each part right by itself.
+pub(super) struct RawListener {
+    pub name: At<String>,
+    pub transport: Transport,
+    pub zone: Zone,
+    pub bind: At<SocketAddr>,
+    pub advertise: Option<At<HostPort>>,
+    pub worker_ports: Option<At<RangeInclusive<u16>>>,
+    pub networks: Vec<IpNet>,
+    pub symmetric: bool,
+    pub websocket: Option<WebSocket>,
+    /// Where the listener begins.
+    pub place: Place,
+}
+
+/// What SIP over WebSocket needs beside the core's view of a listener.
+#[derive(Debug, Clone)]
+pub(crate) struct WebSocket {
+    /// `wss`; else plain `ws` behind something that ends TLS.
+    pub tls: Option<Tls>,
+    /// `Origin` values let in; empty: any.
+    pub origins: Vec<OriginPattern>,
+    /// From one ping to the next.
+    pub ping_interval: Duration,
+    /// Silence after a ping that closes the connection.
+    pub pong_timeout: Duration,
+    /// Believe the rightmost `X-Forwarded-For` of these proxies; `None`: the socket's address.
+    pub trusted_proxies: Option<Vec<IpNet>>,
+}
+
+/// Where the certificate comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum Tls {
+    /// Made at start, with a warning.
+    SelfSigned,
+    /// Read from the files.
+    Files(Arc<Certificates>),
+}
+
+/// Reads one `[[listener]]`; `None` when something in it is wrong.
+pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListener> {
+    let section = value.section(KEYS)?;
+    let name = section.require("name", "a name").and_then(|name| name_of(&name));
+    let transport = section.require("transport", "one of: wss, ws, udp").and_then(|value| transport(&value));
+    let zone = section.require("zone", "one of: public, trunk, pool").and_then(|value| zone(&value));
+    let bind = section.require("bind", "an address as \"0.0.0.0:5060\"").and_then(|value| bind(&value));
+    let advertise = section.maybe("advertise", |value| {
+        value.parsed("HOST:PORT as peers shall see it, as \"sip.example.com:443\"", units::host_port)
+    });
+    let worker_ports = section
+        .maybe("worker_ports", |value| value.parsed("a range of ports as \"5071-5086\"", units::port_range));
+    let networks = section.or("networks", Vec::new(), networks);
+    let symmetric = section.or("symmetric", true, Value::boolean);
+    // Read even where the transport is wrong, so that its mistakes are told in the same run.
+    let websocket = read_websocket(&section, transport, directory);
+    let (transport, zone) = (transport?, zone?);
+    let belongs = keys_belong(&section, transport, zone);
+    let listener = RawListener {
+        name: name?,
+        transport,
+        zone,
+        bind: bind?,
+        advertise: advertise?,
+        worker_ports: worker_ports?,
+        networks: networks?,
+        symmetric: symmetric?,
+        websocket: websocket?.filter(|_| is_websocket(transport)),
+        place: section.place(""),
+    };
+    belongs.then_some(listener)
+}
+
+pub(super) fn name_of(value: &Value<'_, '_>) -> Option<At<String>> {
+    let expected = "1 to 40 letters, digits, `-`, `_` or `.`";
+    let name = value.parsed(expected, |text| units::label(text).then(|| text.to_owned()))?;
+    Some(At { value: name, place: value.place() })
+}
+
+fn transport(value: &Value<'_, '_>) -> Option<Transport> {
+    let words = [("wss", Transport::Wss), ("ws", Transport::Ws), ("udp", Transport::Udp)];
+    value.word(&words, &["tcp", "tls"])
+}
+
+pub(super) fn zone(value: &Value<'_, '_>) -> Option<Zone> {
+    value.word(&Zone::ALL.map(|zone| (zone.as_str(), zone)), &[])
+}
+
+pub(super) fn bind(value: &Value<'_, '_>) -> Option<At<SocketAddr>> {
+    let expected = "IP:PORT as \"0.0.0.0:5060\" or \"[::]:5060\", the port not 0";
+    Some(At { value: value.parsed(expected, units::address)?, place: value.place() })
+}
+
+/// `192.0.2.0/24`, or one address.
+fn network(value: &Value<'_, '_>) -> Option<IpNet> {
+    let parse = |text: &str| {
+        let single = || text.parse().ok().map(|address: std::net::IpAddr| address.into());
+        text.parse::<IpNet>().ok().or_else(single)
+    };
+    value.parsed("a network as \"192.0.2.0/24\" or one address", parse)
+}
+
+fn networks(value: &Value<'_, '_>) -> Option<Vec<IpNet>> {
+    value.list_of(MOST_ITEMS, "a list of networks as [\"192.0.2.0/24\"]", network)
+}
+
+fn read_websocket(
+    section: &Section<'_, '_>,
+    transport: Option<Transport>,
+    directory: &Path,
+) -> Option<Option<WebSocket>> {
+    let tls = read_tls(section, directory);
+    let origins = section.or("origins", Vec::new(), |value| {
+        value.list_of(MOST_ITEMS, "a list of origins as [\"https://*.example.com\"]", origin)
+    });
+    let ping = section.or("ping_interval", DEFAULT_PING_INTERVAL, |value| value.duration(PING_INTERVAL));
+    let pong = section.or("pong_timeout", DEFAULT_PONG_TIMEOUT, |value| value.duration(PONG_TIMEOUT));
+    let forwarded = section.or("client_address", false, |value| {
+        value.word(&[("socket", false), ("x-forwarded-for", true)], &["proxy-v2"])
+    });
+    let proxies = section.maybe("trusted_proxies", networks);
+    let trusted_proxies = match (forwarded?, proxies?) {
+        (true, None) => {
+            let expected = "the networks of the proxies whose X-Forwarded-For is believed";
+            section.document().report(section.place("trusted_proxies"), "nothing", expected);
+            return None;
+        }
+        (false, Some(proxies)) => {
+            let expected = "client_address = \"x-forwarded-for\" beside it, or no trusted_proxies";
+            section.document().report(proxies.place, "proxies that nobody asks", expected);
+            return None;
+        }
+        (true, Some(proxies)) => Some(proxies.value),
+        (false, None) => None,
+    };
+    let tls = tls?.filter(|_| transport == Some(Transport::Wss));
+    Some(Some(WebSocket {
+        tls,
+        origins: origins?,
+        ping_interval: ping?,
+        pong_timeout: pong?,
+        trusted_proxies,
+    }))
+}
+
+/// `scheme://host[:port]`; the first label of the host may be `*`.
+fn origin(value: &Value<'_, '_>) -> Option<OriginPattern> {
+    let expected = "an origin as \"https://www.example.com\" or \"https://*.example.com\"";
+    value.parsed(expected, |text| text.parse().ok())
+}
+
+fn read_tls(section: &Section<'_, '_>, directory: &Path) -> Option<Option<Tls>> {
+    let certificate = section.maybe("certificate", |value| file(value, directory));
+    let private_key = section.maybe("private_key", |value| file(value, directory));
+    match (certificate?, private_key?) {
+        (None, None) => Some(Some(Tls::SelfSigned)),
+        (Some(certificate), Some(private_key)) => {
+            match Certificates::from_files(&certificate.value, &private_key.value) {
+                Ok(certificates) => Some(Some(Tls::Files(Arc::new(certificates)))),
+                Err(error) => {
+                    let expected = format!("a certificate chain and its key as PEM; {error}");
+                    section.document().report(certificate.place, "files that cannot be used", expected);
+                    None
+                }
+            }
+        }
+        (Some(certificate), None) => {
+            section.document().report(certificate.place, "a certificate alone", "its private_key beside it");
+            None
+        }
+        (None, Some(key)) => {
+            section.document().report(key.place, "a private key alone", "its certificate beside it");
+            None
+        }
+    }
+}
+
+/// A file that can be read now, relative to the configuration file.
+pub(super) fn file(value: &Value<'_, '_>, directory: &Path) -> Option<PathBuf> {
+    let path = directory.join(value.text("the path of a file")?);
+    match std::fs::File::open(&path).and_then(|file| file.metadata()) {
+        Ok(metadata) if metadata.is_file() => Some(path),
+        Ok(_) => value.wrong(format!("a file; {} is none", path.display())),
+        Err(error) => value.wrong(format!("a readable file; {}: {error}", path.display())),
+    }
+}
+
+/// Reports keys that would have no effect on such a listener.
+fn keys_belong(section: &Section<'_, '_>, transport: Transport, zone: Zone) -> bool {
+    let groups = [
+        (WEBSOCKET_KEYS, is_websocket(transport), "only on listeners of transport ws or wss"),
+        (TLS_KEYS, transport == Transport::Wss, "only on listeners of transport wss"),
+        (TRUNK_KEYS, zone == Zone::Trunk, "only on listeners of zone trunk"),
+        (&["worker_ports"], zone == Zone::Pool, "only on listeners of zone pool"),
+    ];
+    let mut all = true;
+    for (keys, fits, expected) in groups {
+        for value in keys.iter().filter(|_| !fits).filter_map(|key| section.get(key)) {
+            section.document().report(
+                value.place(),
+                "a key without effect here",
+                format!("this key {expected}"),
+            );
+            all = false;
+        }
+    }
+    all
+}

@@ -1,0 +1,171 @@
+//! `[pool.NAME]`: one by one; whether its members can be reached is checked in `check`.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use sbc_core::config::{Balance, Failover, Member, Probe};
+use sbc_core::flow::Zone;
+
+use super::document::{At, Keys, Section, Value};
+use super::error::Place;
+use super::{listener, units};
+
+/// Most pools of one node.
+pub(super) const MOST_POOLS: usize = 64;
+/// Most members of one pool.
+const MOST_MEMBERS: usize = 256;
+const PROBE_INTERVAL: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(600);
+const PROBE_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
+/// Timer B is 32 s: later than that no caller waits.
+const FAILOVER_AFTER: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
+
+const KEYS: Keys = Keys {
+    known: &["members", "zone", "listener", "balance", "registrations", "probe", "failover"],
+    later: &["discover"],
+};
+const MEMBER_KEYS: Keys = Keys { known: &["uri"], later: &["weight", "region"] };
+const PROBE_KEYS: Keys = Keys { known: &["interval", "timeout", "fall", "rise"], later: &[] };
+const FAILOVER_KEYS: Keys = Keys { known: &["invite_after", "other_after", "attempts"], later: &[] };
+
+const DEFAULT_PROBE: Probe =
+    Probe { interval: Duration::from_secs(5), timeout: Duration::from_secs(1), fall: 2, rise: 2 };
+const DEFAULT_FAILOVER: Failover =
+    Failover { invite_after: Duration::from_secs(2), other_after: Duration::from_secs(6), attempts: 3 };
+
+/// A pool as written, each part right by itself.
+pub(super) struct RawPool {
+    pub name: String,
+    pub zone: Zone,
+    pub listener: Option<At<String>>,
+    pub members: Vec<At<Member>>,
+    pub balance: Balance,
+    pub probe: Option<Probe>,
+    pub failover: Failover,
+    /// Where the pool begins.
+    pub place: Place,
+}
+
+/// Reads one `[pool.NAME]`; `None` when something in it is wrong.
+pub(super) fn read(name: &str, place: Place, value: &Value<'_, '_>) -> Option<RawPool> {
+    let section = value.section(KEYS)?;
+    let named = units::label(name);
+    if !named {
+        let expected = "a pool name of 1 to 40 letters, digits, `-`, `_` or `.`";
+        section.document().report(place.clone(), format!("{name:?}"), expected);
+    }
+    let zone = section
+        .or("zone", Zone::Pool, |value| value.word(&[("pool", Zone::Pool), ("trunk", Zone::Trunk)], &[]));
+    let listener = section.maybe("listener", |value| listener::name_of(value).map(|name| name.value));
+    let members = section
+        .require("members", "a list as [{ uri = \"sip:10.0.2.10:5080\" }]")
+        .and_then(|value| members(&value));
+    let balance = section.or("balance", Balance::HashCallId, balance);
+    let shared = section.or("registrations", (), |value| value.word(&[("shared", ())], &["by-aor"]));
+    let probe = section.or("probe", Some(DEFAULT_PROBE), |value| match value.is_false() {
+        true => Some(None),
+        false => probe(value).map(Some),
+    });
+    let failover = section.or("failover", DEFAULT_FAILOVER, failover);
+    shared?;
+    let pool = RawPool {
+        name: name.to_owned(),
+        zone: zone?,
+        listener: listener?,
+        members: members?,
+        balance: balance?,
+        probe: probe?,
+        failover: failover?,
+        place,
+    };
+    named.then_some(pool)
+}
+
+fn balance(value: &Value<'_, '_>) -> Option<Balance> {
+    let words = Balance::ALL.map(|balance| (balance.as_str(), balance));
+    value.word(&words, &["least-calls", "weighted", "priority"])
+}
+
+fn members(value: &Value<'_, '_>) -> Option<Vec<At<Member>>> {
+    let expected = "a list of 1 or more members as [{ uri = \"sip:10.0.2.10:5080\" }]";
+    let items = value.list(MOST_MEMBERS, expected)?;
+    if items.is_empty() {
+        return value.wrong(expected);
+    }
+    let members: Vec<_> = items.iter().map(member).collect();
+    members.into_iter().collect()
+}
+
+fn member(value: &Value<'_, '_>) -> Option<At<Member>> {
+    let section = value.section(MEMBER_KEYS)?;
+    let uri = section.require("uri", "a URI as \"sip:10.0.2.10:5080\"")?;
+    let text = uri.text("a URI as \"sip:10.0.2.10:5080\"")?;
+    let member = Member { uri: text.into(), address: member_address(&uri, text)? };
+    Some(At { value: member, place: uri.place() })
+}
+
+/// `sip:IP:PORT`, with `;transport=udp` or nothing behind.
+fn member_address(value: &Value<'_, '_>, text: &str) -> Option<SocketAddr> {
+    const EXPECTED: &str = "\"sip:IP:PORT\"";
+    let Some(rest) = text.strip_prefix("sip:") else {
+        return value.wrong(EXPECTED);
+    };
+    let (host, parameters) = rest.split_once(';').unwrap_or((rest, ""));
+    match parameters {
+        "" | "transport=udp" => {}
+        "transport=tcp" | "transport=tls" => {
+            return value.wrong(format!(
+                "{EXPECTED}: members are reached by udp, `{parameters}` is not supported yet"
+            ));
+        }
+        other => return value.wrong(format!("{EXPECTED} without `;{other}`")),
+    }
+    if let Some(address) = units::address(host) {
+        return if address.ip().is_unspecified() { value.wrong(EXPECTED) } else { Some(address) };
+    }
+    if host.parse::<std::net::IpAddr>().is_ok() || !host.contains(':') {
+        return value.wrong(format!("{EXPECTED}, the port written out"));
+    }
+    match units::host_port(host) {
+        Some(_) => value.wrong(format!("{EXPECTED}: use an IP address, names are not looked up yet")),
+        None => value.wrong(EXPECTED),
+    }
+}
+
+fn probe(value: &Value<'_, '_>) -> Option<Probe> {
+    let section = value.section(PROBE_KEYS)?;
+    let interval = section.or("interval", DEFAULT_PROBE.interval, |value| value.duration(PROBE_INTERVAL));
+    let timeout = section.or("timeout", DEFAULT_PROBE.timeout, |value| value.duration(PROBE_TIMEOUT));
+    let fall = section.or("fall", DEFAULT_PROBE.fall, small_count);
+    let rise = section.or("rise", DEFAULT_PROBE.rise, small_count);
+    let probe = Probe { interval: interval?, timeout: timeout?, fall: fall?, rise: rise? };
+    if probe.timeout > probe.interval {
+        return wrong_at(&section, "timeout", "a timeout no longer than the interval");
+    }
+    Some(probe)
+}
+
+fn failover(value: &Value<'_, '_>) -> Option<Failover> {
+    let section = value.section(FAILOVER_KEYS)?;
+    let invite =
+        section.or("invite_after", DEFAULT_FAILOVER.invite_after, |value| value.duration(FAILOVER_AFTER));
+    let other =
+        section.or("other_after", DEFAULT_FAILOVER.other_after, |value| value.duration(FAILOVER_AFTER));
+    let attempts = section.or("attempts", DEFAULT_FAILOVER.attempts, small_count);
+    Some(Failover { invite_after: invite?, other_after: other?, attempts: attempts? })
+}
+
+fn small_count(value: &Value<'_, '_>) -> Option<u8> {
+    value.integer(1..=20).and_then(|number| u8::try_from(number).ok())
+}
+
+/// Reports at `name`, or at the section where the default of `name` was the trouble.
+fn wrong_at<T>(section: &Section<'_, '_>, name: &str, expected: &str) -> Option<T> {
+    match section.get(name) {
+        Some(value) => value.wrong(expected),
+        None => {
+            section.document().report(section.place(name), "nothing", expected);
+            None
+        }
+    }
+}

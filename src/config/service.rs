@@ -1,0 +1,131 @@
+//! The small sections: `[admission]`, `[timers]`, `[admin]`, `[log]`, `[echo]`.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use sbc_core::config::{Admission, Timers};
+
+use super::document::{At, Keys, Section, Value};
+use super::{listener, units};
+
+/// A datagram carries at most 65,507 bytes; what a browser may send is bounded alike.
+const MAX_MESSAGE: RangeInclusive<usize> = 4096..=65_536;
+const MOST_DOMAINS: usize = 10_000;
+const T1: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(4);
+/// RFC 3261 §16.6 step 11: Timer C is larger than three minutes; tests and impatient sites may go below.
+const RING: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(900);
+const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9090);
+/// Two ports a call for 500 calls.
+const DEFAULT_RTP_PORTS: RangeInclusive<u16> = 20_000..=20_999;
+
+const ADMISSION_KEYS: Keys = Keys {
+    known: &["max_message", "domains"],
+    later: &["allow", "deny", "per_source", "ban", "max_calls_per_user"],
+};
+const TIMER_KEYS: Keys = Keys { known: &["t1", "ring"], later: &["call"] };
+const ADMIN_KEYS: Keys = Keys { known: &["bind"], later: &[] };
+const LOG_KEYS: Keys = Keys { known: &["format", "level"], later: &[] };
+const ECHO_KEYS: Keys = Keys { known: &["bind", "rtp_ports"], later: &[] };
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// `[log]`, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    pub format: LogFormat,
+    pub level: tracing::Level,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: tracing::Level::INFO }
+    }
+}
+
+/// `[echo]`: the built-in peer that answers calls with what it hears.
+#[derive(Debug, Clone)]
+pub(crate) struct Echo {
+    /// Where it answers SIP.
+    pub bind: At<SocketAddr>,
+    /// Where it takes RTP.
+    pub rtp_ports: RangeInclusive<u16>,
+}
+
+pub(super) fn admission(root: &Section<'_, '_>) -> Option<Admission> {
+    let default = Admission { max_message: *MAX_MESSAGE.end(), domains: Vec::new() };
+    root.or("admission", default.clone(), |value| {
+        let section = value.section(ADMISSION_KEYS)?;
+        let max_message = section.or("max_message", default.max_message, |value| value.size(MAX_MESSAGE));
+        let domains = section.or("domains", default.domains, |value| {
+            value.list_of(MOST_DOMAINS, "a list of domains as [\"example.com\"]", domain)
+        });
+        Some(Admission { max_message: max_message?, domains: domains? })
+    })
+}
+
+/// A name or an IP address, in lower case.
+fn domain(value: &Value<'_, '_>) -> Option<Box<str>> {
+    let parse = |text: &str| {
+        let known = units::host_name(text) || text.parse::<std::net::IpAddr>().is_ok();
+        known.then(|| text.to_ascii_lowercase().into())
+    };
+    value.parsed("a domain as \"example.com\" or an IP address", parse)
+}
+
+pub(super) fn timers(root: &Section<'_, '_>) -> Option<Timers> {
+    root.or("timers", Timers::default(), |value| {
+        let section = value.section(TIMER_KEYS)?;
+        let t1 = section.or("t1", Timers::default().t1, |value| value.duration(T1));
+        let ring = section.or("ring", Timers::default().ring, |value| value.duration(RING));
+        Some(Timers { t1: t1?, ring: ring?, ..Timers::default() })
+    })
+}
+
+/// Loopback, unless the operator says that others may ask.
+pub(super) fn admin(root: &Section<'_, '_>) -> Option<At<SocketAddr>> {
+    let default = At { value: DEFAULT_ADMIN, place: root.place("admin.bind") };
+    root.or("admin", default.clone(), |value| {
+        let section = value.section(ADMIN_KEYS)?;
+        section.or("bind", default, listener::bind)
+    })
+}
+
+pub(super) fn log(root: &Section<'_, '_>) -> Option<Log> {
+    use tracing::Level;
+    root.or("log", Log::default(), |value| {
+        let section = value.section(LOG_KEYS)?;
+        let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let levels = [
+            ("error", Level::ERROR),
+            ("warn", Level::WARN),
+            ("info", Level::INFO),
+            ("debug", Level::DEBUG),
+            ("trace", Level::TRACE),
+        ];
+        let format = section.or("format", LogFormat::Auto, |value| value.word(&formats, &[]));
+        let level = section.or("level", Level::INFO, |value| value.word(&levels, &[]));
+        Some(Log { format: format?, level: level? })
+    })
+}
+
+pub(super) fn echo(root: &Section<'_, '_>) -> Option<Option<Echo>> {
+    root.or("echo", None, |value| {
+        let section = value.section(ECHO_KEYS)?;
+        let bind = section.require("bind", "the address of the echo peer, as \"127.0.0.1:5090\"");
+        let bind = bind.and_then(|value| listener::bind(&value));
+        let rtp_ports = section.or("rtp_ports", DEFAULT_RTP_PORTS, |value| {
+            value.parsed("a range of ports as \"20000-20999\"", units::port_range)
+        });
+        Some(Some(Echo { bind: bind?, rtp_ports: rtp_ports? }))
+    })
+}

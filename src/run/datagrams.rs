@@ -1,0 +1,138 @@
+//! UDP of one worker: keepalives, handing over, and the way into the core.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use sbc_core::flow::Flow;
+use sbc_core::io::Input;
+use sbc_udp::handover::{Handover, Route};
+use sbc_udp::keepalive::{Keepalive, classify};
+use sbc_udp::{Datagram, ReceiveBatch, Receiver, Socket};
+
+use super::shell::Shell;
+use super::sockets::UdpSockets;
+
+/// Messages from other workers that are handled before the outbox is sent and others get their turn.
+const HANDED_IN_A_ROW: usize = sbc_udp::MAX_BATCH;
+
+/// What the UDP tasks of one worker share.
+pub(super) struct Datagrams {
+    shell: Rc<Shell>,
+    handover: Arc<Handover<Flow>>,
+    worker: usize,
+    // Never borrowed across an await: the sockets of a worker take turns.
+    batch: RefCell<ReceiveBatch>,
+    answer: RefCell<Vec<u8>>,
+}
+
+impl Datagrams {
+    pub(super) fn new(shell: Rc<Shell>, handover: Arc<Handover<Flow>>, worker: usize) -> Rc<Self> {
+        Rc::new(Self { shell, handover, worker, batch: RefCell::default(), answer: RefCell::default() })
+    }
+
+    /// Starts reading everything that is this worker's to read.
+    pub(super) fn spawn(self: &Rc<Self>) -> std::io::Result<()> {
+        for sockets in self.shell.udp().to_vec() {
+            self.read(&sockets, 0, Arc::clone(&sockets.own))?;
+            if let (Some(fixed), Ok(port)) = (sockets.fixed.get(sockets.mine), u8::try_from(sockets.mine + 1))
+            {
+                self.read(&sockets, port, Arc::clone(fixed))?;
+            }
+        }
+        tokio::task::spawn_local(Rc::clone(self).take_handed());
+        Ok(())
+    }
+
+    fn read(self: &Rc<Self>, sockets: &UdpSockets, port: u8, socket: Arc<Socket>) -> std::io::Result<()> {
+        let local = socket.local_addr();
+        let receiver = Receiver::new(socket)?;
+        // The remote of this flow is a placeholder until a datagram names one.
+        let flow = Flow { listener: sockets.listener, port, remote: local, connection: None };
+        tokio::task::spawn_local(Rc::clone(self).read_on(receiver, flow, sockets.hand_over));
+        Ok(())
+    }
+
+    async fn read_on(self: Rc<Self>, receiver: Receiver, at: Flow, hand_over: bool) {
+        // The error ends the loop only when the runtime ends.
+        while let Ok(readable) = receiver.readable().await {
+            let full = {
+                let mut batch = self.batch.borrow_mut();
+                if let Err(error) = readable.read(&mut batch) {
+                    tracing::warn!(%error, "a UDP socket could not be read");
+                }
+                self.take_batch(&batch, at, hand_over, receiver.socket());
+                batch.is_full()
+            };
+            self.shell.flush();
+            if full {
+                // More is waiting: timers, connections and the other sockets come first.
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn take_batch(&self, batch: &ReceiveBatch, at: Flow, hand_over: bool, socket: &Socket) {
+        for notice in batch.unreachable() {
+            self.shell.feed(Input::Unreachable(Flow { remote: notice.remote, ..at }));
+        }
+        for datagram in batch.datagrams() {
+            let flow = Flow { remote: datagram.source, ..at };
+            if !self.is_keepalive(&datagram, socket) {
+                self.deliver(flow, datagram.bytes, hand_over.then(|| batch.is_full()));
+            }
+        }
+    }
+
+    /// `under_load` is `None` on listeners whose peers the kernel spreads over the workers anyway.
+    fn deliver(&self, flow: Flow, bytes: &[u8], under_load: Option<bool>) {
+        let route =
+            under_load.map_or(Route::Here, |load| self.handover.route(self.worker, bytes, flow, load));
+        match route {
+            Route::Here => self.shell.feed(Input::Received { flow, source: flow.remote, bytes }),
+            Route::HandedTo(_) => {
+                self.shell.counters().handed_over.inc();
+            }
+            Route::QueueFull => {
+                self.shell.counters().handover_dropped.inc();
+            }
+        }
+    }
+
+    fn is_keepalive(&self, datagram: &Datagram<'_>, socket: &Socket) -> bool {
+        if datagram.truncated {
+            self.shell.counters().truncated.inc();
+            return true;
+        }
+        let mut answer = self.answer.borrow_mut();
+        match classify(datagram.bytes, datagram.source, &mut answer) {
+            Keepalive::NotKeepalive => return false,
+            Keepalive::Ignore => {}
+            // A full send buffer drops the answer: the client asks again.
+            Keepalive::Stun => drop(socket.send_to(datagram.source, &answer)),
+        }
+        self.shell.counters().keepalives.inc();
+        true
+    }
+
+    /// Handles what other workers hand to this one.
+    async fn take_handed(self: Rc<Self>) {
+        loop {
+            let first = self.handover.next(self.worker).await;
+            self.feed_handed(first.metadata(), first.bytes());
+            drop(first);
+            for _ in 1..HANDED_IN_A_ROW {
+                let Some(next) = self.handover.try_next(self.worker) else {
+                    break;
+                };
+                self.feed_handed(next.metadata(), next.bytes());
+            }
+            self.shell.flush();
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn feed_handed(&self, flow: &Flow, bytes: &[u8]) {
+        self.shell.feed(Input::Received { flow: *flow, source: flow.remote, bytes });
+    }
+}

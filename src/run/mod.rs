@@ -1,0 +1,287 @@
+//! `sbc run`: from checked settings to running workers, and back to nothing.
+//!
+//! The order is the promise: lock, keys, sockets, then threads. Whatever fails before the threads leaves no socket
+//! bound and no call touched.
+
+mod clock;
+mod datagrams;
+mod open_files;
+mod shell;
+mod sockets;
+mod websocket;
+mod worker;
+
+use std::collections::hash_map::RandomState;
+use std::future::Future;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::Context;
+use sbc_core::Core;
+use sbc_core::config::Config;
+use sbc_core::flow::{ListenerId, WorkerId};
+use sbc_core::time::Time;
+use sbc_udp::handover::Handover;
+use sbc_ws::{Certificates, ClientAddress, Connections};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use self::clock::Clock;
+use self::sockets::{Sockets, WorkerSockets};
+use self::worker::Shared;
+use crate::admin::{self, Facts, ListenerReport, Report, Status, UdpTotals};
+use crate::config::{ListenerSettings, Settings, Tls, WebSocket};
+use crate::keys;
+use crate::metrics::{Counters, Heartbeats};
+use crate::state_dir::StateDir;
+
+/// Names that a self-signed certificate carries beside the advertised one.
+const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// Runs until SIGTERM or SIGINT. `up` is called once everything works.
+///
+/// # Errors
+/// What keeps it from starting, or a worker that could not go on.
+pub(crate) fn run(settings: &Settings, up: impl FnOnce()) -> anyhow::Result<()> {
+    let open_files = open_files::raise();
+    let state = StateDir::lock(&settings.state_dir)?;
+    let config = Arc::new(core_config(settings, &state)?);
+    let seed = keys::generate().context("no randomness from the system")?.0;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // The echo peer watches its socket in this runtime from the beginning.
+    let entered = runtime.enter();
+    let sockets = sockets::bind(settings)?;
+    drop(entered);
+    let clock = Clock::start();
+    let connections = Connections::new();
+    let shared = Arc::new(Shared {
+        core: Arc::new(Core::new(config, seed, clock.now())),
+        clock,
+        listeners: websockets(settings, &connections, open_files)?,
+        connections,
+        handover: Arc::new(Handover::new(usize::from(settings.workers), RandomState::new())),
+        counters: Arc::new(Counters::default()),
+        heartbeats: Arc::new(Heartbeats::new(settings.workers, clock.now())),
+    });
+    let outcome = runtime.block_on(live(settings, &shared, sockets, up));
+    // The lock goes last: until here the sockets are ours.
+    drop(state);
+    outcome
+}
+
+fn core_config(settings: &Settings, state: &StateDir) -> anyhow::Result<Config> {
+    let keys = match &settings.keys {
+        Some(keys) => keys.clone(),
+        None => vec![state.key()?],
+    };
+    let path_key = match &settings.path_key {
+        Some(key) => key.clone(),
+        None => state.path_key()?,
+    };
+    Ok(settings.core(keys, path_key))
+}
+
+type Websockets = Vec<(ListenerId, Arc<sbc_ws::Listener>)>;
+
+fn websockets(
+    settings: &Settings,
+    connections: &Arc<Connections>,
+    open_files: usize,
+) -> anyhow::Result<Websockets> {
+    let mut listeners = Vec::new();
+    for (id, listener) in (0_u16..).map(ListenerId).zip(&settings.listeners) {
+        if let Some(websocket) = &listener.websocket {
+            let ready = websocket_settings(settings, listener, websocket, open_files)?;
+            listeners.push((id, sbc_ws::Listener::new(ready, Arc::clone(connections))));
+        }
+    }
+    Ok(listeners)
+}
+
+fn websocket_settings(
+    settings: &Settings,
+    listener: &ListenerSettings,
+    websocket: &WebSocket,
+    open_files: usize,
+) -> anyhow::Result<sbc_ws::Settings> {
+    let tls = match &websocket.tls {
+        None => None,
+        Some(Tls::Files(certificates)) => Some(Arc::clone(certificates)),
+        Some(Tls::SelfSigned) => Some(Arc::new(self_signed(listener)?)),
+    };
+    let client_address = match websocket.trusted_proxies {
+        Some(_) => ClientAddress::XForwardedFor,
+        None => ClientAddress::Socket,
+    };
+    Ok(sbc_ws::Settings {
+        tls,
+        origins: websocket.origins.clone(),
+        client_address,
+        trusted_proxies: websocket.trusted_proxies.clone().unwrap_or_default(),
+        ping_interval: websocket.ping_interval,
+        pong_timeout: websocket.pong_timeout,
+        max_message: settings.admission.max_message,
+        max_connections: open_files::for_connections(open_files),
+        ..sbc_ws::Settings::default()
+    })
+}
+
+fn self_signed(listener: &ListenerSettings) -> anyhow::Result<Certificates> {
+    let mut names: Vec<String> = LOCAL_NAMES.map(str::to_owned).to_vec();
+    let told = listener.core.advertise.host.to_string();
+    if !names.contains(&told) {
+        names.push(told);
+    }
+    let certificates = Certificates::self_signed(&names)?;
+    let listener = &*listener.core.name;
+    tracing::warn!(
+        listener,
+        fingerprint = certificates.fingerprint(),
+        "a self-signed certificate was made: browsers will refuse it until certificate and private_key are set"
+    );
+    Ok(certificates)
+}
+
+/// Everything that runs, from the first thread to the last.
+async fn live(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+    sockets: Sockets,
+    up: impl FnOnce(),
+) -> anyhow::Result<()> {
+    let stopped = stop_signal()?;
+    let (stop, stopping) = watch::channel(false);
+    let facts = Arc::new(Known::new(settings, shared));
+    let registry = admin::registry(&facts, &shared.counters, udp_totals(settings, &sockets));
+    let admin = tokio::spawn(serve_admin(sockets.admin, facts, registry, stopping.clone()));
+    let (ended, mut ends) = mpsc::unbounded_channel();
+    let threads = start_workers(shared, sockets.workers, &stopping, &ended)?;
+    drop(ended);
+    tracing::info!(node = settings.name, workers = settings.workers, admin = %settings.admin.value, "sbc is up");
+    up();
+    let mut outcome = tokio::select! {
+        name = stopped => {
+            tracing::info!(signal = name, "sbc stops");
+            Ok(())
+        }
+        end = ends.recv() => end.unwrap_or(Ok(())),
+    };
+    let _ = stop.send(true);
+    while let Some(end) = ends.recv().await {
+        outcome = outcome.and(end);
+    }
+    for thread in threads {
+        // A worker that panicked has ended the process already.
+        let _ = thread.join();
+    }
+    admin.abort();
+    outcome
+}
+
+async fn serve_admin(
+    socket: TcpListener,
+    facts: Arc<impl Facts>,
+    registry: prometheus_client::registry::Registry,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let stopped = async move {
+        let _ = stopping.wait_for(|stop| *stop).await;
+    };
+    if let Err(error) = admin::serve(socket, facts, registry, stopped).await {
+        tracing::error!(%error, "the admin API cannot be served");
+    }
+}
+
+type Ended = mpsc::UnboundedSender<anyhow::Result<()>>;
+
+fn start_workers(
+    shared: &Arc<Shared>,
+    sockets: Vec<WorkerSockets>,
+    stopping: &watch::Receiver<bool>,
+    ended: &Ended,
+) -> anyhow::Result<Vec<thread::JoinHandle<()>>> {
+    let start = |(id, sockets): (u8, WorkerSockets)| {
+        let (shared, stopping, ended) = (Arc::clone(shared), stopping.clone(), ended.clone());
+        let body = move || {
+            let end = worker::run(&shared, WorkerId(id), sockets, stopping);
+            // Nobody listens when another worker's end is being handled already.
+            let _ = ended.send(end.with_context(|| format!("worker {id} cannot go on")));
+        };
+        thread::Builder::new().name(format!("worker-{id}")).spawn(body).context("a worker cannot start")
+    };
+    (0_u8..).zip(sockets).map(start).collect()
+}
+
+/// Waits for SIGTERM or SIGINT, from now on.
+fn stop_signal() -> anyhow::Result<impl Future<Output = &'static str>> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
+}
+
+fn udp_totals(settings: &Settings, sockets: &Sockets) -> UdpTotals {
+    let mut totals: Vec<(Box<str>, Vec<_>)> =
+        settings.listeners.iter().map(|listener| (listener.core.name.clone(), Vec::new())).collect();
+    for (index, worker) in sockets.workers.iter().enumerate() {
+        for udp in &worker.udp {
+            let Some((_, all)) = totals.get_mut(usize::from(udp.listener.0)) else {
+                continue;
+            };
+            all.push(Arc::clone(&udp.own));
+            all.extend(udp.fixed.get(index).cloned());
+        }
+    }
+    totals.retain(|(_, sockets)| !sockets.is_empty());
+    UdpTotals(totals)
+}
+
+/// What the admin API is told.
+struct Known {
+    node: String,
+    listeners: Vec<ListenerReport>,
+    shared: Arc<Shared>,
+}
+
+impl Known {
+    fn new(settings: &Settings, shared: &Arc<Shared>) -> Self {
+        let report = |listener: &ListenerSettings| ListenerReport {
+            name: listener.core.name.to_string(),
+            transport: listener.core.transport.to_string().to_lowercase(),
+            zone: listener.core.zone.to_string(),
+            bind: listener.core.bind.to_string(),
+            advertise: listener.core.advertise.to_string(),
+        };
+        Self {
+            node: settings.name.clone(),
+            listeners: settings.listeners.iter().map(report).collect(),
+            shared: Arc::clone(shared),
+        }
+    }
+}
+
+impl Facts for Known {
+    fn alive(&self) -> bool {
+        self.shared.heartbeats.all_alive(self.shared.clock.now())
+    }
+
+    fn status(&self) -> Status {
+        let now = self.shared.clock.now();
+        let core = Report::of(&self.shared.core.status());
+        Status {
+            node: self.node.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: now.since(Time::ZERO).as_secs(),
+            workers: self.shared.heartbeats.workers(),
+            ready: core.missing().is_none(),
+            connections: u64::try_from(self.shared.connections.len()).unwrap_or(u64::MAX),
+            listeners: self.listeners.clone(),
+            core,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! One worker's hands: gives inputs to the core and carries out what it says.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use sbc_core::flow::{ConnectionId, Flow, ListenerId};
+use sbc_core::io::{Command, Input, Outbox};
+use sbc_core::time::Time;
+use sbc_core::{Core, Worker};
+use sbc_udp::{SendBatch, SendError, Socket};
+use sbc_ws::Connections;
+use tokio::sync::Notify;
+
+use super::clock::Clock;
+use super::sockets::UdpSockets;
+use super::worker::Shared;
+use crate::metrics::Counters;
+
+/// Most peers found unreachable while sending, for one flush; timers find the others.
+const MOST_NOTICES: usize = 64;
+/// RFC 6455 §7.4.1: policy violation, what the core closes a connection for.
+const CLOSED_BY_POLICY: u16 = 1008;
+
+/// A worker's view of everything; lives on its thread.
+pub(super) struct Shell {
+    core: Arc<Core>,
+    worker: RefCell<Worker>,
+    clock: Clock,
+    udp: Vec<UdpSockets>,
+    connections: Arc<Connections>,
+    counters: Arc<Counters>,
+    batch: RefCell<SendBatch>,
+    /// Scratch of [`Shell::flush`]: kept for its memory.
+    unreachable: RefCell<Vec<Flow>>,
+    /// Scratch of [`Shell::flush`]: sockets whose datagrams are on their way.
+    served: RefCell<Vec<(ListenerId, u8)>>,
+    armed: Cell<Option<Time>>,
+    /// Told when `armed` moved to an earlier time.
+    pub(super) rearmed: Notify,
+}
+
+impl Shell {
+    pub(super) fn new(shared: &Shared, worker: Worker, udp: Vec<UdpSockets>) -> Self {
+        Self {
+            core: Arc::clone(&shared.core),
+            worker: RefCell::new(worker),
+            clock: shared.clock,
+            udp,
+            connections: Arc::clone(&shared.connections),
+            counters: Arc::clone(&shared.counters),
+            batch: RefCell::default(),
+            unreachable: RefCell::default(),
+            served: RefCell::default(),
+            armed: Cell::new(None),
+            rearmed: Notify::new(),
+        }
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(super) fn udp(&self) -> &[UdpSockets] {
+        &self.udp
+    }
+
+    /// One input, and everything that follows from it.
+    pub(super) fn handle(&self, input: Input<'_>) {
+        self.feed(input);
+        self.flush();
+    }
+
+    /// One input; [`Shell::flush`] is owed, after this one or after others of the same batch.
+    pub(super) fn feed(&self, input: Input<'_>) {
+        self.core.handle(&mut self.worker.borrow_mut(), self.clock.now(), input);
+    }
+
+    /// Does what the core said. A peer that the kernel knows to be unreachable is told to the core at once.
+    pub(super) fn flush(&self) {
+        let mut told = 0;
+        let mut worker = self.worker.borrow_mut();
+        loop {
+            let mut unreachable = self.unreachable.borrow_mut();
+            self.send_all(&worker.outbox, &mut unreachable);
+            worker.outbox.clear();
+            if unreachable.is_empty() || told >= MOST_NOTICES {
+                unreachable.clear();
+                break;
+            }
+            told += unreachable.len();
+            for flow in unreachable.drain(..) {
+                self.core.handle(&mut worker, self.clock.now(), Input::Unreachable(flow));
+            }
+        }
+        self.rearm(self.core.next_deadline(&worker));
+    }
+
+    fn rearm(&self, next: Option<Time>) {
+        let earlier = match (next, self.armed.get()) {
+            (Some(next), Some(armed)) => next < armed,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if earlier {
+            self.armed.set(next);
+            self.rearmed.notify_one();
+        }
+    }
+
+    /// Waits for the core's next deadline; `None` when it has none.
+    pub(super) fn next_wake(&self) -> Option<tokio::time::Instant> {
+        let next = self.core.next_deadline(&self.worker.borrow());
+        self.armed.set(next);
+        next.and_then(|time| self.clock.instant(time))
+    }
+
+    /// Connections at once; datagrams by socket, so that many leave in one system call.
+    fn send_all(&self, outbox: &Outbox, unreachable: &mut Vec<Flow>) {
+        let mut served = self.served.borrow_mut();
+        served.clear();
+        for (index, command) in outbox.commands().iter().enumerate() {
+            match command {
+                Command::Send { flow, range } => match flow.connection {
+                    Some(connection) => self.send_message(connection, outbox.bytes(range)),
+                    None if served.contains(&(flow.listener, flow.port)) => {}
+                    None => {
+                        served.push((flow.listener, flow.port));
+                        self.send_datagrams(outbox, index, flow, unreachable);
+                    }
+                },
+                Command::Close(connection) => {
+                    self.connections.close(connection.0, CLOSED_BY_POLICY, "closed by policy");
+                }
+            }
+        }
+    }
+
+    fn send_message(&self, connection: ConnectionId, message: &[u8]) {
+        // A connection that is gone or does not read tells so itself, as closed.
+        if self.connections.send(connection.0, message).is_err() {
+            self.counters.egress_refused.inc();
+        }
+    }
+
+    /// All datagrams from `index` on that leave by the same socket as `first`, in order.
+    fn send_datagrams(&self, outbox: &Outbox, index: usize, first: &Flow, unreachable: &mut Vec<Flow>) {
+        let Some(socket) = self.socket(first.listener, first.port) else {
+            // The core names only what the configuration has.
+            self.counters.no_socket.inc();
+            return;
+        };
+        let same_socket = |command: &Command| match command {
+            Command::Send { flow, range } if by_same_socket(flow, first) => {
+                Some((flow.remote, range.clone()))
+            }
+            _ => None,
+        };
+        let waiting = outbox.commands().iter().skip(index).filter_map(same_socket);
+        let datagrams = waiting.map(|(remote, range)| (remote, outbox.bytes(&range)));
+        let failed = |remote: SocketAddr, error: SendError| {
+            if matches!(error, SendError::Unreachable(_)) && unreachable.len() < MOST_NOTICES {
+                unreachable.push(Flow { remote, ..*first });
+            }
+        };
+        socket.send_batch(&mut self.batch.borrow_mut(), datagrams, failed);
+    }
+
+    /// The socket of a flow: 0 is the listener's own address, n the port of worker n-1.
+    fn socket(&self, listener: ListenerId, port: u8) -> Option<&Socket> {
+        let sockets = self.udp.iter().find(|sockets| sockets.listener == listener)?;
+        match usize::from(port).checked_sub(1) {
+            None => Some(&sockets.own),
+            Some(worker) => sockets.fixed.get(worker).map(|socket| &**socket),
+        }
+    }
+}
+
+fn by_same_socket(flow: &Flow, other: &Flow) -> bool {
+    flow.connection.is_none() && flow.listener == other.listener && flow.port == other.port
+}

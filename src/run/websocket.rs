@@ -1,0 +1,62 @@
+//! SIP over WebSocket of one worker: from `sbc-ws` into the core.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::rc::Rc;
+
+use sbc_core::flow::{ConnectionId, Flow, ListenerId};
+use sbc_core::io::Input;
+use sbc_ws::{CloseReason, Handler, Refused};
+
+use super::shell::Shell;
+
+/// Takes what the connections of one listener say on one worker.
+pub(super) struct Receiver {
+    shell: Rc<Shell>,
+    listener: ListenerId,
+    open: Rc<Open>,
+}
+
+/// The open connections of one worker.
+pub(super) type Open = RefCell<HashSet<NonZeroU64>>;
+
+impl Receiver {
+    pub(super) fn new(shell: Rc<Shell>, listener: ListenerId, open: Rc<Open>) -> Rc<Self> {
+        Rc::new(Self { shell, listener, open })
+    }
+
+    fn flow(&self, connection: NonZeroU64, remote: SocketAddr) -> Flow {
+        Flow { listener: self.listener, port: 0, remote, connection: Some(ConnectionId(connection)) }
+    }
+}
+
+impl Handler for Receiver {
+    /// Who may speak is the core's word, once there is a message to judge.
+    fn admits(&self, _source: SocketAddr) -> bool {
+        true
+    }
+
+    fn opened(&self, connection: NonZeroU64, remote: SocketAddr, _source: SocketAddr) {
+        self.open.borrow_mut().insert(connection);
+        self.shell.counters().opened.inc();
+        self.shell.handle(Input::Opened(self.flow(connection, remote)));
+    }
+
+    fn received(&self, connection: NonZeroU64, remote: SocketAddr, source: SocketAddr, message: &[u8]) {
+        let flow = self.flow(connection, remote);
+        self.shell.handle(Input::Received { flow, source, bytes: message });
+    }
+
+    fn closed(&self, connection: NonZeroU64, why: CloseReason) {
+        self.open.borrow_mut().remove(&connection);
+        self.shell.counters().closed(why.label());
+        self.shell.handle(Input::Closed(ConnectionId(connection)));
+    }
+
+    fn refused(&self, source: Option<SocketAddr>, why: Refused) {
+        self.shell.counters().refused(why.label());
+        tracing::debug!(?source, why = why.label(), "refused a WebSocket connection");
+    }
+}

@@ -148,6 +148,14 @@ fn the_quickstart_is_right() {
 }
 
 #[test]
+fn the_configuration_of_the_container_is_right() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docker/sbc.toml");
+    let settings = load(&file, &machine()).expect("no problems");
+    assert_eq!(settings.pools.iter().map(|pool| pool.members.len()).collect::<Vec<_>>(), [2]);
+    assert_eq!(settings.rules.len(), 3);
+}
+
+#[test]
 fn unknown_keys_name_the_nearest_known_one() {
     let files = Files::new("unknown");
     let cases = [

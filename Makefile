@@ -1,0 +1,33 @@
+# CI runs these same recipes.
+CARGO ?= cargo
+IMAGE ?= sbc
+
+.PHONY: help run test lint bench image prepare
+
+help:
+	@echo 'make run    build and start sbc with the quickstart defaults'
+	@echo 'make test   install what the tests need, run all of them'
+	@echo 'make lint   formatting, clippy, documentation, licences and bans'
+	@echo 'make bench  what one message costs'
+	@echo 'make image  the container image, named $(IMAGE)'
+
+run:
+	$(CARGO) run --release --bin sbc -- run
+
+prepare:
+	tests/prepare
+
+test: prepare
+	$(CARGO) test --workspace
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+	$(CARGO) test --quiet --package sbc --test policy
+
+bench:
+	$(CARGO) run --release --package sbc-bench
+
+image:
+	docker build --file docker/Dockerfile --tag $(IMAGE) .

@@ -156,6 +156,19 @@ fn the_configuration_of_the_container_is_right() {
 }
 
 #[test]
+fn the_example_of_the_readme_wants_only_its_certificate() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```toml\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("the end of the example");
+    let files = Files::new("readme");
+    let problems = check(&files.0, example).expect_err("no certificate here").to_string();
+    let keys: Vec<_> = problems.lines().filter_map(|line| line.split(": ").nth(1)).collect();
+    assert_eq!(keys, ["listener.browsers.certificate", "listener.browsers.private_key"]);
+    let plain = example.replace("certificate =", "#").replace("private_key =", "#");
+    check(&files.0, &plain).expect("no problems without them");
+}
+
+#[test]
 fn unknown_keys_name_the_nearest_known_one() {
     let files = Files::new("unknown");
     let cases = [

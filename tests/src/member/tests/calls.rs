@@ -322,3 +322,48 @@ fn sessions_of_both_legs_are_refreshed_for_an_hour() {
     net.run(1000);
     assert_eq!(net.violations(), [""; 0]);
 }
+
+#[test]
+fn a_cancel_that_crosses_the_answer_leaves_nothing_behind() {
+    for seed in 0..100 {
+        let mut net = pair(seed);
+        answering(&mut net);
+        net.loss_percent = 20;
+        let leg = dial(&mut net, "1001");
+        net.run(900 + seed * 17 % 400);
+        net.act(ANN, |agent, now| agent.bye(now, leg));
+        net.run(120_000);
+        assert!(matches!(net.agent(ANN).state(leg), State::Ended { by: By::Us, .. }), "seed {seed}");
+        assert!(
+            net.agent(BOB).calls().all(|(_, call)| matches!(call.state, State::Ended { .. })),
+            "seed {seed}"
+        );
+        let now = net.now;
+        assert!(net.member(MEMBER).status(now).legs.is_empty(), "seed {seed}");
+        assert_eq!(net.violations(), [""; 0], "seed {seed}");
+    }
+}
+
+#[test]
+fn requests_of_both_sides_survive_loss() {
+    for seed in 0..40 {
+        let mut net = pair(seed);
+        net.loss_percent = 20;
+        let legs = ["9170", "9172", "9184"].map(|number| dial(&mut net, number));
+        net.run(90_000);
+        let requests =
+            legs.map(|leg| net.agent(ANN).call_of(leg).map(|call| call.requests.clone()).unwrap_or_default());
+        assert_eq!(
+            requests,
+            [vec!["INFO", "UPDATE"], vec!["MESSAGE", "OPTIONS"], vec!["INVITE"]],
+            "seed {seed}"
+        );
+        let held = net.act(ANN, |agent, now| agent.hold(now, legs[0]));
+        net.run(40_000);
+        assert!(
+            held && net.agent(ANN).call_of(legs[0]).and_then(|call| call.reply("INVITE")) == Some(200),
+            "seed {seed}"
+        );
+        assert_eq!(net.violations(), [""; 0], "seed {seed}");
+    }
+}

@@ -1,7 +1,7 @@
 //! A SIP user agent without habits of its own: transactions, INVITE dialogs, authentication.
 //!
 //! The member and the agents stand on it. It answers what needs no decision (BYE, CANCEL, PRACK, unknown
-//! dialogs, old CSeq numbers) and tells its owner the rest as [`Happening`]s.
+//! dialogs, old CSeq numbers) and tells its owner the rest as happenings.
 
 pub(crate) mod alarm;
 pub mod challenge;

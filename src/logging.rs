@@ -40,7 +40,10 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
 fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let message = panic.payload_as_str().unwrap_or("a panic");
+        let payload = panic.payload();
+        let literal = payload.downcast_ref::<&str>().copied();
+        let message =
+            literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
         let thread = std::thread::current();
         tracing::error!(
             place,

@@ -11,6 +11,7 @@ mod config;
 mod keys;
 mod logging;
 mod metrics;
+mod quickstart;
 mod run;
 mod state_dir;
 

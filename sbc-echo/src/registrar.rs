@@ -25,7 +25,7 @@ pub(crate) struct Registrar {
     count: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Binding {
     uri: Vec<u8>,
     path: Vec<Vec<u8>>,
@@ -42,7 +42,7 @@ impl Registrar {
     /// Change the bindings as the REGISTER says. Returns the header lines of its 200.
     ///
     /// # Errors
-    /// [`Full`] when no room is left; nothing is stored then.
+    /// [`Full`] when no room is left; nothing is changed then.
     pub(crate) fn register(&mut self, now: Instant, request: &Request<'_>) -> Result<String, Full> {
         let asked =
             expires_of(request.message.value(HeaderName::Expires)).unwrap_or(DEFAULT_EXPIRES);
@@ -50,8 +50,9 @@ impl Registrar {
             .options(HeaderName::Path)
             .map(<[u8]>::to_vec)
             .collect();
-        let mut record = self.records.remove(request.to.uri).unwrap_or_default();
-        self.count -= record.len();
+        let before = self.records.remove(request.to.uri).unwrap_or_default();
+        self.count -= before.len();
+        let mut record = before.clone();
         record.retain(|binding| binding.expires_at > now);
         let mut fits = true;
         for contact in request.options(HeaderName::Contact) {
@@ -63,6 +64,8 @@ impl Registrar {
             }
         }
         let headers = describe(now, &record, &path);
+        // All changes of a request are made, or none is (RFC 3261 §10.3).
+        let record = if fits { record } else { before };
         self.count += record.len();
         if !record.is_empty() {
             self.records.insert(request.to.uri.to_vec(), record);

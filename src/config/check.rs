@@ -98,15 +98,13 @@ fn zone_and_transport(parts: &Parts<'_, '_, '_>, listener: &RawListener) {
             "worker_ports = \"5071-5086\", one port for each worker",
         );
     }
-    if let Some(advertise) = listener.advertise.as_ref().filter(|_| listener.zone == Zone::Pool) {
-        if advertise.value.ip().is_none() {
-            // FreeSWITCH resolves a name in Path for every call, and its answer decides on NAT handling.
-            document.report(
-                advertise.place.clone(),
-                format!("the name {:?}", advertise.value.host),
-                "an IP address: FreeSWITCH is told no names",
-            );
-        }
+    if listener.zone == Zone::Pool
+        && let Some(advertise) = &listener.advertise
+        && advertise.value.ip().is_none()
+    {
+        // FreeSWITCH would resolve a name in Path for every call, and judge NAT by what comes out.
+        let found = format!("the name {:?}", advertise.value.host);
+        document.report(advertise.place.clone(), found, "an IP address: FreeSWITCH is told no names");
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) enum Problem {
         expected: String,
     },
     /// In `routes.toml`.
-    Rule(RuleError),
+    Rule(Box<RuleError>),
     /// A file could not be read at all.
     Unreadable {
         /// Which one.

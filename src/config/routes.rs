@@ -30,7 +30,7 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path) -> Option<Rules> {
     match Rules::parse(&text, &path.display().to_string(), &names) {
         Ok(rules) => Some(rules),
         Err(errors) => {
-            errors.into_iter().for_each(|error| root.document().push(Problem::Rule(error)));
+            errors.into_iter().for_each(|error| root.document().push(Problem::Rule(Box::new(error))));
             None
         }
     }

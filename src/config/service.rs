@@ -122,7 +122,15 @@ pub(super) fn echo(root: &Section<'_, '_>) -> Option<Option<Echo>> {
     root.or("echo", None, |value| {
         let section = value.section(ECHO_KEYS)?;
         let bind = section.require("bind", "the address of the echo peer, as \"127.0.0.1:5090\"");
-        let bind = bind.and_then(|value| listener::bind(&value));
+        let bind = bind.and_then(|value| {
+            let bind = listener::bind(&value)?;
+            // Callers are told this address: it must be one.
+            if bind.value.ip().is_unspecified() {
+                value.wrong("one address of this machine")
+            } else {
+                Some(bind)
+            }
+        });
         let rtp_ports = section.or("rtp_ports", DEFAULT_RTP_PORTS, |value| {
             value.parsed("a range of ports as \"20000-20999\"", units::port_range)
         });

@@ -139,7 +139,7 @@ fn a_right_configuration_becomes_what_it_says() {
 
 #[test]
 fn the_quickstart_is_right() {
-    let text = include_str!("../quickstart.toml");
+    let text = include_str!("../quickstart/sbc.toml");
     let settings = parse("quickstart.toml", text, Path::new(""), &machine()).expect("no problems");
     assert_eq!(settings.workers, 4);
     assert_eq!(settings.keys, None);

@@ -75,7 +75,7 @@ pub(super) struct Shown(pub(super) Duration);
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
-        let fits = |factor: u64| millis > 0 && millis % u128::from(factor) == 0;
+        let fits = |factor: u64| millis > 0 && millis.is_multiple_of(u128::from(factor));
         let unit = DURATION_UNITS.iter().rev().find(|(_, factor)| fits(*factor));
         let (name, factor) = unit.unwrap_or(&DURATION_UNITS[0]);
         write!(f, "{}{name}", millis / u128::from(*factor))

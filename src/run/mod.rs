@@ -31,7 +31,7 @@ use self::clock::Clock;
 use self::sockets::{Sockets, WorkerSockets};
 use self::worker::Shared;
 use crate::admin::{self, Facts, ListenerReport, Report, Status, UdpTotals};
-use crate::config::{ListenerSettings, Settings, Tls, WebSocket};
+use crate::config::{Echo, ListenerSettings, Problems, Settings, Tls, WebSocket};
 use crate::keys;
 use crate::metrics::{Counters, Heartbeats};
 use crate::state_dir::StateDir;
@@ -49,10 +49,7 @@ pub(crate) fn run(settings: &Settings, up: impl FnOnce()) -> anyhow::Result<()> 
     let config = Arc::new(core_config(settings, &state)?);
     let seed = keys::generate().context("no randomness from the system")?.0;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // The echo peer watches its socket in this runtime from the beginning.
-    let entered = runtime.enter();
     let sockets = sockets::bind(settings)?;
-    drop(entered);
     let clock = Clock::start();
     let connections = Connections::new();
     let shared = Arc::new(Shared {
@@ -151,10 +148,17 @@ async fn live(
     up: impl FnOnce(),
 ) -> anyhow::Result<()> {
     let stopped = stop_signal()?;
+    let echo = match &settings.echo {
+        Some(echo) => Some(bind_echo(echo).await?),
+        None => None,
+    };
     let (stop, stopping) = watch::channel(false);
     let facts = Arc::new(Known::new(settings, shared));
     let registry = admin::registry(&facts, &shared.counters, udp_totals(settings, &sockets));
     let admin = tokio::spawn(serve_admin(sockets.admin, facts, registry, stopping.clone()));
+    if let Some(echo) = echo {
+        tokio::spawn(run_echo(echo));
+    }
     let (ended, mut ends) = mpsc::unbounded_channel();
     let threads = start_workers(shared, sockets.workers, &stopping, &ended)?;
     drop(ended);
@@ -177,6 +181,24 @@ async fn live(
     }
     admin.abort();
     outcome
+}
+
+async fn bind_echo(echo: &Echo) -> Result<sbc_echo::Echo, Problems> {
+    let ports = echo.rtp_ports.len();
+    // A call takes two ports: RTP on the even one, RTCP beside it.
+    let settings = sbc_echo::Settings {
+        sip: echo.bind.value,
+        rtp_ports: echo.rtp_ports.clone(),
+        max_calls: ports.div_ceil(2),
+    };
+    let wrong = |error| Problems::all(vec![sockets::taken(&echo.bind.place, echo.bind.value, "udp", &error)]);
+    sbc_echo::bind(settings).await.map_err(wrong)
+}
+
+async fn run_echo(echo: sbc_echo::Echo) {
+    if let Err(error) = echo.run().await {
+        tracing::error!(%error, "the echo peer cannot go on");
+    }
 }
 
 async fn serve_admin(

@@ -107,7 +107,8 @@ fn worker_ports(listener: &ListenerSettings) -> Result<Arc<[Arc<Socket>]>, Probl
     ports.value.iter().map(bind).collect()
 }
 
-fn taken(place: &Place, address: SocketAddr, protocol: &str, error: &io::Error) -> Problem {
+/// Why an address could not be bound.
+pub(super) fn taken(place: &Place, address: SocketAddr, protocol: &str, error: &io::Error) -> Problem {
     let option = if protocol == "udp" { 'u' } else { 't' };
     let (found, expected) = match error.kind() {
         io::ErrorKind::AddrInUse => (

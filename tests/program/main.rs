@@ -1,0 +1,8 @@
+//! The program as an operator meets it: the real binary, its exit codes, its messages, its admin API.
+#![forbid(unsafe_code)]
+
+mod support;
+
+mod keygen;
+mod life;
+mod refusals;

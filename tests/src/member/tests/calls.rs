@@ -83,6 +83,10 @@ fn ringing_numbers_ring_and_can_be_cancelled() {
     net.act(ANN, |agent, now| agent.cancel(now, endless));
     net.run(1000);
     assert_eq!(net.agent(ANN).state(endless), State::Ended { by: By::Us, status: 487 });
+    let trace = net.agent(ANN).trace().iter();
+    let cancelled: Vec<_> =
+        trace.map(|one| &one.message).filter(|one| one.method() == "CANCEL" && one.status() == 200).collect();
+    assert_eq!(cancelled.iter().map(|one| one.get("Contact")).collect::<Vec<_>>(), [None]);
 }
 
 #[test]
@@ -117,6 +121,11 @@ fn a_user_is_called_at_the_contact_and_headers_cross_over() {
     assert_eq!(invite.uri(), "sip:1001@127.0.0.1:5200");
     assert_eq!(invite.get("X-Case"), Some("7"));
     assert_eq!(invite.get("Max-Forwards"), Some("69"));
+    // The order that was captured from a real one, with the header of the caller between the extras.
+    let names: Vec<_> = invite.headers.iter().map(|(name, _)| name.as_str()).collect();
+    let captured = "Via Max-Forwards From To Call-ID CSeq Contact User-Agent Allow Supported Allow-Events Session-Expires \
+                    Min-SE Content-Type Content-Disposition Content-Length X-FS-Support X-Case Remote-Party-ID";
+    assert_eq!(names.join(" "), captured);
     net.act(BOB, |agent, now| agent.incoming().map(|leg| agent.bye(now, leg)));
     net.run(2000);
     assert_eq!(net.agent(ANN).state(leg), State::Ended { by: By::Them, status: 200 });

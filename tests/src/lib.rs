@@ -11,4 +11,5 @@ pub mod member;
 #[cfg(test)]
 mod net;
 pub mod shell;
+pub mod sim;
 pub mod ua;

@@ -137,15 +137,27 @@ impl Net {
         done
     }
 
+    /// A bad link also lets datagrams overtake each other, and doubles some.
+    fn jitter(&mut self) -> Duration {
+        let millis = if self.loss_percent > 0 { self.chance.number() % 30 } else { 0 };
+        Duration::from_millis(millis)
+    }
+
     /// Take what a node wants to send.
     pub(crate) fn collect(&mut self, from: SocketAddr) {
         let Some(node) = self.nodes.get_mut(&from) else {
             return;
         };
         for output in node.endpoint().outputs() {
-            self.sent += 1;
-            if self.chance.number() % 100 >= self.loss_percent {
-                self.flying.insert((self.now + LATENCY, self.sent), (from, output));
+            let copies = match self.chance.number() % 100 {
+                lot if lot < self.loss_percent => 0,
+                lot if lot < self.loss_percent + self.loss_percent / 4 => 2,
+                _ => 1,
+            };
+            for _ in 0..copies {
+                self.sent += 1;
+                let at = self.now + LATENCY + self.jitter();
+                self.flying.insert((at, self.sent), (from, output.clone()));
             }
         }
     }

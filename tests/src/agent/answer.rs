@@ -130,9 +130,12 @@ impl Agent {
     }
 
     pub(super) fn on_failed(&mut self, now: Time, leg: LegId, message: Option<&Message>) {
+        let cancelled = self.calls.get(&leg).is_some_and(|call| call.cancelled);
         let (by, status) = match message.map(Message::status) {
             Some(487) => (By::Us, 487),
             Some(status) => (By::Them, status),
+            // The answer crossed our CANCEL, and was acknowledged and ended.
+            None if cancelled => (By::Us, 487),
             None => (By::Silence, 408),
         };
         self.ended(leg, by, status);

@@ -63,6 +63,8 @@ pub struct Call {
     pub first: Option<Message>,
     pub(super) media: Media,
     pub(super) kind: Kind,
+    /// We gave it up before it was answered.
+    pub(super) cancelled: bool,
     /// The call whose other side asked for this one by REFER.
     pub(super) referrer: Option<LegId>,
     pub(super) referral: Referral,
@@ -82,6 +84,7 @@ impl Call {
             first: None,
             media,
             kind,
+            cancelled: false,
             referrer: None,
             referral: Referral::default(),
         }

@@ -133,6 +133,7 @@ impl Agent {
 
     /// Give up a call that is not answered; its record closes with the final status.
     pub fn cancel(&mut self, now: Time, leg: LegId) {
+        self.set(leg, |call| call.cancelled = true);
         self.ua.hang_up(now, leg, Parts::default());
         self.settle(now);
     }
@@ -143,6 +144,8 @@ impl Agent {
         self.ua.hang_up(now, leg, Parts::default());
         if up {
             self.ended(leg, By::Us, 200);
+        } else {
+            self.set(leg, |call| call.cancelled = true);
         }
         self.settle(now);
     }

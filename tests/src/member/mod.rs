@@ -32,7 +32,7 @@ use crate::ua::alarm::Alarms;
 use crate::ua::challenge::Challenger;
 use crate::ua::ids::Ids;
 use crate::ua::message::Message;
-use crate::ua::registrar::Registrar;
+use crate::ua::registrar::{Binding, Registrar};
 use crate::ua::transaction::Timers;
 use crate::ua::{Endpoint, Happening, LegId, Local, Output, Parts, Style, Ua};
 
@@ -107,6 +107,11 @@ impl Member {
     /// What it was told to be.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Members may share one database of registrations: take over what another has stored.
+    pub fn share_bindings(&mut self, others: &[Binding]) {
+        self.registrar.share(others);
     }
 
     /// Stop as FreeSWITCH does: BYE on every call.

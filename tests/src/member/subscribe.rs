@@ -61,7 +61,7 @@ impl Member {
         subscription.dialog.learn_target(message);
         let (tag, contact) = (subscription.dialog.local_tag.clone(), subscription.dialog.contact.clone());
         let parts = Parts::default().with("Expires", seconds.to_string());
-        self.ua.respond_as(now, id, (202, "Accepted"), Some((&tag, &contact)), parts);
+        self.ua.respond_as(now, id, (202, "Accepted"), Some((&tag, Some(&contact))), parts);
         self.notify(now, at, seconds);
         if seconds == 0 {
             self.subscriptions.remove(at);

@@ -1,7 +1,7 @@
 //! A SIP user agent without habits of its own: transactions, INVITE dialogs, authentication.
 //!
 //! The member and the agents stand on it. It answers what needs no decision (BYE, CANCEL, PRACK, unknown
-//! dialogs, old CSeq numbers) and tells its owner the rest as [`Happening`]s.
+//! dialogs, old CSeq numbers) and tells its owner the rest as happenings.
 
 pub(crate) mod alarm;
 pub mod challenge;
@@ -313,6 +313,9 @@ impl Ua {
             return message;
         }
         contact.into_iter().for_each(|contact| message.push("Contact", contact));
+        let (contacts, head): (Vec<_>, Vec<_>) =
+            parts.head.into_iter().partition(|(name, _)| name == "Contact");
+        message.headers.extend(contacts);
         message.push("User-Agent", self.style.user_agent);
         if method == "INVITE" {
             message.push("Accept", "application/sdp");
@@ -322,7 +325,7 @@ impl Ua {
         if let (Some(events), "INVITE" | "SUBSCRIBE") = (self.style.allow_events, method) {
             message.push("Allow-Events", events);
         }
-        message.headers.extend(parts.head);
+        message.headers.extend(head);
         message.close(parts.body);
         message.headers.extend(parts.tail);
         message
@@ -339,14 +342,15 @@ impl Ua {
         now: Time,
         id: &ServerId,
         (status, reason): (u16, &str),
-        dialog: Option<(&str, &str)>,
+        dialog: Option<(&str, Option<&str>)>,
         parts: Parts,
     ) {
         let Some(request) = self.stack.request(id).cloned() else {
             return;
         };
         let tag = dialog.map_or_else(|| self.stack.ids.text(13), |(tag, _)| tag.to_owned());
-        let mut response = self.response(&request, status, &tag, dialog.map(|(_, contact)| contact), parts);
+        let mut response =
+            self.response(&request, status, &tag, dialog.and_then(|(_, contact)| contact), parts);
         response.start = message::Start::Response { status, reason: reason.into() };
         self.stack.respond(now, id, &response);
     }

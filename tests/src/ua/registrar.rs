@@ -101,6 +101,18 @@ impl Registrar {
         self.bindings.iter().filter(move |binding| binding.aor == aor && binding.expires > now)
     }
 
+    /// Take over what another member that shares the database has stored.
+    pub fn share(&mut self, others: &[Binding]) {
+        for other in others {
+            let same = |own: &Binding| {
+                own.aor == other.aor && own.contact == other.contact && own.path == other.path
+            };
+            if !self.bindings.iter().any(same) && self.bindings.len() < MAX_BINDINGS {
+                self.bindings.push(other.clone());
+            }
+        }
+    }
+
     /// Every binding stored.
     pub fn all(&self) -> &[Binding] {
         &self.bindings

@@ -39,7 +39,7 @@ impl Ua {
         let leg = self.legs.iter().find(|(_, leg)| leg.server.as_ref() == Some(&invite)).map(|(id, _)| *id);
         let tag = leg.and_then(|leg| self.legs.get(&leg)).map(|leg| leg.dialog.local_tag.clone());
         let tag = tag.unwrap_or_else(|| self.stack.ids.text(13));
-        self.respond_as(now, id, (200, "OK"), Some((&tag, "")), Parts::default());
+        self.respond_as(now, id, (200, "OK"), Some((&tag, None)), Parts::default());
         let Some(request) = self.stack.request(&invite).cloned() else {
             return;
         };

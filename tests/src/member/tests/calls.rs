@@ -83,6 +83,10 @@ fn ringing_numbers_ring_and_can_be_cancelled() {
     net.act(ANN, |agent, now| agent.cancel(now, endless));
     net.run(1000);
     assert_eq!(net.agent(ANN).state(endless), State::Ended { by: By::Us, status: 487 });
+    let trace = net.agent(ANN).trace().iter();
+    let cancelled: Vec<_> =
+        trace.map(|one| &one.message).filter(|one| one.method() == "CANCEL" && one.status() == 200).collect();
+    assert_eq!(cancelled.iter().map(|one| one.get("Contact")).collect::<Vec<_>>(), [None]);
 }
 
 #[test]
@@ -117,6 +121,11 @@ fn a_user_is_called_at_the_contact_and_headers_cross_over() {
     assert_eq!(invite.uri(), "sip:1001@127.0.0.1:5200");
     assert_eq!(invite.get("X-Case"), Some("7"));
     assert_eq!(invite.get("Max-Forwards"), Some("69"));
+    // The order that was captured from a real one, with the header of the caller between the extras.
+    let names: Vec<_> = invite.headers.iter().map(|(name, _)| name.as_str()).collect();
+    let captured = "Via Max-Forwards From To Call-ID CSeq Contact User-Agent Allow Supported Allow-Events Session-Expires \
+                    Min-SE Content-Type Content-Disposition Content-Length X-FS-Support X-Case Remote-Party-ID";
+    assert_eq!(names.join(" "), captured);
     net.act(BOB, |agent, now| agent.incoming().map(|leg| agent.bye(now, leg)));
     net.run(2000);
     assert_eq!(net.agent(ANN).state(leg), State::Ended { by: By::Them, status: 200 });
@@ -321,4 +330,49 @@ fn sessions_of_both_legs_are_refreshed_for_an_hour() {
     net.act(ANN, |agent, now| agent.bye(now, leg));
     net.run(1000);
     assert_eq!(net.violations(), [""; 0]);
+}
+
+#[test]
+fn a_cancel_that_crosses_the_answer_leaves_nothing_behind() {
+    for seed in 0..100 {
+        let mut net = pair(seed);
+        answering(&mut net);
+        net.loss_percent = 20;
+        let leg = dial(&mut net, "1001");
+        net.run(900 + seed * 17 % 400);
+        net.act(ANN, |agent, now| agent.bye(now, leg));
+        net.run(120_000);
+        assert!(matches!(net.agent(ANN).state(leg), State::Ended { by: By::Us, .. }), "seed {seed}");
+        assert!(
+            net.agent(BOB).calls().all(|(_, call)| matches!(call.state, State::Ended { .. })),
+            "seed {seed}"
+        );
+        let now = net.now;
+        assert!(net.member(MEMBER).status(now).legs.is_empty(), "seed {seed}");
+        assert_eq!(net.violations(), [""; 0], "seed {seed}");
+    }
+}
+
+#[test]
+fn requests_of_both_sides_survive_loss() {
+    for seed in 0..40 {
+        let mut net = pair(seed);
+        net.loss_percent = 20;
+        let legs = ["9170", "9172", "9184"].map(|number| dial(&mut net, number));
+        net.run(90_000);
+        let requests =
+            legs.map(|leg| net.agent(ANN).call_of(leg).map(|call| call.requests.clone()).unwrap_or_default());
+        assert_eq!(
+            requests,
+            [vec!["INFO", "UPDATE"], vec!["MESSAGE", "OPTIONS"], vec!["INVITE"]],
+            "seed {seed}"
+        );
+        let held = net.act(ANN, |agent, now| agent.hold(now, legs[0]));
+        net.run(40_000);
+        assert!(
+            held && net.agent(ANN).call_of(legs[0]).and_then(|call| call.reply("INVITE")) == Some(200),
+            "seed {seed}"
+        );
+        assert_eq!(net.violations(), [""; 0], "seed {seed}");
+    }
 }

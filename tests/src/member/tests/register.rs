@@ -59,6 +59,10 @@ fn the_200_lists_all_bindings_without_instance_and_does_not_echo_path() {
     ];
     assert_eq!(ok.list("Contact"), listed);
     assert_eq!(ok.get("Path"), None);
+    let names: Vec<_> = ok.headers.iter().map(|(name, _)| name.as_str()).collect();
+    let captured =
+        ["Via", "From", "To", "Call-ID", "CSeq", "Contact", "Contact", "User-Agent", "Allow", "Supported"];
+    assert_eq!(names.strip_suffix(&["Content-Length"]), Some(&captured[..]));
 }
 
 #[test]

@@ -23,6 +23,9 @@ pub(crate) type ClientId = String;
 /// Names a server transaction.
 pub(crate) type ServerId = String;
 
+/// Server transactions kept; what comes beyond is lost, as in a full socket buffer.
+const MAX_SERVERS: usize = 200_000;
+
 /// What the transaction layer tells its user.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -317,6 +320,9 @@ impl Stack {
                 ));
             }
             self.out.extend(again.map(|bytes| Output { to: back, bytes }));
+            return;
+        }
+        if self.servers.len() >= MAX_SERVERS {
             return;
         }
         let back = message.note_source(from);

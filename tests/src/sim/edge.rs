@@ -1,0 +1,154 @@
+//! How the simulated sbc is configured: the addresses of the documentation, and rules as an operator
+//! writes them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use routing_rules::{Balance, Names, Rules};
+use sbc_core::config::{
+    Admission, Config, Failover, HostPort, Key, Listener, Member, Pool, Probe, Timers,
+};
+use sbc_core::flow::{ListenerId, Transport, Zone};
+
+/// Where browsers connect to.
+pub const WSS: &str = "198.51.100.7:8443";
+/// Where phones send to.
+pub const PHONES: &str = "198.51.100.7:5060";
+/// Where carriers send to.
+pub const TRUNK: &str = "198.51.100.7:5062";
+/// Where FreeSWITCH sends to.
+pub const INSIDE: &str = "10.0.1.5:5070";
+
+const RULES: &str = r#"
+[[rule]]
+name = "gateways register at the carrier"
+match = { zone = "pool", method = "REGISTER" }
+route = { pool = "carrier" }
+
+[[rule]]
+name = "out to the carrier"
+match = { zone = "pool", user = { prefix = "+" } }
+route = { pool = "carrier" }
+
+[[rule]]
+name = "registrations stay with their server"
+match = { method = ["REGISTER", "SUBSCRIBE", "PUBLISH"], domain = "example.test" }
+route = { pool = "freeswitch", balance = "hash:aor" }
+
+[[rule]]
+name = "users registered here"
+match = { zone = "pool", registered = true }
+route = { bindings = true }
+
+[[rule]]
+name = "carrier calls"
+match = { listener = "trunk" }
+route = { pool = "freeswitch" }
+
+[[rule]]
+name = "everything else of ours"
+match = { domain = "example.test" }
+route = { pool = "freeswitch" }
+"#;
+
+/// What a test may change.
+#[derive(Debug, Clone)]
+pub struct EdgeSettings {
+    /// The members of the FreeSWITCH pool.
+    pub members: Vec<SocketAddr>,
+    /// The carriers; without any, rules about them lead to a pool of nobody.
+    pub carriers: Vec<SocketAddr>,
+    /// How a member is chosen.
+    pub balance: Balance,
+    /// How many workers share the work.
+    pub workers: u8,
+    /// Whether the carrier's answers follow the flow.
+    pub symmetric: bool,
+    /// The dialog keys, newest first.
+    pub keys: Vec<[u8; 32]>,
+}
+
+impl EdgeSettings {
+    /// Two workers in front of these members.
+    pub fn new(members: &[&str]) -> Self {
+        Self {
+            members: members.iter().map(|member| member.parse().expect("a member's address")).collect(),
+            carriers: vec!["203.0.113.10:5060".parse().expect("a carrier's address")],
+            balance: Balance::HashCallId,
+            workers: 2,
+            symmetric: true,
+            keys: vec![[7; 32]],
+        }
+    }
+}
+
+fn listener(name: &str, transport: Transport, address: &str, zone: Zone) -> Listener {
+    let bind: SocketAddr = address.parse().expect("a listener's address");
+    Listener {
+        name: name.into(),
+        transport,
+        bind,
+        zone,
+        advertise: HostPort::from(bind),
+        worker_ports: Vec::new(),
+        networks: Vec::new(),
+        symmetric: true,
+    }
+}
+
+fn pool(name: &str, zone: Zone, listener: u16, members: &[SocketAddr], balance: Balance) -> Pool {
+    let member = |address: &SocketAddr| Member { uri: format!("sip:{address}").into(), address: *address };
+    Pool {
+        name: name.into(),
+        zone,
+        listener: ListenerId(listener),
+        members: members.iter().map(member).collect(),
+        balance,
+        probe: (zone == Zone::Pool).then_some(Probe {
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(1),
+            fall: 2,
+            rise: 2,
+        }),
+        failover: Failover {
+            invite_after: Duration::from_secs(2),
+            other_after: Duration::from_secs(6),
+            attempts: 3,
+        },
+    }
+}
+
+/// The configuration of the simulated sbc.
+pub fn edge_config(settings: &EdgeSettings) -> Arc<Config> {
+    let mut inside = listener("inside", Transport::Udp, INSIDE, Zone::Pool);
+    inside.worker_ports =
+        (1..=u16::from(settings.workers)).map(|port| SocketAddr::new(inside.bind.ip(), 5070 + port)).collect();
+    let mut trunk = listener("trunk", Transport::Udp, TRUNK, Zone::Trunk);
+    trunk.networks = vec!["203.0.113.0/24".parse().expect("a network")];
+    trunk.symmetric = settings.symmetric;
+    let listeners = vec![
+        listener("browsers", Transport::Wss, WSS, Zone::Public),
+        listener("phones", Transport::Udp, PHONES, Zone::Public),
+        trunk,
+        inside,
+    ];
+    let names = Names {
+        pools: &["freeswitch", "carrier"],
+        listeners: &["browsers", "phones", "trunk", "inside"],
+    };
+    let rules = Rules::parse(RULES, "routes.toml", &names).expect("the rules of the simulation");
+    Arc::new(Config {
+        listeners,
+        pools: vec![
+            pool("freeswitch", Zone::Pool, 3, &settings.members, settings.balance),
+            pool("carrier", Zone::Trunk, 2, &settings.carriers, Balance::HashCallId),
+        ],
+        rules: Arc::new(rules),
+        admission: Admission { max_message: 65_536, domains: vec!["example.test".into()] },
+        timers: Timers::default(),
+        keys: settings.keys.iter().map(|key| Key(*key)).collect(),
+        path_key: Key([9; 32]),
+        workers: settings.workers,
+    })
+}

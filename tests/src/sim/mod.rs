@@ -1,0 +1,15 @@
+//! A whole world in virtual time: sbc between browsers, phones, carriers and a pool.
+//!
+//! One seed decides everything: what is lost, how long each datagram takes, every identifier. A failure
+//! names its seed, and the seed replays it.
+
+mod cast;
+mod chance;
+mod edge;
+mod secrecy;
+mod world;
+
+pub use cast::{BROWSER, CARRIER, EXCHANGE, MEMBERS, OTHER_BROWSER, PHONE, cast, for_seeds};
+pub use chance::Chance;
+pub use edge::{EdgeSettings, INSIDE, PHONES, TRUNK, WSS, edge_config};
+pub use world::{Link, World};

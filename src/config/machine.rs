@@ -37,6 +37,11 @@ impl Machine {
         }
     }
 
+    /// The same machine, which is told as its loopback address where it has no route.
+    pub(crate) fn or_loopback(&self) -> Self {
+        Self { route: |to| route(to).or(Some(Ipv4Addr::LOCALHOST.into())), ..self.clone() }
+    }
+
     /// The address that peers elsewhere see as ours, if there is a default route.
     pub(super) fn default_address(&self, v6: bool) -> Option<IpAddr> {
         (self.route)(if v6 { SOMEWHERE_V6 } else { SOMEWHERE_V4 })

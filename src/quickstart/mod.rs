@@ -13,12 +13,12 @@ const CONFIGURATION: &str = include_str!("sbc.toml");
 const CALL: &str = include_str!("call.xml");
 const CALL_FILE: &str = "call.xml";
 
-/// The configuration that runs when there is no file.
+/// The configuration that runs when there is no file. A machine without a network can be tried on itself.
 ///
 /// # Errors
-/// When this machine has no address to tell others.
+/// What the checker says; not expected of our own text.
 pub(crate) fn settings(machine: &Machine) -> Result<Settings, Problems> {
-    config::parse("quickstart", CONFIGURATION, Path::new(""), machine)
+    config::parse("quickstart", CONFIGURATION, Path::new(""), &machine.or_loopback())
 }
 
 /// Prints what to do next.
@@ -69,10 +69,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_configuration_is_right_on_this_machine_or_says_what_is_missing() {
-        let mut machine = Machine::this();
-        machine.route = |_| Some(std::net::Ipv4Addr::new(192, 0, 2, 7).into());
-        let settings = settings(&machine).expect("no problems");
+    fn the_greeting_names_every_way_in_and_a_call_that_works() {
+        let settings = settings(&Machine::this()).expect("no problems");
         let text = greeting(&settings, Some(Path::new("/state/call.xml")));
         for expected in
             ["sipp -sf /state/call.xml 127.0.0.1:5060", "wss://127.0.0.1:8443", "ws://127.0.0.1:8080"]

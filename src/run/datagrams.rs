@@ -1,20 +1,27 @@
 //! UDP of one worker: keepalives, handing over, and the way into the core.
 
 use std::cell::RefCell;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sbc_core::flow::Flow;
 use sbc_core::io::Input;
 use sbc_udp::handover::{Handover, Route};
 use sbc_udp::keepalive::{Keepalive, classify};
-use sbc_udp::{Datagram, ReceiveBatch, Receiver, Socket};
+use sbc_udp::{Datagram, Readable, ReceiveBatch, Receiver, Socket};
+use tokio::task::{spawn_local, yield_now};
+use tokio::time::sleep;
 
 use super::shell::Shell;
 use super::sockets::UdpSockets;
 
 /// Messages from other workers that are handled before the outbox is sent and others get their turn.
 const HANDED_IN_A_ROW: usize = sbc_udp::MAX_BATCH;
+
+/// After an error that no peer can cause, so that it does not fill the log.
+const READ_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the UDP tasks of one worker share.
 pub(super) struct Datagrams {
@@ -32,7 +39,7 @@ impl Datagrams {
     }
 
     /// Starts reading everything that is this worker's to read.
-    pub(super) fn spawn(self: &Rc<Self>) -> std::io::Result<()> {
+    pub(super) fn spawn(self: &Rc<Self>) -> io::Result<()> {
         for sockets in self.shell.udp().to_vec() {
             self.read(&sockets, 0, Arc::clone(&sockets.own))?;
             if let (Some(fixed), Ok(port)) = (sockets.fixed.get(sockets.mine), u8::try_from(sockets.mine + 1))
@@ -40,48 +47,57 @@ impl Datagrams {
                 self.read(&sockets, port, Arc::clone(fixed))?;
             }
         }
-        tokio::task::spawn_local(Rc::clone(self).take_handed());
+        spawn_local(Rc::clone(self).take_handed());
         Ok(())
     }
 
-    fn read(self: &Rc<Self>, sockets: &UdpSockets, port: u8, socket: Arc<Socket>) -> std::io::Result<()> {
+    fn read(self: &Rc<Self>, sockets: &UdpSockets, port: u8, socket: Arc<Socket>) -> io::Result<()> {
         let local = socket.local_addr();
         let receiver = Receiver::new(socket)?;
         // The remote of this flow is a placeholder until a datagram names one.
         let flow = Flow { listener: sockets.listener, port, remote: local, connection: None };
-        tokio::task::spawn_local(Rc::clone(self).read_on(receiver, flow, sockets.hand_over));
+        spawn_local(Rc::clone(self).read_on(receiver, flow, sockets.hand_over));
         Ok(())
     }
 
     async fn read_on(self: Rc<Self>, receiver: Receiver, at: Flow, hand_over: bool) {
-        // The error ends the loop only when the runtime ends.
+        // Waiting fails only when the runtime ends.
         while let Ok(readable) = receiver.readable().await {
-            let full = {
-                let mut batch = self.batch.borrow_mut();
-                if let Err(error) = readable.read(&mut batch) {
-                    tracing::warn!(%error, "a UDP socket could not be read");
-                }
-                self.take_batch(&batch, at, hand_over, receiver.socket());
-                batch.is_full()
-            };
+            let read = self.take_batch(readable, at, hand_over, receiver.socket());
             self.shell.flush();
-            if full {
+            match read {
+                Ok(false) => {}
                 // More is waiting: timers, connections and the other sockets come first.
-                tokio::task::yield_now().await;
+                Ok(true) => yield_now().await,
+                Err(error) => {
+                    tracing::warn!(%error, socket = %receiver.socket().local_addr(), "a UDP socket cannot be read for now");
+                    sleep(READ_PAUSE).await;
+                }
             }
         }
     }
 
-    fn take_batch(&self, batch: &ReceiveBatch, at: Flow, hand_over: bool, socket: &Socket) {
+    /// True when more may be waiting.
+    fn take_batch(
+        &self,
+        readable: Readable<'_>,
+        at: Flow,
+        hand_over: bool,
+        socket: &Socket,
+    ) -> io::Result<bool> {
+        let mut batch = self.batch.borrow_mut();
+        readable.read(&mut batch)?;
         for notice in batch.unreachable() {
             self.shell.feed(Input::Unreachable(Flow { remote: notice.remote, ..at }));
         }
+        let full = batch.is_full();
         for datagram in batch.datagrams() {
             let flow = Flow { remote: datagram.source, ..at };
             if !self.is_keepalive(&datagram, socket) {
-                self.deliver(flow, datagram.bytes, hand_over.then(|| batch.is_full()));
+                self.deliver(flow, datagram.bytes, hand_over.then_some(full));
             }
         }
+        Ok(full)
     }
 
     /// `under_load` is `None` on listeners whose peers the kernel spreads over the workers anyway.
@@ -128,7 +144,7 @@ impl Datagrams {
                 self.feed_handed(next.metadata(), next.bytes());
             }
             self.shell.flush();
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
     }
 

@@ -9,6 +9,9 @@ use sbc_udp::{Options, Socket, probe_free};
 
 use crate::config::{ListenerSettings, Place, Problem, Problems, Settings};
 
+/// Bytes of receive buffer, as the kernel counts them, that hold a burst of a few hundred large INVITEs.
+const ENOUGH_BUFFER: usize = 2 << 20;
+
 /// The sockets of the program.
 pub(crate) struct Sockets {
     /// One for each worker.
@@ -90,9 +93,21 @@ fn udp(id: ListenerId, listener: &ListenerSettings, workers: &mut [WorkerSockets
     let hand_over = listener.core.zone != sbc_core::flow::Zone::Public;
     for (mine, worker) in workers.iter_mut().enumerate() {
         let own = Arc::new(Socket::bind(address, &shared).map_err(wrong)?);
+        if mine == 0 {
+            warn_of_small_buffer(listener, &own);
+        }
         worker.udp.push(UdpSockets { listener: id, own, fixed: Arc::clone(&fixed), mine, hand_over });
     }
     Ok(())
+}
+
+/// A small buffer loses messages in bursts: worth a word, no reason not to start.
+fn warn_of_small_buffer(listener: &ListenerSettings, socket: &Socket) {
+    let granted = socket.receive_buffer().unwrap_or(0);
+    if granted < ENOUGH_BUFFER {
+        let listener = &*listener.core.name;
+        tracing::warn!(listener, granted, "bursts may be lost: raise net.core.rmem_max to 4194304");
+    }
 }
 
 /// Bound plainly: nobody else, in this program or outside, may have them.

@@ -110,3 +110,74 @@ fn keys_are_kept_from_start_to_start() {
     assert!(site.start(&config).stop("TERM").success());
     assert_eq!(read(), first);
 }
+
+/// One request of the call below; `to` carries the peer's tag once there is one.
+fn request(method: &str, uri: &str, number: u8, local: SocketAddr, to: &str, body: &str) -> String {
+    let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!(
+        "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK-{method}{number};rport\r\nMax-Forwards: 70\r\n\
+         From: <sip:visitor@{local}>;tag=visitor\r\nTo: {to}\r\nCall-ID: first-call\r\nCSeq: {number} {method}\r\n\
+         Contact: <sip:visitor@{local}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn header<'m>(message: &'m str, name: &str) -> &'m str {
+    let value = |line: &'m str| line.split_once(": ").filter(|(found, _)| found.eq_ignore_ascii_case(name));
+    message
+        .lines()
+        .find_map(value)
+        .map(|(_, value)| value)
+        .unwrap_or_else(|| panic!("no {name} in {message}"))
+}
+
+#[test]
+fn a_call_to_the_quickstart_is_answered_and_its_audio_comes_back() {
+    let site = Site::new("quickstart");
+    let text = include_str!("../../src/quickstart/sbc.toml");
+    let text = text.replace("0.0.0.0", &site.ip.to_string()).replace("127.0.0.1", &site.ip.to_string());
+    let running = site.start(&site.write("sbc.toml", &text));
+    site.wait_for("/readyz", 200);
+    let bind = || {
+        let socket = UdpSocket::bind(SocketAddr::from((site.ip, 0))).expect("a port");
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        (socket.local_addr().expect("an address"), socket)
+    };
+    let ((local, phone), (media, audio)) = (bind(), bind());
+    let sbc = SocketAddr::from((site.ip, 5060));
+    let answer = |sent: &str, wanted: &str| {
+        phone.send_to(sent.as_bytes(), sbc).expect("sent");
+        let mut buffer = [0; 4096];
+        loop {
+            let length = phone.recv(&mut buffer).expect("an answer");
+            let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if message.starts_with("SIP/2.0 200") && header(&message, "CSeq") == wanted {
+                return message;
+            }
+        }
+    };
+    let offer = format!(
+        "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n",
+        ip = site.ip,
+        port = media.port()
+    );
+    let to = format!("<sip:100@{sbc}>");
+    let answered = answer(&request("INVITE", &format!("sip:100@{sbc}"), 1, local, &to, &offer), "1 INVITE");
+    assert!(!answered.contains(":5090"), "the inside is seen in {answered}");
+    let to = header(&answered, "To").to_owned();
+    let contact = header(&answered, "Contact").split(['<', '>']).nth(1).expect("a URI").to_owned();
+    phone.send_to(request("ACK", &contact, 1, local, &to, "").as_bytes(), sbc).expect("sent");
+    let port =
+        answered.split("m=audio ").nth(1).and_then(|rest| rest.split(' ').next()).expect("an audio port");
+    let echo = SocketAddr::from((site.ip, port.parse().expect("a port")));
+    // RTP version 2, PCMU, one frame of silence.
+    let packet = [&[0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4][..], &[0xff; 160]].concat();
+    audio.send_to(&packet, echo).expect("sent");
+    let mut heard = [0; 512];
+    let length = audio.recv(&mut heard).expect("the echo");
+    assert_eq!(heard[12..length], packet[12..]);
+    answer(&request("BYE", &contact, 2, local, &to, ""), "2 BYE");
+    let (_, metrics) = site.get("/metrics");
+    assert!(metrics.contains("sbc_dialog_ended_total 1"), "{metrics}");
+    assert_eq!(running.stop("TERM").code(), Some(0));
+}

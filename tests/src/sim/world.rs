@@ -86,9 +86,13 @@ pub struct World {
     nodes: BTreeMap<SocketAddr, Node>,
     sockets: BTreeMap<SocketAddr, ConnectionId>,
     closed_ports: Vec<SocketAddr>,
+    /// Inner to outer address of those behind an address translator.
+    translated: BTreeMap<SocketAddr, SocketAddr>,
     flying: BTreeMap<(Time, u64), Flying>,
     sent: u64,
     last_socket: u64,
+    /// Print every datagram sent from now on (a debugging aid for a failing seed).
+    pub trace_from: Option<Time>,
     /// What was seen outside and must not be.
     pub told: Vec<String>,
     /// Every message that left for the outside, for tests that look closer.
@@ -116,9 +120,11 @@ impl World {
             nodes: BTreeMap::new(),
             sockets: BTreeMap::new(),
             closed_ports: Vec::new(),
+            translated: BTreeMap::new(),
             flying: BTreeMap::new(),
             sent: 0,
             last_socket: 0,
+            trace_from: None,
             told: Vec::new(),
             outside: Vec::new(),
         };
@@ -209,6 +215,11 @@ impl World {
         settings.domain = "carrier.test".into();
         let carrier = Carrier::new(settings, parse(proxy), exchange);
         self.nodes.insert(parse(proxy), Node::Carrier(Box::new(carrier)));
+    }
+
+    /// From now on the network shows `inner` to everybody as `outer`.
+    pub fn behind_nat(&mut self, inner: &str, outer: &str) {
+        self.translated.insert(parse(inner), parse(outer));
     }
 
     /// Open a WebSocket for the browser at this address.
@@ -413,12 +424,14 @@ impl World {
             if is_browser && socket.is_none() {
                 continue;
             }
+            let from = self.translated.get(&from).copied().unwrap_or(from);
             self.fly(Flying { from, to: output.to, socket, bytes: output.bytes });
         }
     }
 
     /// WebSockets keep order and lose nothing; datagrams travel by the link.
     fn fly(&mut self, flying: Flying) {
+        self.print(&flying);
         if flying.socket.is_some() {
             self.sent += 1;
             self.flying.insert((self.now + Duration::from_millis(5), self.sent), flying);
@@ -437,7 +450,19 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, flying: Flying) {
+    fn print(&self, flying: &Flying) {
+        let Some(from) = self.trace_from else { return };
+        let text = String::from_utf8_lossy(&flying.bytes);
+        let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or("");
+        let start = text.lines().next().unwrap_or("");
+        let at = self.now.since(from).as_millis();
+        eprintln!("{at:>7} {} -> {}  {start}  [{}]", flying.from, flying.to, line("CSeq"));
+    }
+
+    fn arrive(&mut self, mut flying: Flying) {
+        if let Some((inner, _)) = self.translated.iter().find(|(_, outer)| **outer == flying.to) {
+            flying.to = *inner;
+        }
         if let Some((listener, port)) = self.listener_at(flying.to) {
             let flow = Flow { listener, port, remote: flying.from, connection: flying.socket };
             let worker = self.worker_of(flying.from);

@@ -69,8 +69,7 @@ impl Setup {
         if branch.abandoned || branch.over {
             return;
         }
-        // It lives: whatever comes now comes from it.
-        self.next_attempt_at = None;
+        self.settle_on(at);
         if self.method != Some(Method::Invite) {
             return;
         }
@@ -93,11 +92,23 @@ impl Setup {
         server.on_provisional(bytes);
     }
 
+    /// This branch has spoken: whatever comes now comes from it, and the silent ones are let go.
+    fn settle_on(&mut self, at: usize) {
+        self.next_attempt_at = None;
+        let others = self.branches.iter_mut().enumerate().filter(|(other, branch)| *other != at && !branch.over);
+        for (_, branch) in others {
+            branch.abandoned = true;
+            branch.cancel_wanted = matches!(branch.client, Client::Invite(_));
+            branch.stop_retransmitting();
+        }
+    }
+
     fn on_success(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
         self.next_attempt_at = None;
         self.trying_at = None;
         self.branches[at].over = true;
         if self.method != Some(Method::Invite) {
+            self.settle_on(at);
             self.after_success(response, step);
             let bytes = self.passed(at, response, step);
             self.finish(bytes, step);
@@ -161,10 +172,11 @@ impl Setup {
         }
         let status = response.status();
         self.keep_if_better(at, response, step);
-        if self.goes_on(status, response) && self.plan.has_more(step.settings) {
+        if self.goes_on(status, response) && self.others_may_answer(step) {
             step.core.counters.add(Count::Failovers);
-            self.attempt_again(step);
-        } else if status >= 600 || self.branches.iter().all(|one| one.over || one.abandoned) {
+            self.try_another(step);
+        } else {
+            self.settle_on(at);
             self.conclude(step);
         }
     }
@@ -181,6 +193,17 @@ impl Setup {
             super::Plan::Pool { .. } => status == 503 && response.first(HeaderName::Reason).is_none(),
             super::Plan::Bindings { .. } => status < 600,
             super::Plan::Peer { .. } => false,
+        }
+    }
+
+    /// Whether anybody is left to try, or was asked and has not spoken.
+    fn others_may_answer(&self, step: &Step<'_>) -> bool {
+        self.plan.has_more(step.settings) || self.branches.iter().any(|branch| !branch.over && !branch.abandoned)
+    }
+
+    fn try_another(&mut self, step: &mut Step<'_>) {
+        if self.plan.has_more(step.settings) {
+            self.attempt_again(step);
         }
     }
 

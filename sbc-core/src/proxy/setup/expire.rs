@@ -108,13 +108,11 @@ impl Setup {
         }
     }
 
-    /// `invite_after` or `other_after` is over: the next member, while this one may still answer late.
+    /// `invite_after` or `other_after` is over: the next member is asked too. The silent one is not given
+    /// up: what was lost may have been datagrams, and whoever speaks first has the request.
     fn give_up_waiting_for_member(&mut self, step: &mut Step<'_>) {
         self.next_attempt_at = None;
-        if let Some(branch) = self.branches.iter_mut().rfind(|branch| !branch.over && !branch.abandoned) {
-            branch.abandoned = true;
-            branch.cancel_wanted = matches!(branch.client, Client::Invite(_));
-            branch.stop_retransmitting();
+        if let Some(branch) = self.branches.iter().rfind(|branch| !branch.over) {
             miss(branch, step);
         }
         step.core.counters.add(Count::Failovers);

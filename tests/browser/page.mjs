@@ -1,0 +1,81 @@
+// The page: one JsSIP user agent with at most one call, and a few functions that tests call by name.
+import JsSIP from 'jssip';
+
+// Only the end of an audio line is needed: a silent track that exists without a microphone.
+function silence() {
+  const context = new AudioContext();
+  return context.createMediaStreamDestination().stream;
+}
+
+const state = {
+  connected: false,
+  registered: false,
+  registrations: 0, // successful REGISTERs
+  call: 'none', // none | calling | incoming | up | ended
+  cause: null,
+  held: false, // we put the other side on hold
+  remoteHeld: false, // the other side put us on hold
+  reoffers: 0, // re-INVITEs of ours that were answered
+  reinvites: 0, // re-INVITEs of the other side
+  requests: [], // methods of other requests inside calls
+};
+let agent;
+let session;
+
+function watch(newSession) {
+  session = newSession;
+  state.cause = null;
+  session.on('accepted', () => { state.call = 'up'; });
+  for (const event of ['ended', 'failed']) {
+    session.on(event, (data) => {
+      state.call = 'ended';
+      state.cause = `${data.originator}: ${data.cause}`;
+    });
+  }
+  session.on('hold', (data) => { state[data.originator === 'local' ? 'held' : 'remoteHeld'] = true; });
+  session.on('unhold', (data) => { state[data.originator === 'local' ? 'held' : 'remoteHeld'] = false; });
+  session.on('reinvite', () => { state.reinvites += 1; });
+  session.on('update', () => { state.requests.push('UPDATE'); });
+  session.on('newInfo', () => { state.requests.push('INFO'); });
+  session.on('refer', () => { state.requests.push('REFER'); });
+}
+
+const mediaOfCall = () => ({ mediaStream: silence(), pcConfig: { iceServers: [] } });
+
+// Starts a re-INVITE; `reoffers` counts those that were answered. A refused one ends the call.
+function reoffer(begin) {
+  if (!begin(() => { state.reoffers += 1; })) throw new Error('JsSIP is not ready for a new offer');
+}
+
+window.phone = {
+  start({ url, uri, password }) {
+    agent = new JsSIP.UA({
+      sockets: [new JsSIP.WebSocketInterface(url)],
+      uri,
+      password,
+      register_expires: 300,
+      session_timers: true,
+      // After a lost connection the test says when to connect again.
+      connection_recovery_min_interval: 3600,
+      connection_recovery_max_interval: 7200,
+    });
+    agent.on('connected', () => { state.connected = true; });
+    agent.on('disconnected', () => { state.connected = false; state.registered = false; });
+    agent.on('registered', () => { state.registered = true; state.registrations += 1; });
+    agent.on('unregistered', () => { state.registered = false; });
+    agent.on('registrationFailed', (data) => { state.registered = false; state.cause = data.cause; });
+    agent.on('newRTCSession', ({ originator, session: newSession }) => {
+      watch(newSession);
+      state.call = originator === 'remote' ? 'incoming' : 'calling';
+    });
+    agent.start();
+  },
+  state: () => state,
+  refresh() { agent.register(); },
+  reconnect() { agent.transport.connect(); },
+  call(target) { agent.call(target, mediaOfCall()); },
+  answer() { session.answer(mediaOfCall()); },
+  hangUp() { session.terminate(); },
+  hold() { reoffer((done) => session.hold({}, done)); },
+  unhold() { reoffer((done) => session.unhold({}, done)); },
+};

@@ -1,0 +1,173 @@
+//! JsSIP in headless Chromium: a Node program keeps the browser and does what it is told, line by line, in JSON.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::{Process, PublicView, Site, binaries, until};
+
+/// Where the page and the program that drives it are.
+const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/browser");
+
+/// The two ends of the conversation with the Node program.
+#[derive(Debug)]
+struct Wire {
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Wire {
+    /// One order, one answer; `None` when the other end is gone.
+    fn try_ask(&mut self, order: &Value) -> Option<Value> {
+        writeln!(self.orders, "{order}").ok()?;
+        let mut line = String::new();
+        self.answers.read_line(&mut line).ok()?;
+        serde_json::from_str(&line).ok()
+    }
+
+    fn ask(&mut self, order: &Value) -> Value {
+        let answer = self.try_ask(order).expect("the browser's driver ended; its output is in browser.out");
+        assert!(answer["error"].is_null(), "{order}: {}", answer["error"].as_str().unwrap_or_default());
+        answer["value"].clone()
+    }
+}
+
+/// A headless Chromium.
+#[derive(Debug)]
+pub struct Browser {
+    wire: Mutex<Wire>,
+    _process: Process,
+}
+
+impl Browser {
+    /// Launches it.
+    ///
+    /// # Panics
+    /// When Node, Chromium or the npm packages are not installed.
+    pub fn launch(site: &Site) -> Self {
+        let modules = std::path::Path::new(DIRECTORY).join("node_modules");
+        assert!(modules.is_dir(), "no npm packages in tests/browser: `make prepare` installs them");
+        let log = std::fs::File::create(site.directory().join("browser.out")).expect("a log file");
+        let mut child = Command::new(binaries::installed("node"))
+            .arg("driver.mjs")
+            .arg(site.directory().join("chromium"))
+            .current_dir(DIRECTORY)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("node starts");
+        let orders = child.stdin.take().expect("a pipe");
+        let answers = BufReader::new(child.stdout.take().expect("a pipe"));
+        let wire = Mutex::new(Wire { orders, answers });
+        let browser = Self { wire, _process: Process::adopt(child) };
+        browser.ask(&json!({ "do": "launch" }));
+        browser
+    }
+
+    fn ask(&self, order: &Value) -> Value {
+        self.wire.lock().unwrap_or_else(PoisonError::into_inner).ask(order)
+    }
+
+    /// Opens a page whose JsSIP is connected and registered as `user` of example.test.
+    ///
+    /// # Panics
+    /// When it does not get registered.
+    pub fn page(&self, site: &Site, user: &str) -> Page<'_> {
+        let page = Page { browser: self, name: user.to_owned() };
+        self.ask(&json!({ "do": "open", "page": user }));
+        let settings = json!({
+            "url": site.wss_url(),
+            "uri": format!("sip:{user}@example.test"),
+            "password": "secret",
+        });
+        page.run("start", &settings);
+        page.wait_for("registered", &json!(true));
+        page
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Chromium takes its own children along, and tidies up its profile.
+        self.wire.get_mut().unwrap_or_else(PoisonError::into_inner).try_ask(&json!({ "do": "close" }));
+    }
+}
+
+/// One page of a [`Browser`]: a widget with one user.
+#[derive(Debug)]
+pub struct Page<'b> {
+    browser: &'b Browser,
+    name: String,
+}
+
+impl Page<'_> {
+    /// Runs a function of the page's `phone` object and waits for its value.
+    ///
+    /// # Panics
+    /// When it throws.
+    pub fn run(&self, function: &str, argument: &Value) -> Value {
+        let order = json!({ "do": "run", "page": self.name, "function": function, "argument": argument });
+        self.browser.ask(&order)
+    }
+
+    /// What the page's phone says of itself.
+    pub fn state(&self) -> Value {
+        self.run("state", &Value::Null)
+    }
+
+    /// Waits until a field of the page's state has a value.
+    ///
+    /// # Panics
+    /// When it does not get it.
+    #[track_caller]
+    pub fn wait_for(&self, field: &str, value: &Value) {
+        until(&format!("{}: {field} is {value}, but {}", self.name, self.state()), || {
+            self.state()[field] == *value
+        });
+    }
+
+    /// Calls a number at example.test and waits until the call is up.
+    #[track_caller]
+    pub fn call(&self, number: &str) {
+        self.run("call", &json!(format!("sip:{number}@example.test")));
+        self.wait_for("call", &json!("up"));
+    }
+
+    /// Hangs up and waits until the call is over.
+    #[track_caller]
+    pub fn hang_up(&self) {
+        self.run("hangUp", &Value::Null);
+        self.wait_for("call", &json!("ended"));
+    }
+
+    /// Every message that came over its WebSockets.
+    pub fn received(&self) -> Vec<String> {
+        let frames = self.browser.ask(&json!({ "do": "received", "page": self.name }));
+        serde_json::from_value(frames).expect("a list of texts")
+    }
+
+    /// Shows every message that the page has received to the judge.
+    pub fn show_to(&self, view: &mut PublicView) {
+        view.judge_all(self.received());
+    }
+
+    /// How often the most challenged INVITE of one Call-ID was answered with 407.
+    pub fn most_challenges_of_a_call(&self) -> usize {
+        let mut challenged = std::collections::HashMap::<String, usize>::new();
+        for message in self.received() {
+            let invite = message.contains("\r\nCSeq: ") && message.contains(" INVITE\r\n");
+            if message.starts_with("SIP/2.0 407") && invite {
+                *challenged.entry(call_id(&message)).or_default() += 1;
+            }
+        }
+        challenged.into_values().max().unwrap_or(0)
+    }
+}
+
+fn call_id(message: &str) -> String {
+    let line = message.lines().find_map(|line| line.strip_prefix("Call-ID: "));
+    line.unwrap_or_default().to_owned()
+}

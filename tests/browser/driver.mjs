@@ -1,16 +1,28 @@
 // Keeps a headless Chromium and does what it is told: one JSON order a line in, one JSON answer a line out.
 //   {"do":"launch"}  {"do":"close"}  {"do":"open","page":NAME}  {"do":"received","page":NAME}
 //   {"do":"run","page":NAME,"function":FUNCTION OF page.mjs,"argument":VALUE}
+import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
 
-const ORIGIN = 'http://localhost/'; // a secure context, never asked over the network
 const profile = process.argv[2];
 const received = new Map(); // page name -> texts of WebSocket messages
 const pages = new Map();
 let context;
+let origin;
 let script;
+
+// A page of this machine: one from anywhere else may not talk to loopback addresses.
+function serve() {
+  const server = createServer((_request, response) => {
+    response.setHeader('content-type', 'text/html');
+    response.end('<!doctype html><link rel="icon" href="data:,"><title>phone</title>');
+  });
+  return new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => resolve(`http://127.0.0.1:${server.address().port}`));
+  });
+}
 
 async function launch() {
   const bundle = await build({
@@ -29,10 +41,8 @@ async function launch() {
       '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
     ],
   });
-  await context.grantPermissions(['microphone'], { origin: ORIGIN });
-  await context.route('**/*', (route) => route.fulfill({
-    contentType: 'text/html', body: '<!doctype html><title>phone</title>',
-  }));
+  origin = await serve();
+  await context.grantPermissions(['microphone'], { origin });
 }
 
 async function open(name) {
@@ -43,7 +53,7 @@ async function open(name) {
   });
   page.on('console', (message) => console.error(`${name}: ${message.text()}`));
   page.on('pageerror', (error) => console.error(`${name}: ${error.stack}`));
-  await page.goto(ORIGIN);
+  await page.goto(origin);
   await page.addScriptTag({ content: script });
   pages.set(name, page);
   received.set(name, texts);

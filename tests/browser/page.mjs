@@ -10,7 +10,6 @@ function silence() {
 const state = {
   connected: false,
   registered: false,
-  registrations: 0, // successful REGISTERs
   call: 'none', // none | calling | incoming | up | ended
   cause: null,
   held: false, // we put the other side on hold
@@ -61,7 +60,7 @@ window.phone = {
     });
     agent.on('connected', () => { state.connected = true; });
     agent.on('disconnected', () => { state.connected = false; state.registered = false; });
-    agent.on('registered', () => { state.registered = true; state.registrations += 1; });
+    agent.on('registered', () => { state.registered = true; });
     agent.on('unregistered', () => { state.registered = false; });
     agent.on('registrationFailed', (data) => { state.registered = false; state.cause = data.cause; });
     agent.on('newRTCSession', ({ originator, session: newSession }) => {

@@ -1,5 +1,6 @@
 //! JsSIP in headless Chromium: a Node program keeps the browser and does what it is told, line by line, in JSON.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -154,20 +155,26 @@ impl Page<'_> {
         view.judge_all(self.received());
     }
 
+    /// Responses received, by status, to requests with this method.
+    pub fn responses(&self, status: u16, method: &str) -> Vec<String> {
+        let (start, sequence) = (format!("SIP/2.0 {status} "), format!(" {method}"));
+        let answers =
+            |message: &str| message.starts_with(&start) && header(message, "CSeq").ends_with(&sequence);
+        self.received().into_iter().filter(|message| answers(message)).collect()
+    }
+
     /// How often the most challenged INVITE of one Call-ID was answered with 407.
     pub fn most_challenges_of_a_call(&self) -> usize {
-        let mut challenged = std::collections::HashMap::<String, usize>::new();
-        for message in self.received() {
-            let invite = message.contains("\r\nCSeq: ") && message.contains(" INVITE\r\n");
-            if message.starts_with("SIP/2.0 407") && invite {
-                *challenged.entry(call_id(&message)).or_default() += 1;
-            }
+        let mut challenged = HashMap::<String, usize>::new();
+        for message in self.responses(407, "INVITE") {
+            *challenged.entry(header(&message, "Call-ID").to_owned()).or_default() += 1;
         }
         challenged.into_values().max().unwrap_or(0)
     }
 }
 
-fn call_id(message: &str) -> String {
-    let line = message.lines().find_map(|line| line.strip_prefix("Call-ID: "));
-    line.unwrap_or_default().to_owned()
+/// The value of a header as its sender writes it; empty when it is not there.
+fn header<'m>(message: &'m str, name: &str) -> &'m str {
+    let value = |line: &'m str| line.strip_prefix(name)?.strip_prefix(": ");
+    message.lines().take_while(|line| !line.is_empty()).find_map(value).unwrap_or_default()
 }

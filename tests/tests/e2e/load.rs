@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sbc_tests::process::{Balance, Caller, PublicView, Sbc, Site, SippMember, alone, until};
+use sbc_tests::process::{Balance, Caller, PublicView, Sbc, SippMember, Site, alone, until};
 
 const CALLS: u32 = 500;
 const RATE: u32 = 100;

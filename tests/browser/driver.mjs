@@ -49,7 +49,11 @@ async function open(name) {
   const page = await context.newPage();
   const texts = [];
   page.on('websocket', (socket) => {
-    socket.on('framereceived', ({ payload }) => texts.push(payload.toString()));
+    socket.on('framesent', ({ payload }) => console.error(`${name} sent:\n${payload}`));
+    socket.on('framereceived', ({ payload }) => {
+      console.error(`${name} received:\n${payload}`);
+      texts.push(payload.toString());
+    });
   });
   page.on('console', (message) => console.error(`${name}: ${message.text()}`));
   page.on('pageerror', (error) => console.error(`${name}: ${error.stack}`));

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::{Process, PublicView, Site, binaries, until};
+use super::{Process, PublicView, Site, binaries, until, until_or};
 
 /// Where the page and the program that drives it are.
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/browser");
@@ -125,9 +125,8 @@ impl Page<'_> {
     /// When it does not get it.
     #[track_caller]
     pub fn wait_for(&self, field: &str, value: &Value) {
-        until(&format!("{}: {field} is {value}, but {}", self.name, self.state()), || {
-            self.state()[field] == *value
-        });
+        let has_it = || self.state()[field] == *value;
+        until_or(has_it, || format!("{}: {field} is {value}, but {}", self.name, self.state()));
     }
 
     /// Calls a number at example.test and waits until the call is up.
@@ -142,6 +141,17 @@ impl Page<'_> {
     pub fn hang_up(&self) {
         self.run("hangUp", &Value::Null);
         self.wait_for("call", &json!("ended"));
+    }
+
+    /// Sends a re-INVITE, by `hold` or `unhold`, and waits until it is answered.
+    ///
+    /// # Panics
+    /// When it is not.
+    #[track_caller]
+    pub fn reoffer(&self, function: &str) {
+        let before = self.state()["reoffers"].as_u64().unwrap_or(0);
+        until("JsSIP is ready for a new offer", || self.run(function, &Value::Null) == true);
+        self.wait_for("reoffers", &json!(before + 1));
     }
 
     /// Every message that came over its WebSockets.

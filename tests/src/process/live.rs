@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use super::websocket::{self, WebSocket};
-use super::{PublicView, Site, until};
+use super::{PublicView, Site, until, until_or};
 use crate::agent::{Agent, LegId, Registered, Settings, State};
 use crate::shell::Shell;
 use sbc_core::time::Time;
@@ -101,7 +101,8 @@ impl Live {
     /// When it does not get there.
     #[track_caller]
     pub fn wait_for(&self, leg: LegId, state: State) {
-        until(&format!("{state:?}, is {:?}", self.state(leg)), || self.state(leg) == state);
+        let is_so = || self.state(leg) == state;
+        until_or(is_so, || format!("{state:?}, but {:?}", self.state(leg)));
     }
 
     /// Waits until a call is over.

@@ -47,10 +47,16 @@ pub fn alone() -> MutexGuard<'static, ()> {
 /// # Panics
 /// When it does not within [`PATIENCE`]; the message says what never came.
 #[track_caller]
-pub fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub fn until(what: &str, done: impl FnMut() -> bool) {
+    until_or(done, || what.to_owned());
+}
+
+/// Like [`until`]; `what` is asked only when it did not come.
+#[track_caller]
+fn until_or(mut done: impl FnMut() -> bool, what: impl FnOnce() -> String) {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < PATIENCE, "never: {what}");
+        assert!(begun.elapsed() < PATIENCE, "never: {}", what());
         std::thread::sleep(LOOK);
     }
 }

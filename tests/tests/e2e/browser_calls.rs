@@ -50,11 +50,9 @@ fn a_browser_calls_out_holds_and_either_side_hangs_up() {
     let page = browser.page(&site, "1000");
 
     page.call("9196");
-    page.run("hold", &json!(null));
-    page.wait_for("reoffers", &json!(1));
+    page.reoffer("hold");
     page.wait_for("held", &json!(true));
-    page.run("unhold", &json!(null));
-    page.wait_for("reoffers", &json!(2));
+    page.reoffer("unhold");
     page.wait_for("held", &json!(false));
     page.hang_up();
     no_calls_left(&members);

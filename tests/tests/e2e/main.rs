@@ -4,4 +4,3 @@ mod browser_calls;
 mod credentials;
 mod load;
 mod restart;
-mod secrecy;

@@ -24,10 +24,12 @@ let session;
 function watch(newSession) {
   session = newSession;
   state.cause = null;
-  session.on('accepted', () => { state.call = 'up'; });
+  // A transfer makes a second call; the first one's end is then no news.
+  const is = (call) => { if (session === newSession) state.call = call; };
+  session.on('accepted', () => is('up'));
   for (const event of ['ended', 'failed']) {
     session.on(event, (data) => {
-      state.call = 'ended';
+      is('ended');
       state.cause = `${data.originator}: ${data.cause}`;
     });
   }
@@ -36,7 +38,10 @@ function watch(newSession) {
   session.on('reinvite', () => { state.reinvites += 1; });
   session.on('update', () => { state.requests.push('UPDATE'); });
   session.on('newInfo', () => { state.requests.push('INFO'); });
-  session.on('refer', () => { state.requests.push('REFER'); });
+  session.on('refer', (data) => {
+    state.requests.push('REFER');
+    data.accept(() => {}, mediaOfCall());
+  });
 }
 
 const mediaOfCall = () => ({ mediaStream: silence(), pcConfig: { iceServers: [] } });

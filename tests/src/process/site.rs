@@ -152,6 +152,8 @@ members = [{{ uri = "sip:{first}" }}, {{ uri = "sip:{second}" }}]
 balance = "{balance}"
 probe = {{ interval = "500ms", timeout = "500ms", fall = 2, rise = 1 }}
 failover = {{ invite_after = "1s", other_after = "2s", attempts = 3 }}
+[admission]
+domains = ["example.test"]
 [admin]
 bind = "{admin}"
 [log]

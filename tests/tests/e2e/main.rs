@@ -4,3 +4,4 @@ mod browser_calls;
 mod credentials;
 mod load;
 mod restart;
+mod secrecy;

@@ -247,8 +247,8 @@ impl Core {
                     }
                 }
                 After::Unregistered(id) => self.directory.removed(id),
-                After::Answered(key) => {
-                    if self.dialogs.answered(key, now) {
+                After::Answered { key, inside } => {
+                    if self.dialogs.answered(key, inside, now) {
                         self.counters.add(Count::Answered);
                         worker.wheel.schedule(now + limits::DIALOG_IDLE, Timer::Dialog(key));
                     }

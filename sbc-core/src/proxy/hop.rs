@@ -52,7 +52,7 @@ impl Core {
     pub(crate) fn route(&self, incoming: &Incoming<'_>, top: &Consumed, settings: &Settings, now: Time) -> Route {
         let by_token = match incoming.upstream.zone {
             Zone::Pool => self.route_from_pool(incoming, top, settings),
-            Zone::Public | Zone::Trunk => route_from_outside(incoming, top, settings),
+            Zone::Public | Zone::Trunk => self.route_from_outside(incoming, top, settings),
         };
         match by_token {
             Some(route) => route,
@@ -85,6 +85,26 @@ impl Core {
             Some(flow) => Route::Peer { peer: self.peer_of(&flow, None, settings), target: None },
             None => without_token(incoming),
         })
+    }
+
+    fn route_from_outside(&self, incoming: &Incoming<'_>, top: &Consumed, settings: &Settings) -> Option<Route> {
+        let uri = Uri::parse(incoming.message.request_uri()).ok()?;
+        if let Some(route) = open_request_uri(incoming, &uri, settings) {
+            return Some(route);
+        }
+        if let Some(tag) = incoming.to_tag {
+            let key = incoming.dialog(&self.hash);
+            let known = self.dialogs.inside(key, &incoming.upstream.flow, self.hash.of(&[tag]));
+            return Some(match known {
+                Some((peer, target)) => Route::Peer { peer, target: Some(target) },
+                None => without_token(incoming),
+            });
+        }
+        // A stranger's Route chooses nothing; one that is not even ours wants a relay.
+        if top.more && incoming.upstream.zone == Zone::Public {
+            return Some(Answer::refuse(403, Count::ForeignRoute));
+        }
+        None
     }
 
     fn route_by_rule(&self, incoming: &Incoming<'_>, settings: &Settings, now: Time) -> Route {
@@ -125,21 +145,6 @@ impl Core {
             Action::NoMatch => Answer::refuse(404, Count::NoRule),
         }
     }
-}
-
-fn route_from_outside(incoming: &Incoming<'_>, top: &Consumed, settings: &Settings) -> Option<Route> {
-    let uri = Uri::parse(incoming.message.request_uri()).ok()?;
-    if let Some(route) = open_request_uri(incoming, &uri, settings) {
-        return Some(route);
-    }
-    if incoming.is_in_dialog() {
-        return Some(without_token(incoming));
-    }
-    // A stranger's Route chooses nothing; one that is not even ours wants a relay.
-    if top.more && incoming.upstream.zone == Zone::Public {
-        return Some(Answer::refuse(403, Count::ForeignRoute));
-    }
-    None
 }
 
 /// The Request-URI as a Contact of ours. An INVITE with Replaces may carry the token that a Refer-To

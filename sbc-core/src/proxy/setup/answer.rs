@@ -1,6 +1,7 @@
 //! A response to one of the branches (RFC 3261 §16.7).
 
 use crate::count::Count;
+use crate::dialog::Inside;
 use crate::flow::Zone;
 use crate::hash::Digest;
 use crate::proxy::bindings;
@@ -122,7 +123,9 @@ impl Setup {
         if self.winner.replace(at).is_none() {
             self.cancel_others(at, step);
             if !self.in_dialog {
-                step.worker.after.push(After::Answered(self.answered_dialog(response, step)));
+                let key = self.answered_dialog(response, step);
+                let inside = self.inside(at, response, step);
+                step.worker.after.push(After::Answered { key, inside });
             }
         }
         let bytes = self.passed(at, response, step);
@@ -143,6 +146,20 @@ impl Setup {
         }
         let tag = tag_of(response, HeaderName::To).unwrap_or(b"");
         dialog_key(&step.core.hash, response.value(HeaderName::CallId), tag)
+    }
+
+    /// For callers from outside that will not follow our Contact.
+    fn inside(&self, at: usize, response: &Message<'_>, step: &Step<'_>) -> Option<Box<Inside>> {
+        if self.upstream.zone == Zone::Pool {
+            return None;
+        }
+        let contact = NameAddr::parse(response.value(HeaderName::Contact)).ok()?;
+        Some(Box::new(Inside {
+            outside: self.upstream.flow,
+            tag: step.core.hash.of(&[tag_of(response, HeaderName::To)?]),
+            peer: self.branches.get(at)?.peer,
+            target: contact.uri.into(),
+        }))
     }
 
     pub(super) fn has_final(&self) -> bool {

@@ -79,7 +79,8 @@ impl Records {
     /// Contact): to whoever answered it, if it comes from where the call came from.
     pub fn inside(&self, key: DialogKey, outside: &Flow, tag: Digest) -> Option<(Peer, Vec<u8>)> {
         let record = self.records.get(&key.0)?;
-        let inside = record.inside.as_ref().filter(|inside| inside.outside == *outside && inside.tag == tag)?;
+        let inside =
+            record.inside.as_ref().filter(|inside| inside.outside == *outside && inside.tag == tag)?;
         Some((inside.peer, inside.target.to_vec()))
     }
 

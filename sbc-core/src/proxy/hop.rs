@@ -5,9 +5,9 @@ use crate::count::Count;
 use crate::flow::{Transport, Zone};
 use crate::proxy::core::Core;
 use crate::proxy::incoming::Incoming;
+use crate::proxy::refer;
 use crate::proxy::route::{self, Consumed};
 use crate::proxy::settings::{Settings, strip_brackets};
-use crate::proxy::refer;
 use crate::registration::Reached;
 use crate::seal::{KeyRing, Kind, OpenError, Peer};
 use crate::sip::Method;
@@ -49,7 +49,13 @@ impl Answer {
 
 impl Core {
     /// Decide. `top` is what the request's own Route values on top said.
-    pub(crate) fn route(&self, incoming: &Incoming<'_>, top: &Consumed, settings: &Settings, now: Time) -> Route {
+    pub(crate) fn route(
+        &self,
+        incoming: &Incoming<'_>,
+        top: &Consumed,
+        settings: &Settings,
+        now: Time,
+    ) -> Route {
         let by_token = match incoming.upstream.zone {
             Zone::Pool => self.route_from_pool(incoming, top, settings),
             Zone::Public | Zone::Trunk => self.route_from_outside(incoming, top, settings),
@@ -87,7 +93,12 @@ impl Core {
         })
     }
 
-    fn route_from_outside(&self, incoming: &Incoming<'_>, top: &Consumed, settings: &Settings) -> Option<Route> {
+    fn route_from_outside(
+        &self,
+        incoming: &Incoming<'_>,
+        top: &Consumed,
+        settings: &Settings,
+    ) -> Option<Route> {
         let uri = Uri::parse(incoming.message.request_uri()).ok()?;
         if let Some(route) = open_request_uri(incoming, &uri, settings) {
             return Some(route);
@@ -115,7 +126,8 @@ impl Core {
         let domain = std::str::from_utf8(strip_brackets(uri.host)).unwrap_or("");
         let aor = settings.aor(uri.user.unwrap_or(b""), uri.host);
         let listener = incoming.upstream.flow.listener;
-        let transport = settings.listener(listener).map_or("udp", |listener| transport_name(listener.transport));
+        let transport =
+            settings.listener(listener).map_or("udp", |listener| transport_name(listener.transport));
         let query = Query {
             method: std::str::from_utf8(incoming.message.method_text()).unwrap_or(""),
             listener: usize::from(listener.0),
@@ -127,7 +139,10 @@ impl Core {
             registered: self.directory.is_registered(aor, now),
         };
         let served = &settings.config.admission.domains;
-        if incoming.upstream.zone == Zone::Public && !served.is_empty() && !is_served(served, domain, &uri, settings) {
+        if incoming.upstream.zone == Zone::Public
+            && !served.is_empty()
+            && !is_served(served, domain, &uri, settings)
+        {
             return Answer::refuse(404, Count::NotServed);
         }
         match settings.config.rules.evaluate(&query).action {

@@ -303,7 +303,12 @@ mod tests {
     }
 
     fn register(directory: &Directory, id: u128, flow: Flow, now: Time) {
-        let path = Peer { listener: ListenerTag(0), port: 0, address: PeerAddress::Binding, binding: Some(BindingId(id)) };
+        let path = Peer {
+            listener: ListenerTag(0),
+            port: 0,
+            address: PeerAddress::Binding,
+            binding: Some(BindingId(id)),
+        };
         let expires = now + Duration::from_secs(60);
         let registration =
             Registration { id: BindingId(id), aor: AOR, flow, path, contact: b"sip:x@y.invalid", expires };

@@ -20,7 +20,8 @@ use std::time::Duration;
 impl Setup {
     /// A response arrived whose Via branch hashes to `branch_id`.
     pub(crate) fn on_response(&mut self, branch_id: Digest, response: &Message<'_>, step: &mut Step<'_>) {
-        let Some(at) = self.branches.iter().position(|one| one.id == branch_id || one.extra_id == Some(branch_id))
+        let Some(at) =
+            self.branches.iter().position(|one| one.id == branch_id || one.extra_id == Some(branch_id))
         else {
             return;
         };
@@ -96,7 +97,8 @@ impl Setup {
     /// This branch has spoken: whatever comes now comes from it, and the silent ones are let go.
     fn settle_on(&mut self, at: usize) {
         self.next_attempt_at = None;
-        let others = self.branches.iter_mut().enumerate().filter(|(other, branch)| *other != at && !branch.over);
+        let others =
+            self.branches.iter_mut().enumerate().filter(|(other, branch)| *other != at && !branch.over);
         for (_, branch) in others {
             branch.abandoned = true;
             branch.cancel_wanted = matches!(branch.client, Client::Invite(_));
@@ -115,7 +117,8 @@ impl Setup {
             self.finish(bytes, step);
             return;
         }
-        let is_late = self.winner.is_some_and(|winner| winner != at) || (self.winner.is_none() && self.has_final());
+        let is_late =
+            self.winner.is_some_and(|winner| winner != at) || (self.winner.is_none() && self.has_final());
         if is_late {
             self.end_unwanted(at, response, step);
             return;
@@ -174,7 +177,9 @@ impl Setup {
         if let Client::Invite(client) = &mut branch.client {
             let mut ack = step.worker.spare.take();
             if let Some(sent) = client.request() {
-                with_message(sent, &mut step.worker.inner_index, |request| write_ack(&request, response, &mut ack));
+                with_message(sent, &mut step.worker.inner_index, |request| {
+                    write_ack(&request, response, &mut ack)
+                });
             }
             step.worker.outbox.send(branch.flow, &ack);
             client.set_ack(ack);
@@ -215,7 +220,8 @@ impl Setup {
 
     /// Whether anybody is left to try, or was asked and has not spoken.
     fn others_may_answer(&self, step: &Step<'_>) -> bool {
-        self.plan.has_more(step.settings) || self.branches.iter().any(|branch| !branch.over && !branch.abandoned)
+        self.plan.has_more(step.settings)
+            || self.branches.iter().any(|branch| !branch.over && !branch.abandoned)
     }
 
     fn try_another(&mut self, step: &mut Step<'_>) {
@@ -332,7 +338,8 @@ impl Setup {
 
 /// Whether a REGISTER asks for its own end (RFC 3261 §10.2.2).
 fn asks_to_leave(request: &Message<'_>) -> bool {
-    let contact = request.first(HeaderName::Contact).and_then(|header| crate::wire::split(header.value).next());
+    let contact =
+        request.first(HeaderName::Contact).and_then(|header| crate::wire::split(header.value).next());
     let own = contact.and_then(|item| NameAddr::parse(item.text).ok()?.params.value("expires"));
     own.unwrap_or_else(|| request.value(HeaderName::Expires)) == b"0"
 }

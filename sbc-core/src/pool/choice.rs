@@ -96,10 +96,10 @@ impl Pools {
 
     /// A member did not answer a request in time.
     pub fn missed(&self, pool: usize, member: usize) {
-        if let Some((state, member)) = self.member(pool, member) {
-            if let Some(probe) = &state.config.probe {
-                member.missed(probe.fall);
-            }
+        if let Some((state, member)) = self.member(pool, member)
+            && let Some(probe) = &state.config.probe
+        {
+            member.missed(probe.fall);
         }
     }
 

@@ -235,10 +235,10 @@ const fn transport_name(transport: Transport) -> &'static str {
 
 /// Whom a call wants, for `hash:aor`: the user in To for REGISTER, in the Request-URI else.
 pub(crate) fn called_aor(incoming: &Incoming<'_>, settings: &Settings) -> crate::hash::Digest {
-    if incoming.method == Some(Method::Register) {
-        if let Some(aor) = incoming.registered_aor(settings) {
-            return aor;
-        }
+    if incoming.method == Some(Method::Register)
+        && let Some(aor) = incoming.registered_aor(settings)
+    {
+        return aor;
     }
     let text = incoming.message.request_uri();
     let uri = NameAddr::parse(text).ok().and_then(|address| Uri::parse(address.uri).ok());

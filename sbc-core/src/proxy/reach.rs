@@ -36,10 +36,10 @@ impl Core {
         {
             return Reach::Flow(flow);
         }
-        if let PeerAddress::Connection { boot, number } = peer.address {
-            if let Some(flow) = self.own_connection(boot, number) {
-                return Reach::Flow(flow);
-            }
+        if let PeerAddress::Connection { boot, number } = peer.address
+            && let Some(flow) = self.own_connection(boot, number)
+        {
+            return Reach::Flow(flow);
         }
         let looked_up = peer.binding.map(|binding| (binding, self.directory.lookup(binding)));
         match (looked_up, peer.address) {

@@ -113,10 +113,10 @@ impl Directory {
     pub fn closed(&self, connection: ConnectionId, now: Time) {
         let Some((_, gone)) = self.flows.remove(&Digest::from(connection.0.get())) else { return };
         for id in gone.bindings {
-            if let Some(mut binding) = self.bindings.get_mut(&id.0) {
-                if binding.flow.connection == Some(connection) {
-                    binding.closed = Some(now);
-                }
+            if let Some(mut binding) = self.bindings.get_mut(&id.0)
+                && binding.flow.connection == Some(connection)
+            {
+                binding.closed = Some(now);
             }
         }
     }

@@ -53,10 +53,10 @@ impl Setup {
             ClientResponse::Success => self.on_success(at, response, step),
             ClientResponse::Failure => self.on_failure(at, response, step),
             ClientResponse::RepeatAck => {
-                if let Client::Invite(client) = &branch.client {
-                    if let Some(ack) = client.ack() {
-                        step.worker.outbox.send(branch.flow, ack);
-                    }
+                if let Client::Invite(client) = &branch.client
+                    && let Some(ack) = client.ack()
+                {
+                    step.worker.outbox.send(branch.flow, ack);
                 }
             }
         }
@@ -132,12 +132,11 @@ impl Setup {
             }
         }
         let bytes = self.passed(at, response, step);
-        if let Server::Invite(server) = &mut self.server {
-            if server.on_success(step.now, &self.server_timers) {
-                if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
-                    step.worker.outbox.send(flow, &bytes);
-                }
-            }
+        if let Server::Invite(server) = &mut self.server
+            && server.on_success(step.now, &self.server_timers)
+            && let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer)
+        {
+            step.worker.outbox.send(flow, &bytes);
         }
         step.worker.spare.give(bytes);
     }

@@ -174,9 +174,9 @@ impl Core {
         let Some(listener) = listener.filter(|one| one.zone == Zone::Trunk && !one.symmetric) else {
             return flow;
         };
-        let routes =
+        let mut routes =
             incoming.message.all(HeaderName::Route).flat_map(|header| crate::wire::split(header.value));
-        let next = routes.skip(top.values).next().map_or(incoming.message.request_uri(), |item| item.text);
+        let next = routes.nth(top.values).map_or(incoming.message.request_uri(), |item| item.text);
         let uri = crate::wire::NameAddr::parse(next).map_or(next, |address| address.uri);
         let address = crate::wire::Uri::parse(uri).ok().and_then(|uri| uri.socket_address());
         match address

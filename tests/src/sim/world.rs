@@ -401,6 +401,16 @@ impl World {
         self.agent(address).incoming().expect("just seen")
     }
 
+    /// The call of an agent that is up; of several the newest.
+    pub fn call_up(&mut self, address: &str) -> LegId {
+        let up = |agent: &Agent| {
+            agent.calls().filter(|(_, call)| call.state == State::Up).map(|(leg, _)| leg).last()
+        };
+        let done = self.until(60_000, |world| up(world.agent(address)).is_some());
+        assert!(done, "no call of {address} is up");
+        up(self.agent(address)).expect("just seen")
+    }
+
     /// Everything settles: no transaction is left, nobody complains.
     pub fn assert_quiet(&mut self) {
         for node in self.nodes.values_mut() {

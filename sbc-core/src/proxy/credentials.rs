@@ -28,7 +28,9 @@ pub(crate) fn challenger(message: &Message<'_>, settings: &Settings) -> Option<S
 pub(crate) fn restore_opaque(message: &Message<'_>, settings: &Settings, edits: &mut Edits) {
     for header in CREDENTIALS.iter().flat_map(|name| message.all(*name)) {
         let Ok(digest) = Digest::parse(header.value) else { continue };
-        let Some(field) = digest.iter().find(|field| field.name.eq_ignore_ascii_case(b"opaque")) else { continue };
+        let Some(field) = digest.iter().find(|field| field.name.eq_ignore_ascii_case(b"opaque")) else {
+            continue;
+        };
         let Some(text) = digest.get("opaque") else { continue };
         let own = settings.tokens.open_challenge(text, |_, own| own.map(<[u8]>::to_vec));
         let range = absolute(&header, 0, &field.range);

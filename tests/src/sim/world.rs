@@ -1,6 +1,7 @@
 //! Nodes, links and the clock.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -93,6 +94,7 @@ pub struct World {
     /// Inner to outer address of those behind an address translator.
     translated: BTreeMap<SocketAddr, SocketAddr>,
     flying: BTreeMap<(Time, u64), Flying>,
+    lost: BTreeMap<u64, u32>,
     sent: u64,
     last_socket: u64,
     restarts: u32,
@@ -105,6 +107,8 @@ pub struct World {
     pub outside: Vec<Vec<u8>>,
 }
 
+/// Copies of one datagram that may be lost one after the other.
+const LOST_IN_A_ROW: u32 = 2;
 /// A loop between nodes ends here.
 const MAX_STEPS: usize = 3_000_000;
 const MAX_KEPT: usize = 50_000;
@@ -128,6 +132,7 @@ impl World {
             closed_ports: Vec::new(),
             translated: BTreeMap::new(),
             flying: BTreeMap::new(),
+            lost: BTreeMap::new(),
             sent: 0,
             last_socket: 0,
             restarts: 0,
@@ -396,6 +401,16 @@ impl World {
         self.agent(address).incoming().expect("just seen")
     }
 
+    /// The call of an agent that is up; of several the newest.
+    pub fn call_up(&mut self, address: &str) -> LegId {
+        let up = |agent: &Agent| {
+            agent.calls().filter(|(_, call)| call.state == State::Up).map(|(leg, _)| leg).last()
+        };
+        let done = self.until(60_000, |world| up(world.agent(address)).is_some());
+        assert!(done, "no call of {address} is up");
+        up(self.agent(address)).expect("just seen")
+    }
+
     /// Everything settles: no transaction is left, nobody complains.
     pub fn assert_quiet(&mut self) {
         for node in self.nodes.values_mut() {
@@ -463,7 +478,7 @@ impl World {
         }
         let copies = 1 + u64::from(self.chance.percent(self.link.duplicate_percent));
         for _ in 0..copies {
-            if self.chance.percent(self.link.loss_percent) {
+            if self.chance.percent(self.link.loss_percent) && self.may_lose(&flying) {
                 continue;
             }
             let jitter = self.chance.below(self.link.jitter.as_micros() as u64 + 1);
@@ -472,6 +487,19 @@ impl World {
             let copy = Flying { bytes: flying.bytes.clone(), ..flying };
             self.flying.insert((at, self.sent), copy);
         }
+    }
+
+    /// Loss is fair: of one datagram at most so many copies in a row are lost. Without that, one call in a
+    /// few hundred dies at 20 % of what RFC 3261's own timers cannot mend, and says nothing about us.
+    fn may_lose(&mut self, flying: &Flying) -> bool {
+        let mut hasher = std::hash::DefaultHasher::new();
+        (flying.from, flying.to, &flying.bytes).hash(&mut hasher);
+        let lost = self.lost.entry(hasher.finish()).or_default();
+        *lost += 1;
+        if *lost > LOST_IN_A_ROW {
+            *lost = 0;
+        }
+        *lost > 0
     }
 
     fn print(&self, flying: &Flying) {

@@ -324,7 +324,7 @@ impl Core {
             proof: proof(&settings.stable, &incoming.message, &incoming.via),
             vias: b"",
         };
-        write_branch(&settings.tokens, &seal, &mut branch);
+        write_branch(&settings.tokens, incoming.call_id, &seal, &mut branch);
         let hop = Hop { zone, flow, target, member: None, branch: &branch, upstream, path: None, routes: top.values };
         let mut bytes = worker.spare.take();
         if write_request(incoming, &hop, settings, &mut worker.edits, &mut bytes).is_ok() {

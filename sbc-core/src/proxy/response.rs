@@ -30,7 +30,7 @@ impl Core {
             self.counters.add(Count::BadResponse);
             return;
         };
-        let branch_id = self.hash.of(&[b"branch", branch]);
+        let branch_id = self.hash.of(&[b"branch", branch, response.value(HeaderName::CallId)]);
         let owner = self.branches.get(&branch_id).map(|owner| *owner);
         if let Some(id) = owner {
             self.remember_challenge(&response, flow);
@@ -55,7 +55,8 @@ impl Core {
     ) {
         let sealed = branch.strip_prefix(COOKIE).unwrap_or(b"");
         let mut vias = worker.spare.take();
-        let opened = settings.tokens.open_branch(sealed, |seal| {
+        let call_id = response.value(HeaderName::CallId);
+        let opened = settings.tokens.open_branch(call_id, sealed, |seal| {
             vias.extend_from_slice(seal.vias);
             seal.peer
         });

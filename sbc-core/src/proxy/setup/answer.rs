@@ -246,7 +246,7 @@ impl Setup {
         let mut bye = step.worker.spare.take();
         write_bye(response, listener, branch.flow.port, bye_branch.as_bytes(), &mut bye);
         step.worker.outbox.send(branch.flow, &bye);
-        let id = step.core.hash.of(&[b"branch", bye_branch.as_bytes()]);
+        let id = step.core.hash.of(&[b"branch", bye_branch.as_bytes(), response.value(HeaderName::CallId)]);
         branch.extra_id = Some(id);
         branch.extra = Some(NonInviteClient::new(step.now, &branch.timers, bye));
         step.worker.after.push(After::Link(id));

@@ -100,7 +100,7 @@ impl Setup {
         }
         step.worker.outbox.send(next.flow, &bytes);
         step.core.counters.add(Count::Forwarded);
-        let id = step.core.hash.of(&[b"branch", &branch]);
+        let id = step.core.hash.of(&[b"branch", &branch, incoming.call_id]);
         step.worker.spare.give(branch);
         step.worker.after.push(After::Link(id));
         let transport =
@@ -156,7 +156,7 @@ impl Setup {
             vias: &vias,
         };
         let mut text = step.worker.spare.take();
-        write_branch(&step.settings.tokens, &seal, &mut text);
+        write_branch(&step.settings.tokens, incoming.call_id, &seal, &mut text);
         step.worker.spare.give(vias);
         text
     }

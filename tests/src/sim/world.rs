@@ -1,6 +1,6 @@
 //! Nodes, links and the clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use sbc_core::time::Time;
 use sbc_core::{Core, Worker};
 
 use super::secrecy;
-use super::{Chance, EdgeSettings, WSS, edge_config};
+use super::{Chance, Departure, EdgeSettings, WSS, edge_config};
 use crate::agent::{Agent, Carrier, Exchange, LegId, Registered, Settings, State};
 use crate::member::Member;
 use crate::member::config::Config as MemberConfig;
@@ -97,8 +97,10 @@ pub struct World {
     pub trace_from: Option<Time>,
     /// What was seen outside and must not be.
     pub told: Vec<String>,
-    /// Every message that left for the outside, for tests that look closer.
-    pub outside: Vec<Vec<u8>>,
+    /// Every message that left sbc, for tests that look closer. They may clear it.
+    pub departures: Vec<Departure>,
+    /// Every address that anybody has sent anything to.
+    pub destinations: BTreeSet<SocketAddr>,
 }
 
 /// A loop between nodes ends here.
@@ -130,7 +132,8 @@ impl World {
             down_until: Time::ZERO,
             trace_from: None,
             told: Vec::new(),
-            outside: Vec::new(),
+            departures: Vec::new(),
+            destinations: BTreeSet::new(),
         };
         world.start_workers();
         for member in &settings.members {
@@ -448,6 +451,7 @@ impl World {
     /// WebSockets keep order and lose nothing; datagrams travel by the link.
     fn fly(&mut self, flying: Flying) {
         self.print(&flying);
+        self.destinations.insert(flying.to);
         if flying.socket.is_some() {
             self.sent += 1;
             self.flying.insert((self.now + Duration::from_millis(5), self.sent), flying);
@@ -548,9 +552,6 @@ impl World {
             if let Some(told) = secrecy::told(bytes) {
                 self.told.push(told);
             }
-            if self.outside.len() < MAX_KEPT {
-                self.outside.push(bytes.to_vec());
-            }
         }
         assert_eq!(
             flow.connection.is_some(),
@@ -565,6 +566,9 @@ impl World {
                 *to.0
             }
         };
+        if self.departures.len() < MAX_KEPT {
+            self.departures.push(Departure { to, zone: listener.zone, bytes: bytes.to_vec() });
+        }
         self.fly(Flying { from, to, socket: flow.connection, bytes: bytes.to_vec() });
     }
 }

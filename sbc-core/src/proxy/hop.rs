@@ -128,6 +128,10 @@ impl Core {
 }
 
 fn route_from_outside(incoming: &Incoming<'_>, top: &Consumed, settings: &Settings) -> Option<Route> {
+    // Our Route tokens are never told outside: whoever brings an altered one has tried to make one.
+    if let Some(Err(error @ OpenError::Forged)) = top.peer {
+        return Some(refuse_token(incoming, error));
+    }
     let uri = Uri::parse(incoming.message.request_uri()).ok()?;
     if let Some(route) = open_request_uri(incoming, &uri, settings) {
         return Some(route);

@@ -19,7 +19,7 @@ use crate::proxy::setup::{NewSetup, Plan, Registers, Setup, Step};
 use crate::proxy::via::write_branch;
 use crate::proxy::worker::{Timer, Worker};
 use crate::proxy::{bindings, credentials};
-use crate::seal::{BranchSeal, Peer, PeerAddress};
+use crate::seal::{BranchSeal, OpenError, Peer, PeerAddress};
 use crate::sip::Method;
 use crate::time::Time;
 use crate::transaction::key::{proof, server_key};
@@ -187,7 +187,12 @@ impl Core {
         balance: crate::config::Balance,
     ) -> Plan {
         let state = settings.pools.get(pool);
-        let first = credentials::challenger(&incoming.message, settings)
+        let challenger = credentials::challenger(&incoming.message, settings);
+        if let Some(Err(OpenError::Forged)) = challenger {
+            self.counters.add(Count::ForgedToken);
+        }
+        let first = challenger
+            .and_then(Result::ok)
             .and_then(|member| state.and_then(|state| state.at(member)))
             .or_else(|| self.challenged_before(incoming, settings, pool));
         let key = match balance {

@@ -30,11 +30,7 @@ impl fmt::Display for RuleError {
         if let Some(rule) = &self.rule {
             write!(f, "rule {}: ", quote(rule))?;
         }
-        write!(
-            f,
-            "{}: found {}, expected {}",
-            self.key, self.found, self.expected
-        )
+        write!(f, "{}: found {}, expected {}", self.key, self.found, self.expected)
     }
 }
 
@@ -60,13 +56,9 @@ impl UnknownWord {
             };
         }
         let all: Vec<&str> = known.iter().chain(later).copied().collect();
-        let hint = nearest(word, &all)
-            .map(|near| format!("; did you mean {}?", quote(near)))
-            .unwrap_or_default();
-        Self {
-            found: quote(word),
-            expected: one_of(known) + &hint,
-        }
+        let hint =
+            nearest(word, &all).map(|near| format!("; did you mean {}?", quote(near))).unwrap_or_default();
+        Self { found: quote(word), expected: one_of(known) + &hint }
     }
 }
 
@@ -81,11 +73,7 @@ fn one_of(words: &[&str]) -> String {
 
 /// The text in quotes, on one line and not too long, whatever it holds.
 pub(crate) fn quote(text: &str) -> String {
-    match text
-        .char_indices()
-        .nth(MAX_FOUND_CHARS)
-        .and_then(|(end, _)| text.get(..end))
-    {
+    match text.char_indices().nth(MAX_FOUND_CHARS).and_then(|(end, _)| text.get(..end)) {
         Some(start) => format!("{start:?}…"),
         None => format!("{text:?}"),
     }
@@ -93,8 +81,5 @@ pub(crate) fn quote(text: &str) -> String {
 
 /// The text without quotes, on one line and not too long: for keys, which are shown bare.
 pub(crate) fn one_line(text: &str) -> String {
-    text.chars()
-        .take(MAX_FOUND_CHARS)
-        .flat_map(char::escape_debug)
-        .collect()
+    text.chars().take(MAX_FOUND_CHARS).flat_map(char::escape_debug).collect()
 }

@@ -27,16 +27,7 @@ impl<'a> Loader<'a> {
     pub(crate) fn new(text: &'a str, file: &'a str, names: &'a Names<'a>) -> Self {
         let after_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(after_newlines).collect();
-        Self {
-            names,
-            regexes: 0,
-            file,
-            text,
-            line_starts,
-            rule: None,
-            errors: Vec::new(),
-            omitted: 0,
-        }
+        Self { names, regexes: 0, file, text, line_starts, rule: None, errors: Vec::new(), omitted: 0 }
     }
 
     /// Names the rule that the following errors belong to.
@@ -59,15 +50,7 @@ impl<'a> Loader<'a> {
         let (line, column) = self.position(at);
         let (found, expected) = (found.into(), expected.into());
         let (file, rule, key) = (self.file.to_owned(), self.rule.clone(), key.to_owned());
-        self.errors.push(RuleError {
-            file,
-            line,
-            column,
-            rule,
-            key,
-            found,
-            expected,
-        });
+        self.errors.push(RuleError { file, line, column, rule, key, found, expected });
     }
 
     /// The line of a byte offset, counted from 1.
@@ -77,16 +60,8 @@ impl<'a> Loader<'a> {
 
     fn position(&self, at: usize) -> (usize, usize) {
         let line = self.line(at);
-        let start = line
-            .checked_sub(1)
-            .and_then(|index| self.line_starts.get(index))
-            .copied()
-            .unwrap_or(0);
-        let column = self
-            .text
-            .get(start..at)
-            .map_or(0, |before| before.chars().count())
-            + 1;
+        let start = line.checked_sub(1).and_then(|index| self.line_starts.get(index)).copied().unwrap_or(0);
+        let column = self.text.get(start..at).map_or(0, |before| before.chars().count()) + 1;
         (line, column)
     }
 
@@ -132,19 +107,11 @@ pub(crate) struct Node<'d> {
 
 impl<'d> Node<'d> {
     pub(crate) fn new(path: &str, value: &'d Spanned<DeValue<'d>>) -> Self {
-        Self {
-            path: path.to_owned(),
-            at: value.span().start,
-            value: value.get_ref(),
-        }
+        Self { path: path.to_owned(), at: value.span().start, value: value.get_ref() }
     }
 
     /// Reports this value as wrong.
-    pub(crate) fn refuse<T>(
-        &self,
-        loader: &mut Loader<'_>,
-        expected: impl Into<String>,
-    ) -> Option<T> {
+    pub(crate) fn refuse<T>(&self, loader: &mut Loader<'_>, expected: impl Into<String>) -> Option<T> {
         self.refuse_as(loader, describe(self.value), expected)
     }
 
@@ -172,16 +139,12 @@ impl<'d> Node<'d> {
 
     /// The value as a string.
     pub(crate) fn text(&self, loader: &mut Loader<'_>, expected: &str) -> Option<&'d str> {
-        self.value
-            .as_str()
-            .or_else(|| self.refuse(loader, expected))
+        self.value.as_str().or_else(|| self.refuse(loader, expected))
     }
 
     /// The value as `true` or `false`.
     pub(crate) fn boolean(&self, loader: &mut Loader<'_>) -> Option<bool> {
-        self.value
-            .as_bool()
-            .or_else(|| self.refuse(loader, "true or false"))
+        self.value.as_bool().or_else(|| self.refuse(loader, "true or false"))
     }
 
     /// The value as a whole number inside `range`.
@@ -222,10 +185,8 @@ impl<'d> Node<'d> {
             return self.refuse_as(loader, "an empty list", "at least one item, or no such key");
         }
         // All items are read before the first failure counts: their errors are wanted too.
-        let read: Vec<Option<T>> = items
-            .iter()
-            .map(|item| read(&Node::new(&self.path, item), loader))
-            .collect();
+        let read: Vec<Option<T>> =
+            items.iter().map(|item| read(&Node::new(&self.path, item), loader)).collect();
         read.into_iter().collect()
     }
 
@@ -233,10 +194,7 @@ impl<'d> Node<'d> {
     pub(crate) fn table(&self, loader: &mut Loader<'_>, keys: &Keys<'_>) -> Option<Table<'d>> {
         match self.value {
             DeValue::Table(entries) => Some(Table::new(&self.path, self.at, entries, loader, keys)),
-            _ => self.refuse(
-                loader,
-                format!("a table with keys of: {}", keys.known.join(", ")),
-            ),
+            _ => self.refuse(loader, format!("a table with keys of: {}", keys.known.join(", "))),
         }
     }
 }
@@ -259,16 +217,8 @@ impl<'d> Table<'d> {
         loader: &mut Loader<'_>,
         keys: &Keys<'_>,
     ) -> Self {
-        let mut table = Self {
-            path: path.to_owned(),
-            at,
-            has_foreign_keys: false,
-            entries,
-        };
-        for key in entries
-            .keys()
-            .filter(|key| !keys.known.contains(&key.get_ref().as_ref()))
-        {
+        let mut table = Self { path: path.to_owned(), at, has_foreign_keys: false, entries };
+        for key in entries.keys().filter(|key| !keys.known.contains(&key.get_ref().as_ref())) {
             table.has_foreign_keys = true;
             table.report_key(key, loader, keys);
         }
@@ -278,11 +228,8 @@ impl<'d> Table<'d> {
     fn report_key(&self, key: &Spanned<DeString<'_>>, loader: &mut Loader<'_>, keys: &Keys<'_>) {
         let name = key.get_ref().as_ref();
         let wrong = UnknownWord::new(name, keys.known, keys.later);
-        let kind = if keys.later.contains(&name) {
-            "a key that is not yet supported"
-        } else {
-            "an unknown key"
-        };
+        let kind =
+            if keys.later.contains(&name) { "a key that is not yet supported" } else { "an unknown key" };
         let path = self.path_of(&one_line(name));
         loader.report(key.span().start, &path, kind, wrong.expected);
     }
@@ -298,29 +245,18 @@ impl<'d> Table<'d> {
 
     /// The value of a key.
     pub(crate) fn get(&self, key: &str) -> Option<Node<'d>> {
-        self.entries
-            .get(key)
-            .map(|value| Node::new(&self.path_of(key), value))
+        self.entries.get(key).map(|value| Node::new(&self.path_of(key), value))
     }
 
     /// Reports that a key of this table is missing.
-    pub(crate) fn refuse_missing<T>(
-        &self,
-        loader: &mut Loader<'_>,
-        key: &str,
-        expected: &str,
-    ) -> Option<T> {
+    pub(crate) fn refuse_missing<T>(&self, loader: &mut Loader<'_>, key: &str, expected: &str) -> Option<T> {
         loader.report(self.at, &self.path_of(key), "nothing", expected);
         None
     }
 }
 
 fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 /// A value as an error shows it.

@@ -13,22 +13,10 @@ use crate::rules::Rule;
 use crate::unreachable;
 use crate::{Names, RuleError, action};
 
-const DOCUMENT: Keys<'_> = Keys {
-    known: &["rule"],
-    later: &[],
-};
+const DOCUMENT: Keys<'_> = Keys { known: &["rule"], later: &[] };
 const RULE: Keys<'_> = Keys {
     known: &["name", "match", "route", "reject"],
-    later: &[
-        "set",
-        "limit",
-        "next",
-        "redirect",
-        "media",
-        "identity",
-        "percentage",
-        "tag",
-    ],
+    later: &["set", "limit", "next", "redirect", "media", "identity", "percentage", "tag"],
 };
 const AT_LEAST_ONE: &str = "at least one [[rule]]";
 
@@ -39,11 +27,7 @@ pub(crate) struct Placed {
 }
 
 /// Reads and checks all rules of a text.
-pub(crate) fn rules(
-    text: &str,
-    file: &str,
-    names: &Names<'_>,
-) -> Result<Vec<Rule>, Vec<RuleError>> {
+pub(crate) fn rules(text: &str, file: &str, names: &Names<'_>) -> Result<Vec<Rule>, Vec<RuleError>> {
     let mut loader = Loader::new(text, file, names);
     if text.len() > MAX_FILE_BYTES {
         let found = format!("a file of {} bytes", text.len());
@@ -60,9 +44,7 @@ pub(crate) fn rules(
         placed = read_document(document.get_ref(), &mut loader);
         unreachable::report(&placed, &mut loader);
     }
-    loader
-        .finish()
-        .map(|()| placed.into_iter().map(|placed| placed.rule).collect())
+    loader.finish().map(|()| placed.into_iter().map(|placed| placed.rule).collect())
 }
 
 fn report_syntax(text: &str, error: &toml::de::Error, loader: &mut Loader<'_>) {
@@ -73,42 +55,25 @@ fn report_syntax(text: &str, error: &toml::de::Error, loader: &mut Loader<'_>) {
         found => quote(found),
     };
     // One line, whatever the parser says.
-    let why = error
-        .message()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let why = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
     loader.report(span.start, "toml", found, format!("valid TOML ({why})"));
 }
 
 fn read_document(document: &DeTable<'_>, loader: &mut Loader<'_>) -> Vec<Placed> {
     let table = Table::new("", 0, document, loader, &DOCUMENT);
-    match document
-        .get("rule")
-        .map(|rules| (rules.span().start, rules.get_ref()))
-    {
+    match document.get("rule").map(|rules| (rules.span().start, rules.get_ref())) {
         Some((_, DeValue::Array(items))) if !items.is_empty() => {
             if items.len() > MAX_RULES {
-                let (found, expected) = (
-                    format!("{} rules", items.len()),
-                    format!("at most {MAX_RULES}"),
-                );
+                let (found, expected) = (format!("{} rules", items.len()), format!("at most {MAX_RULES}"));
                 loader.report(0, "rule", found, expected);
                 return Vec::new();
             }
             let mut lines_of_names = HashMap::new();
             let nodes = items.iter().map(|item| Node::new("", item));
-            nodes
-                .filter_map(|node| read_rule(&node, &mut lines_of_names, loader))
-                .collect()
+            nodes.filter_map(|node| read_rule(&node, &mut lines_of_names, loader)).collect()
         }
         Some((at, DeValue::Table(_))) => {
-            loader.report(
-                at,
-                "rule",
-                "a single table",
-                "a list of rules, each opened by [[rule]]",
-            );
+            loader.report(at, "rule", "a single table", "a list of rules, each opened by [[rule]]");
             Vec::new()
         }
         Some((at, _)) => {
@@ -116,9 +81,7 @@ fn read_document(document: &DeTable<'_>, loader: &mut Loader<'_>) -> Vec<Placed>
             Vec::new()
         }
         None if table.has_foreign_keys => Vec::new(),
-        None => table
-            .refuse_missing(loader, "rule", AT_LEAST_ONE)
-            .unwrap_or_default(),
+        None => table.refuse_missing(loader, "rule", AT_LEAST_ONE).unwrap_or_default(),
     }
 }
 
@@ -147,14 +110,7 @@ fn read_rule<'d>(
     let outcome = action::read(&table, loader);
     loader.enter_rule(None);
     let (name, at) = name?;
-    Some(Placed {
-        rule: Rule {
-            name: name.into(),
-            matcher: matcher?,
-            outcome: outcome?,
-        },
-        at,
-    })
+    Some(Placed { rule: Rule { name: name.into(), matcher: matcher?, outcome: outcome? }, at })
 }
 
 fn read_name<'d>(
@@ -168,9 +124,7 @@ fn read_name<'d>(
         return None;
     };
     let name = node.text(loader, &expected)?;
-    if name.trim().is_empty()
-        || name.chars().count() > MAX_PHRASE_CHARS
-        || name.chars().any(char::is_control)
+    if name.trim().is_empty() || name.chars().count() > MAX_PHRASE_CHARS || name.chars().any(char::is_control)
     {
         return node.refuse(loader, expected);
     }
@@ -180,11 +134,7 @@ fn read_name<'d>(
             entry.insert(loader.line(node.at));
         }
         Entry::Occupied(first) => {
-            let found = format!(
-                "{}, the name of the rule on line {}",
-                quote(name),
-                first.get()
-            );
+            let found = format!("{}, the name of the rule on line {}", quote(name), first.get());
             return node.refuse_as(loader, found, "a name of its own");
         }
     }

@@ -32,17 +32,8 @@ impl Rules {
 
     /// One rule, named "default", that sends everything to one pool: for a configuration without a routes file.
     pub fn single_pool(pool: usize) -> Self {
-        let outcome = Outcome::Pool {
-            pool,
-            balance: None,
-        };
-        Self {
-            rules: vec![Rule {
-                name: "default".into(),
-                matcher: Matcher::default(),
-                outcome,
-            }],
-        }
+        let outcome = Outcome::Pool { pool, balance: None };
+        Self { rules: vec![Rule { name: "default".into(), matcher: Matcher::default(), outcome }] }
     }
 
     /// The first rule that matches decides. Looks at each rule at most once, and does not allocate; only a regex makes
@@ -53,16 +44,10 @@ impl Rules {
         let mut unescaped = [0; MAX_USER_BYTES];
         Facts::of(query, &mut unescaped)
             .and_then(|facts| self.rules.iter().find(|rule| rule.matcher.holds(&facts)))
-            .map_or(
-                Decision {
-                    rule: None,
-                    action: Action::NoMatch,
-                },
-                |rule| Decision {
-                    rule: Some(&rule.name),
-                    action: rule.outcome.action(),
-                },
-            )
+            .map_or(Decision { rule: None, action: Action::NoMatch }, |rule| Decision {
+                rule: Some(&rule.name),
+                action: rule.outcome.action(),
+            })
     }
 
     /// How many rules there are.

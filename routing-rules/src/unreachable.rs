@@ -10,20 +10,11 @@ use crate::parse::Placed;
 pub(crate) fn report(rules: &[Placed], loader: &mut Loader<'_>) {
     for (index, later) in rules.iter().enumerate() {
         let mut earlier = rules.iter().take(index);
-        if let Some(first) =
-            earlier.find(|earlier| earlier.rule.matcher.covers(&later.rule.matcher))
-        {
+        if let Some(first) = earlier.find(|earlier| earlier.rule.matcher.covers(&later.rule.matcher)) {
             let (name, line) = (quote(&first.rule.name), loader.line(first.at));
-            let found = format!(
-                "a rule that can never match: {name} on line {line} takes all that it would"
-            );
+            let found = format!("a rule that can never match: {name} on line {line} takes all that it would");
             loader.enter_rule(Some(&later.rule.name));
-            loader.report(
-                later.at,
-                "match",
-                found,
-                "it above that rule, or a narrower match there",
-            );
+            loader.report(later.at, "match", found, "it above that rule, or a narrower match there");
         }
     }
 }

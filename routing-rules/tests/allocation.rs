@@ -4,10 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use routing_rules::{Action, Names, Query, Rules, Zone};
 
-const NAMES: Names<'_> = Names {
-    pools: &["freeswitch"],
-    listeners: &["browsers"],
-};
+const NAMES: Names<'_> = Names { pools: &["freeswitch"], listeners: &["browsers"] };
 
 const RULES: &str = r#"
 [[rule]]

@@ -2,10 +2,7 @@
 
 use routing_rules::{MAX_FILE_BYTES, MAX_RULES, Names, Rules};
 
-const NAMES: Names<'_> = Names {
-    pools: &["freeswitch", "carrier-a"],
-    listeners: &["browsers", "carriers"],
-};
+const NAMES: Names<'_> = Names { pools: &["freeswitch", "carrier-a"], listeners: &["browsers", "carriers"] };
 
 /// All errors of a text, without the file name, which each must begin with.
 fn errors(text: &str) -> Vec<String> {
@@ -14,9 +11,7 @@ fn errors(text: &str) -> Vec<String> {
     lines
         .map(|line| {
             assert!(!line.contains('\n'), "more than one line: {line:?}");
-            line.strip_prefix("routes.toml:")
-                .expect("the file comes first")
-                .to_owned()
+            line.strip_prefix("routes.toml:").expect("the file comes first").to_owned()
         })
         .collect()
 }
@@ -25,9 +20,7 @@ fn errors(text: &str) -> Vec<String> {
 #[track_caller]
 fn check_rule(lines: &str, expected: &[&str]) {
     assert_eq!(
-        errors(&format!(
-            "[[rule]]\nname = \"x\"\nroute = {{ bindings = true }}\n{lines}\n"
-        )),
+        errors(&format!("[[rule]]\nname = \"x\"\nroute = {{ bindings = true }}\n{lines}\n")),
         expected
     );
 }
@@ -35,45 +28,29 @@ fn check_rule(lines: &str, expected: &[&str]) {
 /// The errors of a rule "x" without an action, and these lines from line 3 on.
 #[track_caller]
 fn check_action(lines: &str, expected: &[&str]) {
-    assert_eq!(
-        errors(&format!("[[rule]]\nname = \"x\"\n{lines}\n")),
-        expected
-    );
+    assert_eq!(errors(&format!("[[rule]]\nname = \"x\"\n{lines}\n")), expected);
 }
 
 #[test]
 fn a_syntax_error_is_one_line() {
     assert_eq!(
         errors("[[rule]]\nname = \"x\n"),
-        [
-            "2:10: toml: found a TOML syntax error, expected valid TOML (invalid basic string, expected `\"`)"
-        ]
+        ["2:10: toml: found a TOML syntax error, expected valid TOML (invalid basic string, expected `\"`)"]
     );
-    assert_eq!(
-        errors("x = 1\nx = 2\n"),
-        ["2:1: toml: found \"x\", expected valid TOML (duplicate key)"]
-    );
+    assert_eq!(errors("x = 1\nx = 2\n"), ["2:1: toml: found \"x\", expected valid TOML (duplicate key)"]);
 }
 
 #[test]
 fn a_file_without_rules_is_an_error() {
-    assert_eq!(
-        errors(""),
-        ["1:1: rule: found nothing, expected at least one [[rule]]"]
-    );
-    assert_eq!(
-        errors("\nrule = []"),
-        ["2:8: rule: found no table, expected at least one [[rule]]"]
-    );
+    assert_eq!(errors(""), ["1:1: rule: found nothing, expected at least one [[rule]]"]);
+    assert_eq!(errors("\nrule = []"), ["2:8: rule: found no table, expected at least one [[rule]]"]);
     assert_eq!(
         errors("[rule]\nname = \"x\""),
         ["1:1: rule: found a single table, expected a list of rules, each opened by [[rule]]"]
     );
     assert_eq!(
         errors("rule = [1]"),
-        [
-            "1:9: rule: found an item that is no table, expected a [[rule]] with name, match and an action"
-        ]
+        ["1:9: rule: found an item that is no table, expected a [[rule]] with name, match and an action"]
     );
 }
 
@@ -115,24 +92,13 @@ fn an_unknown_key_names_the_nearest() {
 fn a_key_with_control_characters_stays_on_one_line() {
     check_rule(
         "\"a\\nb\" = 1",
-        &[
-            "4:1: rule \"x\": a\\nb: found an unknown key, expected one of: name, match, route, reject",
-        ],
+        &["4:1: rule \"x\": a\\nb: found an unknown key, expected one of: name, match, route, reject"],
     );
 }
 
 #[test]
 fn keys_of_the_language_that_do_not_exist_yet_say_so() {
-    for key in [
-        "set",
-        "limit",
-        "next",
-        "redirect",
-        "media",
-        "identity",
-        "percentage",
-        "tag",
-    ] {
+    for key in ["set", "limit", "next", "redirect", "media", "identity", "percentage", "tag"] {
         check_rule(
             &format!("{key} = true"),
             &[&format!(
@@ -140,16 +106,7 @@ fn keys_of_the_language_that_do_not_exist_yet_say_so() {
             )],
         );
     }
-    for key in [
-        "time",
-        "from",
-        "to",
-        "header",
-        "percentage",
-        "not",
-        "tag",
-        "identity",
-    ] {
+    for key in ["time", "from", "to", "header", "percentage", "not", "tag", "identity"] {
         check_rule(
             &format!("match = {{ {key} = 1 }}"),
             &[&format!(
@@ -207,18 +164,13 @@ fn a_rule_needs_a_name_of_its_own() {
             "[[rule]]\nname = \"x\"\nmatch = { zone = \"pool\" }\nroute = { bindings = true }\n\
              [[rule]]\nname = \"x\"\nroute = { pool = \"freeswitch\" }\n"
         ),
-        [
-            "6:8: rule \"x\": name: found \"x\", the name of the rule on line 2, expected a name of its own"
-        ]
+        ["6:8: rule \"x\": name: found \"x\", the name of the rule on line 2, expected a name of its own"]
     );
 }
 
 #[test]
 fn a_rule_needs_exactly_one_action() {
-    check_action(
-        "",
-        &["1:1: rule \"x\": route: found nothing, expected exactly one of: route, reject"],
-    );
+    check_action("", &["1:1: rule \"x\": route: found nothing, expected exactly one of: route, reject"]);
     check_rule(
         "reject = { status = 403 }",
         &[
@@ -230,17 +182,10 @@ fn a_rule_needs_exactly_one_action() {
 #[test]
 fn a_route_needs_exactly_one_target() {
     let one_target = "expected exactly one of: pool, bindings";
-    check_action(
-        "route = {}",
-        &[&format!(
-            "3:9: rule \"x\": route: found no target, {one_target}"
-        )],
-    );
+    check_action("route = {}", &[&format!("3:9: rule \"x\": route: found no target, {one_target}")]);
     check_action(
         "route = { pool = \"freeswitch\", bindings = true }",
-        &[&format!(
-            "3:43: rule \"x\": route.bindings: found a second target beside pool, {one_target}"
-        )],
+        &[&format!("3:43: rule \"x\": route.bindings: found a second target beside pool, {one_target}")],
     );
     check_action(
         "route = { bindings = false }",
@@ -276,16 +221,9 @@ fn pools_and_listeners_must_exist() {
              \"browsers\"?",
         ],
     );
-    let nothing = Names {
-        pools: &[],
-        listeners: &[],
-    };
-    let errors = Rules::parse(
-        "[[rule]]\nname = \"x\"\nroute = { pool = \"a\" }\n",
-        "r",
-        &nothing,
-    )
-    .unwrap_err();
+    let nothing = Names { pools: &[], listeners: &[] };
+    let errors =
+        Rules::parse("[[rule]]\nname = \"x\"\nroute = { pool = \"a\" }\n", "r", &nothing).unwrap_err();
     assert_eq!(
         errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["r:3:18: rule \"x\": route.pool: found \"a\", expected none, because none is configured"]
@@ -304,9 +242,7 @@ fn a_method_is_spelt_in_upper_case() {
     );
     check_rule(
         "match = { method = 7 }",
-        &[&format!(
-            "4:20: rule \"x\": match.method: found 7, expected one of: {methods}"
-        )],
+        &[&format!("4:20: rule \"x\": match.method: found 7, expected one of: {methods}")],
     );
 }
 
@@ -330,15 +266,7 @@ fn an_empty_match_or_list_is_an_error() {
             "4:9: rule \"x\": match: found an empty table, expected at least one key, or no match at all for every request",
         ],
     );
-    for key in [
-        "method",
-        "domain",
-        "user",
-        "source",
-        "listener",
-        "zone",
-        "transport",
-    ] {
+    for key in ["method", "domain", "user", "source", "listener", "zone", "transport"] {
         let column = 14 + key.len();
         check_rule(
             &format!("match = {{ {key} = [] }}"),
@@ -385,9 +313,7 @@ fn domains_are_names_or_addresses() {
     ] {
         check_rule(
             &format!("match = {{ domain = \"{wrong}\" }}"),
-            &[&format!(
-                "4:20: rule \"x\": match.domain: found \"{wrong}\", {expected}"
-            )],
+            &[&format!("4:20: rule \"x\": match.domain: found \"{wrong}\", {expected}")],
         );
     }
     check_rule(
@@ -403,27 +329,19 @@ fn users_are_whole_or_have_one_way_to_compare() {
     let one_way = "expected exactly one of: prefix, regex";
     check_rule(
         "match = { user = {} }",
-        &[&format!(
-            "4:18: rule \"x\": match.user: found an empty table, {one_way}"
-        )],
+        &[&format!("4:18: rule \"x\": match.user: found an empty table, {one_way}")],
     );
     check_rule(
         "match = { user = { prefix = \"1\", regex = \"1\" } }",
-        &[&format!(
-            "4:42: rule \"x\": match.user.regex: found a regex beside prefix, {one_way}"
-        )],
+        &[&format!("4:42: rule \"x\": match.user.regex: found a regex beside prefix, {one_way}")],
     );
     check_rule(
         "match = { user = { prefix = \"\" } }",
-        &[
-            "4:29: rule \"x\": match.user.prefix: found \"\", expected a prefix of at least one character",
-        ],
+        &["4:29: rule \"x\": match.user.prefix: found \"\", expected a prefix of at least one character"],
     );
     check_rule(
         "match = { user = 100 }",
-        &[
-            "4:18: rule \"x\": match.user: found 100, expected a user, or a table with prefix or regex",
-        ],
+        &["4:18: rule \"x\": match.user: found 100, expected a user, or a table with prefix or regex"],
     );
 }
 
@@ -459,9 +377,7 @@ fn a_rejection_is_a_final_response() {
     for status in ["299", "700", "-403", "\"403\"", "403.0", "99999999999"] {
         check_action(
             &format!("reject = {{ status = {status} }}"),
-            &[&format!(
-                "3:21: rule \"x\": reject.status: found {status}, expected a status from 300 to 699"
-            )],
+            &[&format!("3:21: rule \"x\": reject.status: found {status}, expected a status from 300 to 699")],
         );
     }
     check_action(
@@ -483,11 +399,7 @@ fn a_rejection_is_a_final_response() {
 fn a_rule_that_can_never_match_is_an_error() {
     let pair = |first: &str, second: &str| {
         let matching = |keys: &str| {
-            if keys.is_empty() {
-                String::new()
-            } else {
-                format!("match = {{ {keys} }}\n")
-            }
+            if keys.is_empty() { String::new() } else { format!("match = {{ {keys} }}\n") }
         };
         format!(
             "[[rule]]\nname = \"a\"\nreject = {{ status = 403 }}\n{}[[rule]]\nname = \"b\"\nreject = {{ status = 404 }}\n{}",
@@ -498,31 +410,13 @@ fn a_rule_that_can_never_match_is_an_error() {
     let shadowed = [
         ("", ""),
         ("", "method = \"INVITE\""),
-        (
-            "method = [\"INVITE\", \"BYE\"]",
-            "method = \"BYE\", zone = \"pool\"",
-        ),
-        (
-            "domain = \"*.example.com\"",
-            "domain = [\"A.example.com\", \"*.b.example.com\"]",
-        ),
+        ("method = [\"INVITE\", \"BYE\"]", "method = \"BYE\", zone = \"pool\""),
+        ("domain = \"*.example.com\"", "domain = [\"A.example.com\", \"*.b.example.com\"]"),
         ("domain = \"2001:db8::1\"", "domain = \"2001:DB8:0::1\""),
-        (
-            "user = { prefix = \"+4\" }",
-            "user = [\"+49\", { prefix = \"+4930\" }]",
-        ),
-        (
-            "user = { regex = \"^1\" }",
-            "user = [\"12\", { regex = \"^1\" }]",
-        ),
-        (
-            "source = [\"192.0.2.0/25\", \"192.0.2.128/25\"]",
-            "source = \"192.0.2.0/24\"",
-        ),
-        (
-            "listener = [\"browsers\", \"carriers\"]",
-            "listener = \"carriers\"",
-        ),
+        ("user = { prefix = \"+4\" }", "user = [\"+49\", { prefix = \"+4930\" }]"),
+        ("user = { regex = \"^1\" }", "user = [\"12\", { regex = \"^1\" }]"),
+        ("source = [\"192.0.2.0/25\", \"192.0.2.128/25\"]", "source = \"192.0.2.0/24\""),
+        ("listener = [\"browsers\", \"carriers\"]", "listener = \"carriers\""),
     ];
     for (first, second) in shadowed {
         let found = errors(&pair(first, second));
@@ -538,10 +432,7 @@ fn a_rule_that_can_never_match_is_an_error() {
     }
     let reachable = [
         ("method = \"INVITE\"", ""),
-        (
-            "method = \"INVITE\", zone = \"pool\"",
-            "method = \"INVITE\"",
-        ),
+        ("method = \"INVITE\", zone = \"pool\"", "method = \"INVITE\""),
         ("domain = \"*.example.com\"", "domain = \"example.com\""),
         ("domain = \"*.example.com\"", "domain = \"*.com\""),
         ("domain = \"example.com\"", "domain = \"*.example.com\""),
@@ -567,18 +458,11 @@ route = { pool = \"a\" }
 name = \"second\"
 reject = { status = 1 }
 ";
-    let lines: Vec<String> = errors(text)
-        .iter()
-        .filter_map(|error| error.split(": found").next().map(str::to_owned))
-        .collect();
+    let lines: Vec<String> =
+        errors(text).iter().filter_map(|error| error.split(": found").next().map(str::to_owned)).collect();
     assert_eq!(
         lines,
-        [
-            "1:1: name",
-            "2:11: match.metod",
-            "3:18: route.pool",
-            "7:21: rule \"second\": reject.status"
-        ]
+        ["1:1: name", "2:11: match.metod", "3:18: route.pool", "7:21: rule \"second\": reject.status"]
     );
 }
 
@@ -596,16 +480,11 @@ fn files_rules_and_errors_have_limits() {
         errors(&"#".repeat(MAX_FILE_BYTES + 1)),
         ["1:1: toml: found a file of 1048577 bytes, expected at most 1048576 bytes"]
     );
-    let many: String = (0..=MAX_RULES)
-        .map(|n| format!("[[rule]]\nname = \"{n}\"\nreject = {{ status = 0 }}\n"))
-        .collect();
-    assert_eq!(
-        errors(&many),
-        ["1:1: rule: found 1001 rules, expected at most 1000"]
-    );
-    let fewer: String = (0..150)
-        .map(|n| format!("[[rule]]\nname = \"{n}\"\nreject = {{ status = 0 }}\n"))
-        .collect();
+    let many: String =
+        (0..=MAX_RULES).map(|n| format!("[[rule]]\nname = \"{n}\"\nreject = {{ status = 0 }}\n")).collect();
+    assert_eq!(errors(&many), ["1:1: rule: found 1001 rules, expected at most 1000"]);
+    let fewer: String =
+        (0..150).map(|n| format!("[[rule]]\nname = \"{n}\"\nreject = {{ status = 0 }}\n")).collect();
     let errors = errors(&fewer);
     assert_eq!(errors.len(), 101);
     assert_eq!(

@@ -20,15 +20,8 @@ const DOMAINS: [&str; 9] = [
     "2001:db8::1",
     "b-example.com",
 ];
-const SOURCES: [&str; 7] = [
-    "192.0.2.0/24",
-    "192.0.2.0/25",
-    "192.0.2.128/25",
-    "192.0.2.7",
-    "0.0.0.0/0",
-    "2001:db8::/32",
-    "::1",
-];
+const SOURCES: [&str; 7] =
+    ["192.0.2.0/24", "192.0.2.0/25", "192.0.2.128/25", "192.0.2.7", "0.0.0.0/0", "2001:db8::/32", "::1"];
 /// Whether a user, its escapes undone, is meant.
 type Means = fn(&str) -> bool;
 
@@ -38,9 +31,7 @@ const USERS: [(&str, Means); 8] = [
     ("'100'", |user| user == "100"),
     ("'alice'", |user| user == "alice"),
     ("{ prefix = '+4' }", |user| user.starts_with("+4")),
-    ("{ prefix = ['+49', '1', '10'] }", |user| {
-        user.starts_with("+49") || user.starts_with('1')
-    }),
+    ("{ prefix = ['+49', '1', '10'] }", |user| user.starts_with("+49") || user.starts_with('1')),
     ("{ prefix = 'al' }", |user| user.starts_with("al")),
     ("{ regex = '^00[0-9]+$' }", |user| {
         user.strip_prefix("00")
@@ -64,18 +55,9 @@ struct Written {
 
 impl Written {
     fn to_toml(&self, index: usize) -> String {
-        let quoted = |words: &[&str]| {
-            words
-                .iter()
-                .map(|word| format!("'{word}'"))
-                .collect::<Vec<_>>()
-        };
+        let quoted = |words: &[&str]| words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>();
         let zones: Vec<&str> = self.zones.iter().map(|zone| zone.as_str()).collect();
-        let users = self
-            .users
-            .iter()
-            .map(|user| USERS[*user].0.to_owned())
-            .collect();
+        let users = self.users.iter().map(|user| USERS[*user].0.to_owned()).collect();
         let lists = [
             ("method", quoted(&self.methods)),
             ("listener", quoted(&self.listeners)),
@@ -93,15 +75,9 @@ impl Written {
                 _ => format!("{key} = [{}]", items.join(", ")),
             })
             .collect();
-        keys.extend(
-            self.registered
-                .map(|registered| format!("registered = {registered}")),
-        );
-        let matching = if keys.is_empty() {
-            String::new()
-        } else {
-            format!("match = {{ {} }}\n", keys.join(", "))
-        };
+        keys.extend(self.registered.map(|registered| format!("registered = {registered}")));
+        let matching =
+            if keys.is_empty() { String::new() } else { format!("match = {{ {} }}\n", keys.join(", ")) };
         format!("[[rule]]\nname = '{index}'\nreject = {{ status = 403 }}\n{matching}")
     }
 
@@ -111,17 +87,13 @@ impl Written {
         }
         let user = query.user.replace("%2B", "+").replace("%30", "0");
         any(&self.methods, |method| *method == query.method)
-            && any(&self.listeners, |listener| {
-                *listener == LISTENERS[query.listener]
-            })
+            && any(&self.listeners, |listener| *listener == LISTENERS[query.listener])
             && any(&self.zones, |zone| *zone == query.zone)
             && any(&self.transports, |transport| *transport == query.transport)
             && any(&self.sources, |source| source_holds(source, query.source))
             && any(&self.domains, |domain| domain_holds(domain, query.domain))
             && any(&self.users, |index| USERS[*index].1(&user))
-            && self
-                .registered
-                .is_none_or(|registered| registered == query.registered)
+            && self.registered.is_none_or(|registered| registered == query.registered)
     }
 }
 
@@ -144,62 +116,35 @@ fn domain_holds(pattern: &str, domain: &str) -> bool {
 }
 
 /// Absent three times out of four, so that rules are neither all alike nor never true.
-fn some_of<T: Clone + std::fmt::Debug + 'static>(
-    items: &[T],
-) -> impl Strategy<Value = Vec<T>> + use<T> {
+fn some_of<T: Clone + std::fmt::Debug + 'static>(items: &[T]) -> impl Strategy<Value = Vec<T>> + use<T> {
     let all = items.len().min(3);
     prop_oneof![3 => Just(Vec::new()), 1 => subsequence(items.to_vec(), 1..=all)]
 }
 
 fn rule() -> impl Strategy<Value = Written> {
     let registered = prop_oneof![4 => Just(None), 1 => any::<bool>().prop_map(Some)];
-    let places = (
-        some_of(&LISTENERS),
-        some_of(&Zone::ALL),
-        some_of(&TRANSPORTS),
-        some_of(&SOURCES),
-    );
-    let targets = (
-        some_of(&METHODS),
-        some_of(&DOMAINS),
-        some_of(&[0, 1, 2, 3, 4, 5, 6, 7]),
-        registered,
-    );
+    let places = (some_of(&LISTENERS), some_of(&Zone::ALL), some_of(&TRANSPORTS), some_of(&SOURCES));
+    let targets = (some_of(&METHODS), some_of(&DOMAINS), some_of(&[0, 1, 2, 3, 4, 5, 6, 7]), registered);
     (places, targets).prop_map(
-        |((listeners, zones, transports, sources), (methods, domains, users, registered))| {
-            Written {
-                methods,
-                listeners,
-                zones,
-                transports,
-                sources,
-                domains,
-                users,
-                registered,
-            }
+        |((listeners, zones, transports, sources), (methods, domains, users, registered))| Written {
+            methods,
+            listeners,
+            zones,
+            transports,
+            sources,
+            domains,
+            users,
+            registered,
         },
     )
 }
 
 fn query() -> impl Strategy<Value = Query<'static>> {
-    let methods = select(vec![
-        "INVITE", "REGISTER", "BYE", "OPTIONS", "invite", "FROB", "",
-    ]);
+    let methods = select(vec!["INVITE", "REGISTER", "BYE", "OPTIONS", "invite", "FROB", ""]);
     let transports = select(vec!["udp", "ws", "wss", "tcp", "UDP"]);
-    let addresses = [
-        "192.0.2.7",
-        "192.0.2.200",
-        "::ffff:192.0.2.7",
-        "198.51.100.1",
-        "2001:db8::5",
-        "::1",
-        "fe80::1",
-    ];
-    let sources = select(
-        addresses
-            .map(|address| address.parse::<IpAddr>().expect("an address"))
-            .to_vec(),
-    );
+    let addresses =
+        ["192.0.2.7", "192.0.2.200", "::ffff:192.0.2.7", "198.51.100.1", "2001:db8::5", "::1", "fe80::1"];
+    let sources = select(addresses.map(|address| address.parse::<IpAddr>().expect("an address")).to_vec());
     let domains = select(vec![
         "example.com",
         "EXAMPLE.com.",
@@ -218,8 +163,8 @@ fn query() -> impl Strategy<Value = Query<'static>> {
         "ä.example.com",
     ]);
     let users = select(vec![
-        "", "100", "1", "10", "alice", "Alice", "al", "+49", "+4", "%2B49", "%2B", "0012", "00",
-        "001a", "10%30", "+", "%", "ü0",
+        "", "100", "1", "10", "alice", "Alice", "al", "+49", "+4", "%2B49", "%2B", "0012", "00", "001a",
+        "10%30", "+", "%", "ü0",
     ]);
     (
         methods,
@@ -231,31 +176,23 @@ fn query() -> impl Strategy<Value = Query<'static>> {
         users,
         any::<bool>(),
     )
-        .prop_map(
-            |(method, listener, zone, transport, source, domain, user, registered)| Query {
-                method,
-                listener,
-                zone,
-                transport,
-                source,
-                domain,
-                user,
-                registered,
-            },
-        )
+        .prop_map(|(method, listener, zone, transport, source, domain, user, registered)| Query {
+            method,
+            listener,
+            zone,
+            transport,
+            source,
+            domain,
+            user,
+            registered,
+        })
 }
 
 /// The rules, and the numbers of those that the parser calls unreachable.
 fn compile(written: &[Written]) -> (Rules, Vec<usize>) {
-    let names = Names {
-        pools: &[],
-        listeners: &LISTENERS,
-    };
+    let names = Names { pools: &[], listeners: &LISTENERS };
     let text = |without: &[usize]| -> String {
-        let kept = written
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| !without.contains(index));
+        let kept = written.iter().enumerate().filter(|(index, _)| !without.contains(index));
         kept.map(|(index, rule)| rule.to_toml(index)).collect()
     };
     let unreachable: Vec<usize> = match Rules::parse(&text(&[]), "routes.toml", &names) {
@@ -272,8 +209,8 @@ fn compile(written: &[Written]) -> (Rules, Vec<usize>) {
             })
             .collect(),
     };
-    let rules = Rules::parse(&text(&unreachable), "routes.toml", &names)
-        .expect("only those rules were wrong");
+    let rules =
+        Rules::parse(&text(&unreachable), "routes.toml", &names).expect("only those rules were wrong");
     (rules, unreachable)
 }
 
@@ -344,13 +281,7 @@ fn a_user_longer_than_the_limit_matches_nothing() {
         registered: false,
     };
     assert_eq!(rules.evaluate(&query(&long)).action, Action::NoMatch);
-    assert_eq!(
-        rules.evaluate(&query("1")).action,
-        Action::Pool {
-            pool: 3,
-            balance: None
-        }
-    );
+    assert_eq!(rules.evaluate(&query("1")).action, Action::Pool { pool: 3, balance: None });
     assert_eq!(rules.evaluate(&query("1")).rule, Some("default"));
 }
 

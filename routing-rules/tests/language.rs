@@ -33,15 +33,8 @@ fn examples() -> Vec<(&'static str, &'static str)> {
 
 fn parse(rules: &str) -> Result<Rules, Vec<String>> {
     let listeners = LISTENERS.map(|(name, _, _)| name);
-    Rules::parse(
-        rules,
-        "routes.toml",
-        &Names {
-            pools: &POOLS,
-            listeners: &listeners,
-        },
-    )
-    .map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    Rules::parse(rules, "routes.toml", &Names { pools: &POOLS, listeners: &listeners })
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect())
 }
 
 /// What the rules answer to `METHOD [user@]domain from ADDRESS at LISTENER[, registered]`, as the page writes it.
@@ -55,41 +48,16 @@ fn answer(rules: &Rules, request: &str) -> Option<String> {
         return None;
     };
     let (user, domain) = target.split_once('@').unwrap_or(("", target));
-    let id = LISTENERS
-        .iter()
-        .position(|(name, _, _)| *name == listener)?;
+    let id = LISTENERS.iter().position(|(name, _, _)| *name == listener)?;
     let (_, zone, transport) = LISTENERS[id];
     let source = source.parse().ok()?;
-    let query = Query {
-        method,
-        listener: id,
-        zone,
-        transport,
-        source,
-        domain,
-        user,
-        registered,
-    };
+    let query = Query { method, listener: id, zone, transport, source, domain, user, registered };
     Some(match rules.evaluate(&query).action {
-        Action::Pool {
-            pool,
-            balance: None,
-        } => format!("pool {}", POOLS[pool]),
-        Action::Pool {
-            pool,
-            balance: Some(balance),
-        } => format!("pool {} by {balance}", POOLS[pool]),
+        Action::Pool { pool, balance: None } => format!("pool {}", POOLS[pool]),
+        Action::Pool { pool, balance: Some(balance) } => format!("pool {} by {balance}", POOLS[pool]),
         Action::Bindings => "bindings".to_owned(),
-        Action::Reject {
-            status,
-            reason,
-            retry_after: None,
-        } => format!("{status} {reason}"),
-        Action::Reject {
-            status,
-            reason,
-            retry_after: Some(seconds),
-        } => {
+        Action::Reject { status, reason, retry_after: None } => format!("{status} {reason}"),
+        Action::Reject { status, reason, retry_after: Some(seconds) } => {
             format!("{status} {reason}, retry after {seconds}")
         }
         Action::NoMatch => "no rule".to_owned(),
@@ -116,27 +84,17 @@ fn examples_answer_as_they_say() {
 /// The keys in the table below a heading.
 fn listed(heading: &str) -> BTreeSet<&'static str> {
     let below = PAGE.split_once(heading).expect("the heading exists").1;
-    let table = below
-        .lines()
-        .skip_while(|line| !line.starts_with('|'))
-        .take_while(|line| line.starts_with('|'));
-    table
-        .filter_map(|row| row.strip_prefix("| `")?.split('`').next())
-        .collect()
+    let table =
+        below.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    table.filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect()
 }
 
 /// The keys that the parser names when it meets one that nobody knows.
 fn known(rule_with_unknown_key: &str) -> BTreeSet<String> {
     let errors = parse(rule_with_unknown_key).expect_err("the key is unknown");
-    let expected = errors
-        .iter()
-        .find_map(|error| error.split_once("found an unknown key, expected one of: "));
-    expected
-        .expect("the known keys are named")
-        .1
-        .split(", ")
-        .map(str::to_owned)
-        .collect()
+    let expected =
+        errors.iter().find_map(|error| error.split_once("found an unknown key, expected one of: "));
+    expected.expect("the known keys are named").1.split(", ").map(str::to_owned).collect()
 }
 
 #[test]
@@ -149,10 +107,7 @@ fn tables_list_the_keys_that_exist() {
     ];
     for (heading, rule) in tables {
         assert_eq!(
-            listed(heading)
-                .into_iter()
-                .map(str::to_owned)
-                .collect::<BTreeSet<_>>(),
+            listed(heading).into_iter().map(str::to_owned).collect::<BTreeSet<_>>(),
             known(rule),
             "{heading}"
         );
@@ -161,22 +116,11 @@ fn tables_list_the_keys_that_exist() {
 
 #[test]
 fn each_key_has_an_example_that_is_accepted() {
-    let accepted: String = examples()
-        .iter()
-        .map(|(rules, _)| *rules)
-        .filter(|rules| parse(rules).is_ok())
-        .collect();
-    for heading in [
-        "## Keys of a rule",
-        "## Keys of `match`",
-        "## Keys of `route`",
-        "## Keys of `reject`",
-    ] {
+    let accepted: String =
+        examples().iter().map(|(rules, _)| *rules).filter(|rules| parse(rules).is_ok()).collect();
+    for heading in ["## Keys of a rule", "## Keys of `match`", "## Keys of `route`", "## Keys of `reject`"] {
         for key in listed(heading) {
-            assert!(
-                accepted.contains(&format!("{key} = ")),
-                "no example of {key}"
-            );
+            assert!(accepted.contains(&format!("{key} = ")), "no example of {key}");
         }
     }
 }

@@ -113,10 +113,7 @@ impl Agent {
 
     fn received(&mut self, now: Instant, source: SocketAddr, bytes: &[u8], out: &mut Vec<Command>) {
         let mut index = std::mem::take(&mut self.index);
-        if index
-            .parse(bytes, Framing::Datagram, &Limits::default())
-            .is_ok()
-        {
+        if index.parse(bytes, Framing::Datagram, &Limits::default()).is_ok() {
             let message = Message::new(bytes, &index);
             if !message.is_request() {
                 self.response(&message, out);
@@ -132,9 +129,8 @@ impl Agent {
         let Some(number) = tag_of_branch(message).and_then(CallNumber::of_tag) else {
             return;
         };
-        let ours = |call: &Call| {
-            call.dialog.has_call_id_of(message) && matches!(call.stage, Stage::Leaving { .. })
-        };
+        let ours =
+            |call: &Call| call.dialog.has_call_id_of(message) && matches!(call.stage, Stage::Leaving { .. });
         if message.status() >= 200 && self.calls.get(&number).is_some_and(ours) {
             self.finish(number, out);
         }
@@ -145,10 +141,7 @@ impl Agent {
             return self.ack(now, request, out);
         }
         if let Some((to, bytes)) = self.replies.find(self.reply_key(request)) {
-            out.push(Command::Send {
-                to: *to,
-                bytes: bytes.clone(),
-            });
+            out.push(Command::Send { to: *to, bytes: bytes.clone() });
             return;
         }
         if let Some(unsupported) = unsupported_extensions(request) {
@@ -166,22 +159,13 @@ impl Agent {
                 }
             }
             b"OPTIONS" => {
-                let headers = format!(
-                    "{ALLOW}{}Accept: application/sdp\r\nSupported: timer, path\r\n",
-                    self.contact()
-                );
+                let headers =
+                    format!("{ALLOW}{}Accept: application/sdp\r\nSupported: timer, path\r\n", self.contact());
                 self.reply(now, request, request::OK, &headers, "", out);
             }
             b"REGISTER" => match self.registrar.register(now, request) {
                 Ok(headers) => self.reply(now, request, request::OK, &headers, "", out),
-                Err(_) => self.reply(
-                    now,
-                    request,
-                    request::UNAVAILABLE,
-                    "Retry-After: 60\r\n",
-                    "",
-                    out,
-                ),
+                Err(_) => self.reply(now, request, request::UNAVAILABLE, "Retry-After: 60\r\n", "", out),
             },
             b"MESSAGE" => self.reply(now, request, request::OK, "", "", out),
             b"SUBSCRIBE" => self.reply(now, request, request::BAD_EVENT, "", "", out),
@@ -220,10 +204,7 @@ impl Agent {
         };
         match due {
             Due::Nothing => {}
-            Due::Again(to, bytes) => out.push(Command::Send {
-                to,
-                bytes: bytes.to_vec(),
-            }),
+            Due::Again(to, bytes) => out.push(Command::Send { to, bytes: bytes.to_vec() }),
             Due::GaveUp if is_answered => self.hang_up(now, number, "no ACK", out),
             Due::GaveUp => self.finish(number, out),
         }
@@ -262,10 +243,7 @@ impl Agent {
 
     fn find(&self, request: &Request<'_>) -> Option<CallNumber> {
         let number = request.to.tag().and_then(CallNumber::of_tag)?;
-        self.calls
-            .get(&number)
-            .filter(|call| call.dialog.owns(request))
-            .map(|_| number)
+        self.calls.get(&number).filter(|call| call.dialog.owns(request)).map(|_| number)
     }
 
     fn new_number(&mut self) -> CallNumber {
@@ -279,8 +257,7 @@ impl Agent {
 
     /// Requests that differ only in their method have different responses.
     fn reply_key(&self, request: &Request<'_>) -> u64 {
-        self.key
-            .hash_one((request.transaction(&self.key), request.method))
+        self.key.hash_one((request.transaction(&self.key), request.method))
     }
 
     /// Answer outside a dialog, or inside one whose tag the request has.
@@ -320,8 +297,7 @@ impl Agent {
         bytes: Vec<u8>,
         out: &mut Vec<Command>,
     ) {
-        self.replies
-            .keep(now, self.reply_key(request), to, bytes.clone());
+        self.replies.keep(now, self.reply_key(request), to, bytes.clone());
         out.push(Command::Send { to, bytes });
     }
 }

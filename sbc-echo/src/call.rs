@@ -29,9 +29,7 @@ impl CallNumber {
     }
 
     pub(crate) fn of_tag(tag: &[u8]) -> Option<Self> {
-        let tag = std::str::from_utf8(tag)
-            .ok()
-            .filter(|tag| tag.len() == 16)?;
+        let tag = std::str::from_utf8(tag).ok().filter(|tag| tag.len() == 16)?;
         u64::from_str_radix(tag, 16).ok().map(Self)
     }
 }
@@ -40,17 +38,9 @@ impl CallNumber {
 #[derive(Debug)]
 pub(crate) enum Stage {
     /// 180 is sent; the INVITE is answered when the time has come.
-    Ringing {
-        until: Instant,
-        invite: Vec<u8>,
-        source: SocketAddr,
-    },
+    Ringing { until: Instant, invite: Vec<u8>, source: SocketAddr },
     /// The 200 is repeated until the ACK with its CSeq. If we made the offer, that ACK brings the answer.
-    Answered {
-        ok: Repeat,
-        cseq: u32,
-        offered: bool,
-    },
+    Answered { ok: Repeat, cseq: u32, offered: bool },
     /// The ACK is here.
     Confirmed,
     /// A refusal after ringing is repeated until its ACK.
@@ -127,8 +117,8 @@ impl Call {
     /// Begin the session interval anew (RFC 4028 §10). Without one only the longest call is a limit.
     pub(crate) fn refresh_session(&mut self, now: Instant, interval: Option<u32>) {
         // The one who does not refresh hangs up a little before the end.
-        self.session_end = interval
-            .map(|seconds| now + Duration::from_secs((seconds - (seconds / 3).min(32)).into()));
+        self.session_end =
+            interval.map(|seconds| now + Duration::from_secs((seconds - (seconds / 3).min(32)).into()));
     }
 }
 
@@ -144,15 +134,10 @@ pub(crate) struct TooShort;
 /// # Errors
 /// [`TooShort`].
 pub(crate) fn session_interval(request: &Request<'_>) -> Result<Option<u32>, TooShort> {
-    let knows = request.lists(HeaderName::Supported, "timer")
-        || request.lists(HeaderName::Require, "timer");
-    let value =
-        std::str::from_utf8(request.message.value(HeaderName::SessionExpires)).unwrap_or_default();
+    let knows = request.lists(HeaderName::Supported, "timer") || request.lists(HeaderName::Require, "timer");
+    let value = std::str::from_utf8(request.message.value(HeaderName::SessionExpires)).unwrap_or_default();
     let mut parts = value.split(';').map(str::trim);
-    let seconds = parts
-        .next()
-        .and_then(|seconds| seconds.parse::<u32>().ok())
-        .filter(|_| knows);
+    let seconds = parts.next().and_then(|seconds| seconds.parse::<u32>().ok()).filter(|_| knows);
     match seconds {
         Some(seconds) if seconds < MIN_SESSION => Err(TooShort),
         Some(_) if parts.any(|param| param.eq_ignore_ascii_case("refresher=uas")) => Ok(None),

@@ -35,11 +35,7 @@ impl Dialog {
             remote_party: invite.message.value(HeaderName::From).to_vec(),
             remote_tag: invite.from.tag().unwrap_or_default().to_vec(),
             target: invite.from.uri.to_vec(),
-            routes: invite
-                .options(HeaderName::RecordRoute)
-                .take(MAX_ROUTES)
-                .map(<[u8]>::to_vec)
-                .collect(),
+            routes: invite.options(HeaderName::RecordRoute).take(MAX_ROUTES).map(<[u8]>::to_vec).collect(),
             source: invite.source,
             our_cseq: 0,
             their_cseq: invite.cseq.number,
@@ -99,11 +95,7 @@ impl Dialog {
         push_header(&mut out, "From", &self.local_party);
         push_header(&mut out, "To", &self.remote_party);
         push_header(&mut out, "Call-ID", &self.call_id);
-        push_header(
-            &mut out,
-            "CSeq",
-            format!("{} {method}", self.our_cseq).as_bytes(),
-        );
+        push_header(&mut out, "CSeq", format!("{} {method}", self.our_cseq).as_bytes());
         out.extend_from_slice(headers.as_bytes());
         push_body(&mut out, "");
         (self.next_hop(), out)
@@ -112,23 +104,15 @@ impl Dialog {
     /// The first route, else the target; a name that would need DNS means back to where the call came from.
     fn next_hop(&self) -> SocketAddr {
         let uri = match self.routes.first() {
-            Some(route) => NameAddr::parse(route)
-                .map(|route| route.uri)
-                .unwrap_or_default(),
+            Some(route) => NameAddr::parse(route).map(|route| route.uri).unwrap_or_default(),
             None => &self.target,
         };
-        Uri::parse(uri)
-            .ok()
-            .and_then(|uri| uri.socket_address())
-            .unwrap_or(self.source)
+        Uri::parse(uri).ok().and_then(|uri| uri.socket_address()).unwrap_or(self.source)
     }
 }
 
 /// The tag that a Via branch of ours carries.
 pub(crate) fn tag_of_branch<'a>(response: &Message<'a>) -> Option<&'a [u8]> {
     let via = split(response.value(HeaderName::Via)).next()?;
-    sbc_core::wire::Via::parse(via.text)
-        .ok()?
-        .branch()?
-        .strip_prefix(b"z9hG4bK")
+    sbc_core::wire::Via::parse(via.text).ok()?.branch()?.strip_prefix(b"z9hG4bK")
 }

@@ -79,15 +79,9 @@ pub async fn bind(settings: Settings) -> io::Result<Echo> {
         );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    if !settings
-        .rtp_ports
-        .clone()
-        .any(|port| port > 0 && port.is_multiple_of(2))
-    {
-        let text = format!(
-            "the echo peer needs an even RTP port, and there is none in {:?}",
-            settings.rtp_ports
-        );
+    if !settings.rtp_ports.clone().any(|port| port > 0 && port.is_multiple_of(2)) {
+        let text =
+            format!("the echo peer needs an even RTP port, and there is none in {:?}", settings.rtp_ports);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let with_address =
@@ -95,12 +89,7 @@ pub async fn bind(settings: Settings) -> io::Result<Echo> {
     let socket = UdpSocket::bind(settings.sip).await.map_err(with_address)?;
     let local = socket.local_addr()?;
     let agent = Agent::new(local, &settings, RandomState::new());
-    Ok(Echo {
-        socket,
-        local,
-        agent,
-        media: HashMap::new(),
-    })
+    Ok(Echo { socket, local, agent, media: HashMap::new() })
 }
 
 impl Echo {
@@ -137,15 +126,12 @@ impl Echo {
         for command in commands.drain(..) {
             match command {
                 Command::Send { to, bytes } => self.send(to, &bytes),
-                Command::Media { call, echo } => self
-                    .media
-                    .get(&call)
-                    .into_iter()
-                    .for_each(|media| media.renew(echo)),
+                Command::Media { call, echo } => {
+                    self.media.get(&call).into_iter().for_each(|media| media.renew(echo))
+                }
                 Command::Close { call } => drop(self.media.remove(&call)),
                 Command::Open { call, port } => {
-                    match Media::open(SocketAddr::new(self.local.ip(), port), call, silent.clone())
-                    {
+                    match Media::open(SocketAddr::new(self.local.ip(), port), call, silent.clone()) {
                         Ok(media) => drop(self.media.insert(call, media)),
                         Err(error) => {
                             tracing::warn!(port, %error, "the RTP port of a call cannot be opened");
@@ -156,8 +142,7 @@ impl Echo {
             }
         }
         for call in failed {
-            self.agent
-                .handle(Instant::now(), Input::MediaFailed(call), commands);
+            self.agent.handle(Instant::now(), Input::MediaFailed(call), commands);
         }
         // A failure is answered with datagrams only.
         for command in commands.drain(..) {

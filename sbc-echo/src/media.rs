@@ -64,20 +64,11 @@ impl Drop for Media {
     }
 }
 
-async fn serve(
-    socket: UdpSocket,
-    control: Arc<Control>,
-    call: CallNumber,
-    silent: mpsc::Sender<CallNumber>,
-) {
+async fn serve(socket: UdpSocket, control: Arc<Control>, call: CallNumber, silent: mpsc::Sender<CallNumber>) {
     let mut packet = [0; MAX_PACKET + 1];
     let mut latched: Option<(SocketAddr, u32)> = None;
     loop {
-        let Ok(received) = timeout(
-            MAX_SILENCE,
-            next_rtp(&socket, &mut packet, &mut latched, &control),
-        )
-        .await
+        let Ok(received) = timeout(MAX_SILENCE, next_rtp(&socket, &mut packet, &mut latched, &control)).await
         else {
             if silent.send(call).await.is_err() {
                 return;
@@ -89,9 +80,7 @@ async fn serve(
         };
         if control.echo.load(Ordering::Relaxed) {
             // What does not fit the send buffer is lost, as media may be.
-            socket
-                .try_send_to(packet.get(..length).unwrap_or_default(), source)
-                .ok();
+            socket.try_send_to(packet.get(..length).unwrap_or_default(), source).ok();
         }
     }
 }

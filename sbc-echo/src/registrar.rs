@@ -44,12 +44,8 @@ impl Registrar {
     /// # Errors
     /// [`Full`] when no room is left; nothing is changed then.
     pub(crate) fn register(&mut self, now: Instant, request: &Request<'_>) -> Result<String, Full> {
-        let asked =
-            expires_of(request.message.value(HeaderName::Expires)).unwrap_or(DEFAULT_EXPIRES);
-        let path: Vec<Vec<u8>> = request
-            .options(HeaderName::Path)
-            .map(<[u8]>::to_vec)
-            .collect();
+        let asked = expires_of(request.message.value(HeaderName::Expires)).unwrap_or(DEFAULT_EXPIRES);
+        let path: Vec<Vec<u8>> = request.options(HeaderName::Path).map(<[u8]>::to_vec).collect();
         let before = self.records.remove(request.to.uri).unwrap_or_default();
         self.count -= before.len();
         let mut record = before.clone();
@@ -82,12 +78,7 @@ impl Registrar {
         path: &[Vec<u8>],
         asked: u32,
     ) -> bool {
-        let seconds = contact
-            .params
-            .value("expires")
-            .and_then(expires_of)
-            .unwrap_or(asked)
-            .min(MAX_EXPIRES);
+        let seconds = contact.params.value("expires").and_then(expires_of).unwrap_or(asked).min(MAX_EXPIRES);
         if seconds == 0 {
             return true;
         }
@@ -99,19 +90,9 @@ impl Registrar {
         }
         let expires_at = now + Duration::from_secs(seconds.into());
         let raw = contact.params.raw();
-        let kept = contact
-            .params
-            .iter()
-            .filter(|param| !param.name.eq_ignore_ascii_case(b"expires"));
-        let params = kept
-            .flat_map(|param| raw.get(param.range).unwrap_or_default().to_vec())
-            .collect();
-        record.push(Binding {
-            uri: contact.uri.to_vec(),
-            path: path.to_vec(),
-            params,
-            expires_at,
-        });
+        let kept = contact.params.iter().filter(|param| !param.name.eq_ignore_ascii_case(b"expires"));
+        let params = kept.flat_map(|param| raw.get(param.range).unwrap_or_default().to_vec()).collect();
+        record.push(Binding { uri: contact.uri.to_vec(), path: path.to_vec(), params, expires_at });
         true
     }
 
@@ -134,10 +115,7 @@ fn describe(now: Instant, record: &[Binding], path: &[Vec<u8>]) -> String {
     let mut headers = String::new();
     for binding in record {
         let left = binding.expires_at.saturating_duration_since(now).as_secs();
-        let (uri, params) = (
-            String::from_utf8_lossy(&binding.uri),
-            String::from_utf8_lossy(&binding.params),
-        );
+        let (uri, params) = (String::from_utf8_lossy(&binding.uri), String::from_utf8_lossy(&binding.params));
         headers += &format!("Contact: <{uri}>{params};expires={left}\r\n");
     }
     for hop in path {

@@ -30,13 +30,7 @@ pub(crate) enum Due<'a> {
 impl Repeat {
     /// `bytes` have just been sent.
     pub(crate) fn new(now: Instant, to: SocketAddr, bytes: Vec<u8>) -> Self {
-        Self {
-            to,
-            bytes,
-            interval: T1,
-            next: now + T1,
-            until: now + PATIENCE,
-        }
+        Self { to, bytes, interval: T1, next: now + T1, until: now + PATIENCE }
     }
 
     /// When to look again.

@@ -24,10 +24,7 @@ impl Replies {
     /// Keep a response; a later one to the same request replaces it.
     pub(crate) fn keep(&mut self, now: Instant, request: u64, to: SocketAddr, bytes: Vec<u8>) {
         while self.oldest_first.len() >= MAX_REPLIES
-            || self
-                .oldest_first
-                .front()
-                .is_some_and(|(since, _)| *since + PATIENCE <= now)
+            || self.oldest_first.front().is_some_and(|(since, _)| *since + PATIENCE <= now)
         {
             if let Some((_, oldest)) = self.oldest_first.pop_front() {
                 self.by_request.remove(&oldest);
@@ -47,11 +44,8 @@ mod tests {
 
     #[test]
     fn replies_leave_by_age_and_by_number() {
-        let (mut replies, to, start) = (
-            Replies::default(),
-            "192.0.2.1:5060".parse().unwrap(),
-            Instant::now(),
-        );
+        let (mut replies, to, start) =
+            (Replies::default(), "192.0.2.1:5060".parse().unwrap(), Instant::now());
         replies.keep(start, 1, to, vec![1]);
         replies.keep(start, 1, to, vec![2]);
         assert_eq!(replies.find(1), Some(&(to, vec![2])));

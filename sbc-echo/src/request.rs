@@ -45,8 +45,7 @@ impl<'a> Request<'a> {
         let top_via = message.first(HeaderName::Via)?;
         let cseq = CSeq::parse(message.value(HeaderName::CSeq)).ok()?;
         let call_id = message.value(HeaderName::CallId);
-        let is_whole =
-            message.is_request() && cseq.method == message.method_text() && !call_id.is_empty();
+        let is_whole = message.is_request() && cseq.method == message.method_text() && !call_id.is_empty();
         is_whole.then_some(())?;
         Some(Self {
             via: Via::parse(top_via.value).ok()?,
@@ -63,12 +62,7 @@ impl<'a> Request<'a> {
 
     /// What an INVITE has in common with its CANCEL, its ACK after a refusal, and its retransmissions.
     pub(crate) fn transaction(&self, key: &impl BuildHasher) -> u64 {
-        key.hash_one((
-            self.via.sent_by_text(),
-            self.via.branch(),
-            self.call_id,
-            self.cseq.number,
-        ))
+        key.hash_one((self.via.sent_by_text(), self.via.branch(), self.call_id, self.cseq.number))
     }
 
     /// Where responses go: RFC 3261 §18.2.2 and RFC 3581 §4.
@@ -81,16 +75,12 @@ impl<'a> Request<'a> {
 
     /// True if one of the header's comma-separated values is `option`.
     pub(crate) fn lists(&self, name: HeaderName, option: &str) -> bool {
-        self.options(name)
-            .any(|found| found.eq_ignore_ascii_case(option.as_bytes()))
+        self.options(name).any(|found| found.eq_ignore_ascii_case(option.as_bytes()))
     }
 
     /// The comma-separated values of all headers of this name.
     pub(crate) fn options(&self, name: HeaderName) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.message
-            .all(name)
-            .flat_map(|header| split(header.value))
-            .map(|item| item.text)
+        self.message.all(name).flat_map(|header| split(header.value)).map(|item| item.text)
     }
 
     /// A response. `tag` completes a To without one; `headers` are whole lines; a `body` is SDP.
@@ -104,11 +94,7 @@ impl<'a> Request<'a> {
             }
         }
         push_header(&mut out, "From", self.message.value(HeaderName::From));
-        push_header(
-            &mut out,
-            "To",
-            &self.to_with_tag(if code == 100 { "" } else { tag }),
-        );
+        push_header(&mut out, "To", &self.to_with_tag(if code == 100 { "" } else { tag }));
         push_header(&mut out, "Call-ID", self.call_id);
         push_header(&mut out, "CSeq", self.message.value(HeaderName::CSeq));
         out.extend_from_slice(headers.as_bytes());
@@ -133,9 +119,8 @@ impl<'a> Request<'a> {
         out.extend_from_slice(b"Via: ");
         out.extend_from_slice(value.get(..start).unwrap_or(value));
         for param in self.via.params.iter() {
-            let is_ours = [&b"rport"[..], b"received"]
-                .iter()
-                .any(|name| param.name.eq_ignore_ascii_case(name));
+            let is_ours =
+                [&b"rport"[..], b"received"].iter().any(|name| param.name.eq_ignore_ascii_case(name));
             if !is_ours {
                 out.extend_from_slice(self.via.params.raw().get(param.range).unwrap_or_default());
             }

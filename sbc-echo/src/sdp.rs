@@ -122,10 +122,8 @@ impl<'a> Remote<'a> {
     }
 
     fn take(session: &Stream<'a>, streams: Vec<Stream<'a>>) -> Result<Self, Refusal> {
-        let found = streams
-            .iter()
-            .enumerate()
-            .find_map(|(position, stream)| Some((position, stream.voice_codec()?)));
+        let found =
+            streams.iter().enumerate().find_map(|(position, stream)| Some((position, stream.voice_codec()?)));
         let Some((taken, codec)) = found else {
             return Err(refusal_of(&streams));
         };
@@ -134,10 +132,7 @@ impl<'a> Remote<'a> {
         Ok(Self {
             codec,
             events: stream.events(codec),
-            direction: stream
-                .direction()
-                .or_else(|| session.direction())
-                .unwrap_or(Direction::SendRecv),
+            direction: stream.direction().or_else(|| session.direction()).unwrap_or(Direction::SendRecv),
             nowhere: connection.is_some_and(|connection| connection.ends_with(" 0.0.0.0")),
             taken,
             streams,
@@ -161,10 +156,7 @@ impl<'a> Remote<'a> {
             if position == self.taken {
                 self.accept(stream, port, &mut out);
             } else {
-                push(
-                    &mut out,
-                    format_args!("m={} 0 {} {}", stream.kind, stream.protocol, stream.formats),
-                );
+                push(&mut out, format_args!("m={} 0 {} {}", stream.kind, stream.protocol, stream.formats));
             }
         }
         out
@@ -175,9 +167,8 @@ impl<'a> Remote<'a> {
         let list = formats.clone().collect::<Vec<_>>().join(" ");
         push(out, format_args!("m=audio {port} RTP/AVP {list}"));
         for format in formats {
-            for attribute in ["rtpmap:", "fmtp:"]
-                .into_iter()
-                .filter_map(|name| stream.described(name, format))
+            for attribute in
+                ["rtpmap:", "fmtp:"].into_iter().filter_map(|name| stream.described(name, format))
             {
                 push(out, format_args!("a={attribute}"));
             }
@@ -190,19 +181,11 @@ impl<'a> Stream<'a> {
     fn read(value: &'a str) -> Self {
         let mut parts = value.splitn(4, ' ');
         let mut next = || parts.next().unwrap_or_default();
-        Self {
-            kind: next(),
-            port: next(),
-            protocol: next(),
-            formats: next(),
-            ..Self::default()
-        }
+        Self { kind: next(), port: next(), protocol: next(), formats: next(), ..Self::default() }
     }
 
     fn direction(&self) -> Option<Direction> {
-        self.attributes
-            .iter()
-            .find_map(|attribute| Direction::of(attribute))
+        self.attributes.iter().find_map(|attribute| Direction::of(attribute))
     }
 
     /// The whole attribute that begins with `name` and speaks of `format`.
@@ -217,16 +200,12 @@ impl<'a> Stream<'a> {
 
     /// Such as `opus/48000/2`.
     fn encoding(&self, format: &str) -> Option<&'a str> {
-        self.described("rtpmap:", format)?
-            .split_once(' ')
-            .map(|(_, encoding)| encoding.trim())
+        self.described("rtpmap:", format)?.split_once(' ').map(|(_, encoding)| encoding.trim())
     }
 
     fn voice_codec(&self) -> Option<&'a str> {
         let is_plain_audio = self.kind == "audio" && self.protocol == "RTP/AVP" && self.port != "0";
-        self.formats
-            .split_ascii_whitespace()
-            .find(|format| is_plain_audio && self.is_voice(format))
+        self.formats.split_ascii_whitespace().find(|format| is_plain_audio && self.is_voice(format))
     }
 
     fn is_voice(&self, format: &str) -> bool {
@@ -242,34 +221,22 @@ impl<'a> Stream<'a> {
 
     /// telephone-event (RFC 4733) with the clock rate of `codec`.
     fn events(&self, codec: &str) -> Option<&'a str> {
-        let rate = |format| {
-            self.encoding(format)
-                .and_then(|encoding| encoding.split('/').nth(1))
-                .unwrap_or("8000")
-        };
+        let rate =
+            |format| self.encoding(format).and_then(|encoding| encoding.split('/').nth(1)).unwrap_or("8000");
         self.formats.split_ascii_whitespace().find(|format| {
-            self.encoding(format)
-                .is_some_and(|encoding| is_encoding(encoding, "telephone-event"))
+            self.encoding(format).is_some_and(|encoding| is_encoding(encoding, "telephone-event"))
                 && rate(format) == rate(codec)
         })
     }
 }
 
 fn is_encoding(encoding: &str, name: &str) -> bool {
-    encoding
-        .split('/')
-        .next()
-        .is_some_and(|found| found.eq_ignore_ascii_case(name))
+    encoding.split('/').next().is_some_and(|found| found.eq_ignore_ascii_case(name))
 }
 
 fn refusal_of(streams: &[Stream<'_>]) -> Refusal {
-    let is_secure =
-        |stream: &Stream<'_>| stream.kind == "audio" && stream.protocol.contains("SAVP");
-    if streams.iter().any(is_secure) {
-        Refusal::WebRtc
-    } else {
-        Refusal::NoPlainAudio
-    }
+    let is_secure = |stream: &Stream<'_>| stream.kind == "audio" && stream.protocol.contains("SAVP");
+    if streams.iter().any(is_secure) { Refusal::WebRtc } else { Refusal::NoPlainAudio }
 }
 
 /// Our side of one call's descriptions. The version moves only when the content does (RFC 3264 §8).
@@ -283,12 +250,7 @@ pub(crate) struct Local {
 
 impl Local {
     pub(crate) fn new(ip: IpAddr, port: u16) -> Self {
-        Self {
-            ip,
-            port,
-            version: 0,
-            streams: String::new(),
-        }
+        Self { ip, port, version: 0, streams: String::new() }
     }
 
     /// The answer to an offer.
@@ -299,16 +261,10 @@ impl Local {
     /// An offer of our own: G.711 and telephone-event.
     pub(crate) fn offer(&mut self) -> String {
         let mut streams = String::new();
-        push(
-            &mut streams,
-            format_args!("m=audio {} RTP/AVP 0 8 {OUR_EVENTS}", self.port),
-        );
+        push(&mut streams, format_args!("m=audio {} RTP/AVP 0 8 {OUR_EVENTS}", self.port));
         push(&mut streams, format_args!("a=rtpmap:0 PCMU/8000"));
         push(&mut streams, format_args!("a=rtpmap:8 PCMA/8000"));
-        push(
-            &mut streams,
-            format_args!("a=rtpmap:{OUR_EVENTS} telephone-event/8000"),
-        );
+        push(&mut streams, format_args!("a=rtpmap:{OUR_EVENTS} telephone-event/8000"));
         push(&mut streams, format_args!("a=fmtp:{OUR_EVENTS} 0-16"));
         push(&mut streams, format_args!("a=sendrecv"));
         self.describe(streams)
@@ -323,10 +279,7 @@ impl Local {
         let (ip, port, version) = (self.ip, self.port, self.version);
         let mut out = String::new();
         push(&mut out, format_args!("v=0"));
-        push(
-            &mut out,
-            format_args!("o=- {port} {version} IN {family} {ip}"),
-        );
+        push(&mut out, format_args!("o=- {port} {version} IN {family} {ip}"));
         push(&mut out, format_args!("s=-"));
         push(&mut out, format_args!("c=IN {family} {ip}"));
         push(&mut out, format_args!("t=0 0"));
@@ -346,9 +299,7 @@ mod tests {
     fn answer(offer: &str) -> String {
         let offer = offer.replace('\n', "\r\n");
         let remote = Remote::read(offer.as_bytes()).unwrap();
-        Local::new("192.0.2.1".parse().unwrap(), 4000)
-            .answer(&remote)
-            .replace("\r\n", "\n")
+        Local::new("192.0.2.1".parse().unwrap(), 4000).answer(&remote).replace("\r\n", "\n")
     }
 
     const HEAD: &str = "v=0\no=- 4000 1 IN IP4 192.0.2.1\ns=-\nc=IN IP4 192.0.2.1\nt=0 0\n";
@@ -365,10 +316,8 @@ mod tests {
 
     #[test]
     fn other_streams_are_refused_in_their_places() {
-        let offer =
-            "v=0\nm=video 9002 RTP/AVP 99\nm=audio 9000 RTP/AVP 8\nm=audio 9004 RTP/AVP 0\n";
-        let streams =
-            "m=video 0 RTP/AVP 99\nm=audio 4000 RTP/AVP 8\na=sendrecv\nm=audio 0 RTP/AVP 0\n";
+        let offer = "v=0\nm=video 9002 RTP/AVP 99\nm=audio 9000 RTP/AVP 8\nm=audio 9004 RTP/AVP 0\n";
+        let streams = "m=video 0 RTP/AVP 99\nm=audio 4000 RTP/AVP 8\na=sendrecv\nm=audio 0 RTP/AVP 0\n";
         assert_eq!(answer(offer), format!("{HEAD}{streams}"));
     }
 
@@ -418,10 +367,7 @@ mod tests {
         ] {
             assert_eq!(refusal(offer), Refusal::NoPlainAudio, "{offer}");
         }
-        assert_eq!(
-            refusal(&"m=audio 9 RTP/AVP 0\n".repeat(17)),
-            Refusal::NoPlainAudio
-        );
+        assert_eq!(refusal(&"m=audio 9 RTP/AVP 0\n".repeat(17)), Refusal::NoPlainAudio);
         assert_eq!(Remote::read(b"\xff").unwrap_err(), Refusal::NoPlainAudio);
     }
 

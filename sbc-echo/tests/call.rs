@@ -11,10 +11,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn receive(socket: &UdpSocket) -> Vec<u8> {
     let mut bytes = vec![0; 4096];
-    let (length, _) = timeout(PATIENCE, socket.recv_from(&mut bytes))
-        .await
-        .expect("an answer comes")
-        .unwrap();
+    let (length, _) =
+        timeout(PATIENCE, socket.recv_from(&mut bytes)).await.expect("an answer comes").unwrap();
     bytes.truncate(length);
     bytes
 }
@@ -46,13 +44,7 @@ fn rtp(payload_type: u8, text: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn a_callers_voice_comes_back() {
     let sip = "127.0.0.1:0".parse().unwrap();
-    let echo = bind(Settings {
-        sip,
-        rtp_ports: 42_000..=42_199,
-        max_calls: 10,
-    })
-    .await
-    .unwrap();
+    let echo = bind(Settings { sip, rtp_ports: 42_000..=42_199, max_calls: 10 }).await.unwrap();
     let server = echo.local_addr();
     let running = tokio::spawn(echo.run());
 
@@ -60,72 +52,35 @@ async fn a_callers_voice_comes_back() {
     let voice = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let local = caller.local_addr().unwrap();
-    let offer = format!(
-        "v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio {} RTP/AVP 0\r\n",
-        voice.local_addr().unwrap().port()
-    );
+    let offer =
+        format!("v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio {} RTP/AVP 0\r\n", voice.local_addr().unwrap().port());
     let to = "<sip:100@127.0.0.1>";
-    caller
-        .send_to(request("INVITE", 1, local, to, &offer).as_bytes(), server)
-        .await
-        .unwrap();
+    caller.send_to(request("INVITE", 1, local, to, &offer).as_bytes(), server).await.unwrap();
     let ok = receive_until(&caller, "SIP/2.0 200").await;
-    let to = ok
-        .lines()
-        .find_map(|line| line.strip_prefix("To: "))
-        .unwrap();
-    let port = ok
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("m=audio ")?
-                .split(' ')
-                .next()?
-                .parse()
-                .ok()
-        })
-        .unwrap();
-    caller
-        .send_to(request("ACK", 1, local, to, "").as_bytes(), server)
-        .await
-        .unwrap();
+    let to = ok.lines().find_map(|line| line.strip_prefix("To: ")).unwrap();
+    let port =
+        ok.lines().find_map(|line| line.strip_prefix("m=audio ")?.split(' ').next()?.parse().ok()).unwrap();
+    caller.send_to(request("ACK", 1, local, to, "").as_bytes(), server).await.unwrap();
 
     let media = SocketAddr::new(server.ip(), port);
     voice.send_to(b"no RTP", media).await.unwrap();
-    voice
-        .send_to(&rtp(200, b"RTCP has another payload type"), media)
-        .await
-        .unwrap();
+    voice.send_to(&rtp(200, b"RTCP has another payload type"), media).await.unwrap();
     voice.send_to(&rtp(0, b"hello"), media).await.unwrap();
     assert_eq!(receive(&voice).await, rtp(0, b"hello"));
     stranger.send_to(&rtp(0, b"hello?"), media).await.unwrap();
     voice.send_to(&rtp(0, b"again"), media).await.unwrap();
     assert_eq!(receive(&voice).await, rtp(0, b"again"));
-    assert_eq!(
-        stranger.try_recv(&mut [0; 99]).unwrap_err().kind(),
-        ErrorKind::WouldBlock
-    );
+    assert_eq!(stranger.try_recv(&mut [0; 99]).unwrap_err().kind(), ErrorKind::WouldBlock);
 
-    caller
-        .send_to(request("BYE", 2, local, to, "").as_bytes(), server)
-        .await
-        .unwrap();
+    caller.send_to(request("BYE", 2, local, to, "").as_bytes(), server).await.unwrap();
     receive_until(&caller, "SIP/2.0 200").await;
     running.abort();
 }
 
 #[tokio::test]
 async fn settings_that_cannot_work_are_refused() {
-    for (sip, rtp_ports) in [
-        ("0.0.0.0:0", 42_000..=42_001),
-        ("127.0.0.1:0", 42_001..=42_001),
-    ] {
-        let error = bind(Settings {
-            sip: sip.parse().unwrap(),
-            rtp_ports,
-            max_calls: 1,
-        })
-        .await
-        .unwrap_err();
+    for (sip, rtp_ports) in [("0.0.0.0:0", 42_000..=42_001), ("127.0.0.1:0", 42_001..=42_001)] {
+        let error = bind(Settings { sip: sip.parse().unwrap(), rtp_ports, max_calls: 1 }).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 }

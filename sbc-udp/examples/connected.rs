@@ -38,10 +38,7 @@ fn main() -> Outcome<()> {
     println!(
         "CPU ns per datagram sent to a member and echoed by it ({MESSAGE_BYTES} bytes, median of {RUNS} runs)"
     );
-    println!(
-        "{:>8} {:>6} {:>12} {:>10} {:>7}",
-        "members", "batch", "unconnected", "connected", "saved"
-    );
+    println!("{:>8} {:>6} {:>12} {:>10} {:>7}", "members", "batch", "unconnected", "connected", "saved");
     for members in [1, 4] {
         for batch in [1, 8, BATCH] {
             let (mut plain, mut connected) = (Vec::new(), Vec::new());
@@ -75,17 +72,11 @@ fn measure(members: usize, batch: usize, connected: bool) -> Outcome<f64> {
         // A batch of one goes to the members in turn; a larger one is divided between them.
         if batch < members {
             let turn = round % members;
-            let (side, member) = if connected {
-                (&sides[turn], 0)
-            } else {
-                (&sides[0], turn)
-            };
+            let (side, member) = if connected { (&sides[turn], 0) } else { (&sides[0], turn) };
             exchange(side, &[member], &mut scratch)?;
         } else {
             for side in &sides {
-                let shares: Vec<usize> = (0..batch / sides.len())
-                    .map(|n| n % side.members.len())
-                    .collect();
+                let shares: Vec<usize> = (0..batch / sides.len()).map(|n| n % side.members.len()).collect();
                 exchange(side, &shares, &mut scratch)?;
             }
         }
@@ -104,24 +95,15 @@ fn sides(members: usize, connected: bool) -> Outcome<Vec<Side>> {
         socket.bind(&SocketAddr::into(local))?;
         let ours = UdpSocket::from(socket);
         local = ours.local_addr()?;
-        let members = (0..members / count)
-            .map(|_| UdpSocket::bind("127.0.0.1:0"))
-            .collect::<Result<Vec<_>, _>>()?;
+        let members =
+            (0..members / count).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
         let addresses = if connected {
             ours.connect(members[0].local_addr()?)?;
             vec![None]
         } else {
-            members
-                .iter()
-                .map(|member| address(member).map(Some))
-                .collect::<Outcome<Vec<_>>>()?
+            members.iter().map(|member| address(member).map(Some)).collect::<Outcome<Vec<_>>>()?
         };
-        sides.push(Side {
-            back: address(&ours)?,
-            ours,
-            members,
-            addresses,
-        });
+        sides.push(Side { back: address(&ours)?, ours, members, addresses });
     }
     Ok(sides)
 }
@@ -148,15 +130,9 @@ fn send(from: &UdpSocket, remotes: &[Option<SockaddrIn>], scratch: &mut Scratch)
     let message = [b'x'; MESSAGE_BYTES];
     let buffers = [[IoSlice::new(&message)]; BATCH];
     let buffers = &buffers[..remotes.len()];
-    let sent = sendmmsg(
-        from.as_raw_fd(),
-        &mut scratch.send,
-        buffers,
-        remotes,
-        NO_CONTROL,
-        MsgFlags::empty(),
-    )?
-    .count();
+    let sent =
+        sendmmsg(from.as_raw_fd(), &mut scratch.send, buffers, remotes, NO_CONTROL, MsgFlags::empty())?
+            .count();
     assert_eq!(sent, remotes.len());
     Ok(())
 }
@@ -166,14 +142,8 @@ fn receive(at: &UdpSocket, count: usize, scratch: &mut Scratch) -> Outcome<()> {
     let mut slots = scratch.slab.chunks_exact_mut(2048);
     let mut buffers: [_; BATCH] =
         std::array::from_fn(|_| [IoSliceMut::new(slots.next().unwrap_or_default())]);
-    let received = recvmmsg(
-        at.as_raw_fd(),
-        &mut scratch.receive,
-        &mut buffers,
-        MsgFlags::MSG_DONTWAIT,
-        None,
-    )?
-    .count();
+    let received =
+        recvmmsg(at.as_raw_fd(), &mut scratch.receive, &mut buffers, MsgFlags::MSG_DONTWAIT, None)?.count();
     assert_eq!(received, count);
     Ok(())
 }

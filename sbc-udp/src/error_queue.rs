@@ -10,9 +10,7 @@ use std::net::SocketAddr;
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrLike, recvmsg,
-};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrLike, recvmsg};
 use std::os::fd::AsRawFd;
 
 use crate::socket::{Socket, Tally};
@@ -124,12 +122,7 @@ where
 }
 
 fn cause_of(error: &libc::sock_extended_err) -> Option<Cause> {
-    let from_network = matches!(
-        error.ee_origin,
-        libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6
-    );
+    let from_network = matches!(error.ee_origin, libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6);
     let errno = i32::try_from(error.ee_errno).ok()?;
-    from_network
-        .then(|| Cause::of(Errno::from_raw(errno)))
-        .flatten()
+    from_network.then(|| Cause::of(Errno::from_raw(errno))).flatten()
 }

@@ -87,10 +87,7 @@ pub struct Handed<'a, M> {
 impl<M: Send> Handover<M> {
     /// Inboxes for `workers` workers, numbered from 0. `key` decides which Call-ID belongs to whom.
     pub fn new(workers: usize, key: RandomState) -> Self {
-        Self {
-            inboxes: (0..workers).map(|_| Inbox::new(workers)).collect(),
-            key,
-        }
+        Self { inboxes: (0..workers).map(|_| Inbox::new(workers)).collect(), key }
     }
 
     /// Decide who handles a datagram that worker `from` received, and hand it over if that is another.
@@ -108,11 +105,7 @@ impl<M: Send> Handover<M> {
         let owner = (hash % self.inboxes.len() as u64) as usize;
         match self.inboxes.get(owner) {
             Some(inbox) if owner != from && (under_load || !inbox.is_done_with(from)) => {
-                if inbox.push(from, datagram, metadata) {
-                    Route::HandedTo(owner)
-                } else {
-                    Route::QueueFull
-                }
+                if inbox.push(from, datagram, metadata) { Route::HandedTo(owner) } else { Route::QueueFull }
             }
             _ => Route::Here,
         }
@@ -144,10 +137,7 @@ impl<M: Send> Handover<M> {
 impl<M> Inbox<M> {
     fn new(workers: usize) -> Self {
         Self {
-            queue: Mutex::new(Queue {
-                waiting: VecDeque::new(),
-                spare: Vec::new(),
-            }),
+            queue: Mutex::new(Queue { waiting: VecDeque::new(), spare: Vec::new() }),
             arrived: Notify::new(),
             senders: (0..workers).map(|_| Sender::default()).collect(),
         }
@@ -160,9 +150,7 @@ impl<M> Inbox<M> {
 
     /// True when everything that `from` handed over has been handled, with its effects visible to `from`.
     fn is_done_with(&self, from: usize) -> bool {
-        self.senders
-            .get(from)
-            .is_none_or(|sender| sender.outstanding.load(Ordering::Acquire) == 0)
+        self.senders.get(from).is_none_or(|sender| sender.outstanding.load(Ordering::Acquire) == 0)
     }
 
     /// False, and nothing is queued, when `from` has too much on its way.
@@ -178,11 +166,7 @@ impl<M> Inbox<M> {
             let mut bytes = queue.spare.pop().unwrap_or_default();
             bytes.clear();
             bytes.extend_from_slice(datagram);
-            queue.waiting.push_back(Item {
-                from,
-                bytes,
-                metadata,
-            });
+            queue.waiting.push_back(Item { from, bytes, metadata });
             queue.waiting.len() == 1
         };
         // A reader takes all that is waiting before it waits again, so only the first needs to wake it.

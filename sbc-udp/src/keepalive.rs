@@ -44,10 +44,7 @@ pub fn classify(datagram: &[u8], source: SocketAddr, response: &mut Vec<u8>) -> 
         // SIP begins with a letter, and STUN with two zero bits followed by its type: never above 0x3F.
         Some(first) if *first > 0x3F => Keepalive::NotKeepalive,
         _ if is_stun(datagram) => answer(datagram, source, response),
-        _ if datagram
-            .iter()
-            .all(|byte| matches!(byte, b'\r' | b'\n' | 0 | b' ' | b'\t')) =>
-        {
+        _ if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0 | b' ' | b'\t')) => {
             Keepalive::Ignore
         }
         _ => Keepalive::NotKeepalive,
@@ -80,11 +77,7 @@ fn answer(datagram: &[u8], source: SocketAddr, response: &mut Vec<u8>) -> Keepal
     } else {
         begin(response, BINDING_ERROR, transaction);
         push_attribute(response, ERROR_CODE, &[0, 0, 4, 20]);
-        let types: Vec<u8> = request
-            .unknown
-            .iter()
-            .flat_map(|kind| kind.to_be_bytes())
-            .collect();
+        let types: Vec<u8> = request.unknown.iter().flat_map(|kind| kind.to_be_bytes()).collect();
         push_attribute(response, UNKNOWN_ATTRIBUTES, &types);
     }
     if request.fingerprint {
@@ -102,10 +95,7 @@ struct Request {
 impl Request {
     /// `None` for attributes that overrun the message, or a FINGERPRINT that is wrong or not the last.
     fn read(datagram: &[u8]) -> Option<Self> {
-        let mut request = Self {
-            fingerprint: false,
-            unknown: Vec::new(),
-        };
+        let mut request = Self { fingerprint: false, unknown: Vec::new() };
         let mut offset = HEADER_BYTES;
         while offset < datagram.len() {
             let attribute = datagram.get(offset..).filter(|rest| rest.len() >= 4)?;
@@ -113,8 +103,7 @@ impl Request {
             let value = attribute.get(4..4 + usize::from(u16_at(attribute, 2)))?;
             let next = offset + 4 + value.len().next_multiple_of(4);
             if kind == FINGERPRINT {
-                request.fingerprint =
-                    next == datagram.len() && fingerprint_is_right(datagram, offset, value);
+                request.fingerprint = next == datagram.len() && fingerprint_is_right(datagram, offset, value);
                 return request.fingerprint.then_some(request);
             }
             if !is_understood(kind) && request.unknown.len() < MAX_UNKNOWN {
@@ -129,17 +118,11 @@ impl Request {
 /// RFC 8489 §14: types below 0x8000 must be understood. Credentials are, though nothing here asks for them.
 fn is_understood(kind: u16) -> bool {
     // USERNAME, MESSAGE-INTEGRITY, REALM, NONCE, MESSAGE-INTEGRITY-SHA256, PASSWORD-ALGORITHM, USERHASH.
-    kind >= 0x8000
-        || matches!(
-            kind,
-            0x0006 | 0x0008 | 0x0014 | 0x0015 | 0x001C | 0x001D | 0x001E
-        )
+    kind >= 0x8000 || matches!(kind, 0x0006 | 0x0008 | 0x0014 | 0x0015 | 0x001C | 0x001D | 0x001E)
 }
 
 fn fingerprint_is_right(datagram: &[u8], offset: usize, value: &[u8]) -> bool {
-    datagram
-        .get(..offset)
-        .is_some_and(|covered| value == fingerprint(covered).to_be_bytes())
+    datagram.get(..offset).is_some_and(|covered| value == fingerprint(covered).to_be_bytes())
 }
 
 /// RFC 8489 §14.7.
@@ -151,15 +134,9 @@ fn fingerprint(covered: &[u8]) -> u32 {
 fn crc32(bytes: &[u8]) -> u32 {
     const POLYNOMIAL: u32 = 0xEDB8_8320;
     let step = |crc: u32| {
-        if crc & 1 == 1 {
-            crc >> 1 ^ POLYNOMIAL
-        } else {
-            crc >> 1
-        }
+        if crc & 1 == 1 { crc >> 1 ^ POLYNOMIAL } else { crc >> 1 }
     };
-    !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc))
-    })
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))
 }
 
 fn begin(out: &mut Vec<u8>, kind: u16, transaction: &[u8]) {
@@ -191,27 +168,10 @@ fn push_xor_address(out: &mut Vec<u8>, source: SocketAddr, transaction: &[u8]) {
     let mask = || MAGIC_COOKIE.iter().chain(transaction);
     let mut value = Vec::with_capacity(20);
     value.extend_from_slice(&[0, if source.is_ipv4() { 1 } else { 2 }]);
-    value.extend(
-        source
-            .port()
-            .to_be_bytes()
-            .iter()
-            .zip(mask())
-            .map(|(byte, mask)| byte ^ mask),
-    );
+    value.extend(source.port().to_be_bytes().iter().zip(mask()).map(|(byte, mask)| byte ^ mask));
     match source.ip() {
-        IpAddr::V4(ip) => value.extend(
-            ip.octets()
-                .iter()
-                .zip(mask())
-                .map(|(byte, mask)| byte ^ mask),
-        ),
-        IpAddr::V6(ip) => value.extend(
-            ip.octets()
-                .iter()
-                .zip(mask())
-                .map(|(byte, mask)| byte ^ mask),
-        ),
+        IpAddr::V4(ip) => value.extend(ip.octets().iter().zip(mask()).map(|(byte, mask)| byte ^ mask)),
+        IpAddr::V6(ip) => value.extend(ip.octets().iter().zip(mask()).map(|(byte, mask)| byte ^ mask)),
     }
     push_attribute(out, XOR_MAPPED_ADDRESS, &value);
 }
@@ -225,10 +185,7 @@ fn push_fingerprint(out: &mut Vec<u8>) {
 
 /// Two bytes in network order; zero beyond the end.
 fn u16_at(bytes: &[u8], offset: usize) -> u16 {
-    bytes
-        .get(offset..)
-        .and_then(|rest| rest.first_chunk())
-        .map_or(0, |pair| u16::from_be_bytes(*pair))
+    bytes.get(offset..).and_then(|rest| rest.first_chunk()).map_or(0, |pair| u16::from_be_bytes(*pair))
 }
 
 #[cfg(test)]

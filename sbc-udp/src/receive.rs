@@ -73,14 +73,11 @@ impl ReceiveBatch {
 
     /// The datagrams of the last read, in order of arrival.
     pub fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
-        self.entries
-            .iter()
-            .zip(self.slab.chunks_exact(MAX_DATAGRAM_BYTES))
-            .map(|(entry, slot)| Datagram {
-                source: entry.source,
-                bytes: slot.get(..entry.length).unwrap_or(slot),
-                truncated: entry.truncated,
-            })
+        self.entries.iter().zip(self.slab.chunks_exact(MAX_DATAGRAM_BYTES)).map(|(entry, slot)| Datagram {
+            source: entry.source,
+            bytes: slot.get(..entry.length).unwrap_or(slot),
+            truncated: entry.truncated,
+        })
     }
 
     /// The peers that the network reported unreachable, as of the last read.
@@ -134,11 +131,7 @@ impl Socket {
     }
 
     /// Read datagrams, and notices too if `errors_waiting` or if the kernel reports one meanwhile.
-    pub(crate) fn read(
-        &self,
-        batch: &mut ReceiveBatch,
-        errors_waiting: bool,
-    ) -> io::Result<Remainder> {
+    pub(crate) fn read(&self, batch: &mut ReceiveBatch, errors_waiting: bool) -> io::Result<Remainder> {
         batch.clear();
         let mut errors_left =
             errors_waiting && !error_queue::drain(self, &mut batch.control, &mut batch.notices);
@@ -165,13 +158,7 @@ impl Socket {
     }
 
     fn read_datagrams(&self, batch: &mut ReceiveBatch) -> nix::Result<()> {
-        let ReceiveBatch {
-            slab,
-            entries,
-            headers_v4,
-            headers_v6,
-            ..
-        } = batch;
+        let ReceiveBatch { slab, entries, headers_v4, headers_v6, .. } = batch;
         if self.local_addr().is_ipv4() {
             read_family(self, slab, headers_v4, entries)
         } else {
@@ -182,8 +169,7 @@ impl Socket {
 
 /// Errors that speak of an earlier datagram or of a signal, not of this read.
 fn is_asynchronous(errno: Errno) -> bool {
-    error_queue::Cause::of(errno).is_some()
-        || matches!(errno, Errno::EINTR | Errno::EMSGSIZE | Errno::EPROTO)
+    error_queue::Cause::of(errno).is_some() || matches!(errno, Errno::EINTR | Errno::EMSGSIZE | Errno::EPROTO)
 }
 
 fn read_family<A>(
@@ -198,13 +184,7 @@ where
     let mut slots = slab.chunks_exact_mut(MAX_DATAGRAM_BYTES);
     let mut buffers: [_; MAX_BATCH] =
         std::array::from_fn(|_| [IoSliceMut::new(slots.next().unwrap_or_default())]);
-    let received = recvmmsg(
-        socket.as_raw_fd(),
-        headers,
-        &mut buffers,
-        MsgFlags::MSG_DONTWAIT,
-        None,
-    )?;
+    let received = recvmmsg(socket.as_raw_fd(), headers, &mut buffers, MsgFlags::MSG_DONTWAIT, None)?;
     entries.extend(received.filter_map(|message| {
         Some(Entry {
             source: message.address?.into(),

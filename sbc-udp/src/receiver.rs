@@ -81,8 +81,7 @@ impl Readable<'_> {
         // A batch that was not filled ended because the queue was empty: saying so here saves the call that
         // would only return EAGAIN. An error or datagram that came in meanwhile makes a new event.
         if remainder == Remainder::Nothing {
-            self.guard
-                .clear_ready_matching(Ready::READABLE | Ready::ERROR);
+            self.guard.clear_ready_matching(Ready::READABLE | Ready::ERROR);
         }
         Ok(())
     }

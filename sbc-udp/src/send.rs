@@ -92,17 +92,11 @@ impl Socket {
     /// Why it was not sent; it is counted, and not tried again.
     pub fn send_to(&self, remote: SocketAddr, bytes: &[u8]) -> Result<(), SendError> {
         let outcome = self.offer_one(remote, bytes);
-        self.count(&outcome.err().map_or(
-            SendReport {
-                sent: 1,
-                ..SendReport::default()
-            },
-            |error| {
-                let mut report = SendReport::default();
-                report.record(error);
-                report
-            },
-        ));
+        self.count(&outcome.err().map_or(SendReport { sent: 1, ..SendReport::default() }, |error| {
+            let mut report = SendReport::default();
+            report.record(error);
+            report
+        }));
         outcome
     }
 
@@ -212,9 +206,7 @@ impl SendReport {
 }
 
 fn send_one<A: SockaddrLike>(socket: &Socket, bytes: &[u8], remote: &A) -> Result<(), SendError> {
-    sendto(socket.as_raw_fd(), bytes, remote, MsgFlags::MSG_DONTWAIT)
-        .map(|_| ())
-        .map_err(SendError::of)
+    sendto(socket.as_raw_fd(), bytes, remote, MsgFlags::MSG_DONTWAIT).map(|_| ()).map_err(SendError::of)
 }
 
 fn send_many<A: SockaddrLike + Copy>(
@@ -236,13 +228,6 @@ fn send_many<A: SockaddrLike + Copy>(
     let Some(buffers) = buffers.get(..ready).filter(|buffers| !buffers.is_empty()) else {
         return Ok(0);
     };
-    let sent = sendmmsg(
-        socket.as_raw_fd(),
-        headers,
-        buffers,
-        addresses,
-        NO_CONTROL,
-        MsgFlags::MSG_DONTWAIT,
-    )?;
+    let sent = sendmmsg(socket.as_raw_fd(), headers, buffers, addresses, NO_CONTROL, MsgFlags::MSG_DONTWAIT)?;
     Ok(sent.count())
 }

@@ -28,11 +28,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         // 4 MiB hold a burst of about 2,000 large INVITEs while a worker is busy for some milliseconds.
-        Self {
-            reuse_port: false,
-            receive_buffer: 4 << 20,
-            send_buffer: 1 << 20,
-        }
+        Self { reuse_port: false, receive_buffer: 4 << 20, send_buffer: 1 << 20 }
     }
 }
 
@@ -93,11 +89,7 @@ impl Socket {
         grow_buffers(&inner, options);
         inner.bind(&address.into())?;
         let local = inner.local_addr()?.as_socket().unwrap_or(address);
-        Ok(Self {
-            inner,
-            local,
-            tally: Tally::default(),
-        })
+        Ok(Self { inner, local, tally: Tally::default() })
     }
 
     /// The address this socket is bound to, with its true port.
@@ -153,11 +145,7 @@ pub fn probe_free(address: SocketAddr) -> io::Result<()> {
 }
 
 fn unbound(address: SocketAddr) -> io::Result<socket2::Socket> {
-    let socket = socket2::Socket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;

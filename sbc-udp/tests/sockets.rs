@@ -1,8 +1,7 @@
 //! Real sockets on the loopback addresses.
 
 use sbc_udp::{
-    Cause, MAX_BATCH, Options, ReceiveBatch, Receiver, SendBatch, SendError, Socket, Unreachable,
-    probe_free,
+    Cause, MAX_BATCH, Options, ReceiveBatch, Receiver, SendBatch, SendError, Socket, Unreachable, probe_free,
 };
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
@@ -20,11 +19,7 @@ fn closed(address: &str) -> SocketAddr {
 }
 
 /// Receive until `count` datagrams are there.
-async fn collect(
-    receiver: &Receiver,
-    batch: &mut ReceiveBatch,
-    count: usize,
-) -> Vec<(SocketAddr, Vec<u8>)> {
+async fn collect(receiver: &Receiver, batch: &mut ReceiveBatch, count: usize) -> Vec<(SocketAddr, Vec<u8>)> {
     let mut all = Vec::new();
     while all.len() < count {
         receiver.recv(batch).await.unwrap();
@@ -40,28 +35,20 @@ async fn collect(
 async fn a_hundred_datagrams_arrive_in_order_with_their_source() {
     for address in LOOPBACKS {
         let (from, to) = (socket(address), socket(address));
-        let texts: Vec<String> = (0..100)
-            .map(|number| format!("datagram {number}"))
-            .collect();
+        let texts: Vec<String> = (0..100).map(|number| format!("datagram {number}")).collect();
         let outgoing = texts.iter().map(|text| (to.local_addr(), text.as_bytes()));
-        let report = from.send_batch(&mut SendBatch::new(), outgoing, |remote, error| {
-            panic!("{remote}: {error}")
-        });
+        let report =
+            from.send_batch(&mut SendBatch::new(), outgoing, |remote, error| panic!("{remote}: {error}"));
         assert_eq!((report.sent, report.dropped, report.failed), (100, 0, 0));
 
         let receiver = Receiver::new(to.clone()).unwrap();
         let mut batch = ReceiveBatch::new();
         receiver.recv(&mut batch).await.unwrap();
         assert!(batch.is_full());
-        let mut received: Vec<_> = batch
-            .datagrams()
-            .map(|d| (d.source, d.bytes.to_vec()))
-            .collect();
+        let mut received: Vec<_> = batch.datagrams().map(|d| (d.source, d.bytes.to_vec())).collect();
         received.extend(collect(&receiver, &mut batch, 100 - MAX_BATCH).await);
-        let expected: Vec<_> = texts
-            .iter()
-            .map(|text| (from.local_addr(), text.clone().into_bytes()))
-            .collect();
+        let expected: Vec<_> =
+            texts.iter().map(|text| (from.local_addr(), text.clone().into_bytes())).collect();
         assert_eq!(received, expected);
         assert_eq!((from.counters().sent, to.counters().received), (100, 100));
     }
@@ -93,10 +80,7 @@ async fn the_largest_datagram_passes_both_ways_and_a_larger_one_is_refused() {
             let received = collect(&receiver, &mut ReceiveBatch::new(), 1).await;
             assert_eq!(received, [(from.local_addr(), bytes[..largest].to_vec())]);
         }
-        assert_eq!(
-            here.send_to(there.local_addr(), &bytes),
-            Err(SendError::TooLarge)
-        );
+        assert_eq!(here.send_to(there.local_addr(), &bytes), Err(SendError::TooLarge));
         assert_eq!(here.counters().send_failed, 1);
     }
 }
@@ -110,13 +94,7 @@ async fn a_closed_port_is_reported_with_its_address_on_a_socket_that_serves_othe
         let mut batch = ReceiveBatch::new();
         here.send_to(closed, b"anybody there?").unwrap();
         receiver.recv(&mut batch).await.unwrap();
-        assert_eq!(
-            batch.unreachable(),
-            [Unreachable {
-                remote: closed,
-                cause: Cause::PortClosed
-            }]
-        );
+        assert_eq!(batch.unreachable(), [Unreachable { remote: closed, cause: Cause::PortClosed }]);
         assert!(batch.is_empty());
         assert_eq!(here.counters().unreachable, 1);
 
@@ -133,27 +111,13 @@ async fn errors_of_one_peer_cost_the_others_no_datagram() {
         let (here, open) = (socket(address), socket(address));
         let closed = closed(address);
         // Each datagram to the closed port leaves an error that the kernel reports on the next call.
-        let outgoing = (0..200).map(|number| {
-            (
-                if number % 2 == 0 {
-                    closed
-                } else {
-                    open.local_addr()
-                },
-                &b"x"[..],
-            )
-        });
-        let report = here.send_batch(&mut SendBatch::new(), outgoing, |remote, error| {
-            panic!("{remote}: {error}")
-        });
+        let outgoing =
+            (0..200).map(|number| (if number % 2 == 0 { closed } else { open.local_addr() }, &b"x"[..]));
+        let report =
+            here.send_batch(&mut SendBatch::new(), outgoing, |remote, error| panic!("{remote}: {error}"));
         assert_eq!(report.sent, 200);
         let receiver = Receiver::new(open).unwrap();
-        assert_eq!(
-            collect(&receiver, &mut ReceiveBatch::new(), 100)
-                .await
-                .len(),
-            100
-        );
+        assert_eq!(collect(&receiver, &mut ReceiveBatch::new(), 100).await.len(), 100);
 
         let receiver = Receiver::new(here.clone()).unwrap();
         let mut batch = ReceiveBatch::new();
@@ -173,9 +137,8 @@ async fn a_peer_of_the_other_family_fails_alone() {
         let remotes = [from.local_addr(), other.local_addr(), from.local_addr()];
         let outgoing = remotes.iter().map(|remote| (*remote, &b"x"[..]));
         let mut failures = Vec::new();
-        let report = from.send_batch(&mut SendBatch::new(), outgoing, |remote, error| {
-            failures.push((remote, error))
-        });
+        let report =
+            from.send_batch(&mut SendBatch::new(), outgoing, |remote, error| failures.push((remote, error)));
         assert_eq!((report.sent, report.failed), (2, 1));
         assert_eq!(failures, [(other.local_addr(), SendError::WrongFamily)]);
     }
@@ -184,17 +147,11 @@ async fn a_peer_of_the_other_family_fails_alone() {
 #[test]
 fn a_port_in_use_is_refused_although_its_holder_shares_it() {
     for address in LOOPBACKS {
-        let shared = Options {
-            reuse_port: true,
-            ..Options::default()
-        };
+        let shared = Options { reuse_port: true, ..Options::default() };
         let first = Socket::bind(address.parse().unwrap(), &shared).unwrap();
         let error = probe_free(first.local_addr()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AddrInUse);
-        assert!(
-            error.to_string().contains(&first.local_addr().to_string()),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&first.local_addr().to_string()), "{error}");
 
         let worker = Socket::bind(first.local_addr(), &shared).unwrap();
         assert_eq!(worker.local_addr(), first.local_addr());
@@ -208,10 +165,7 @@ fn a_port_in_use_is_refused_although_its_holder_shares_it() {
 fn an_empty_socket_says_so_at_once_and_an_empty_datagram_is_one() {
     let here = socket("127.0.0.1:0");
     let mut batch = ReceiveBatch::new();
-    assert_eq!(
-        here.recv_batch(&mut batch).unwrap_err().kind(),
-        ErrorKind::WouldBlock
-    );
+    assert_eq!(here.recv_batch(&mut batch).unwrap_err().kind(), ErrorKind::WouldBlock);
     here.send_to(here.local_addr(), b"").unwrap();
     assert_eq!(here.recv_batch(&mut batch).unwrap(), 1);
     assert_eq!(batch.datagrams().next().unwrap().bytes, b"");
@@ -221,10 +175,7 @@ fn an_empty_socket_says_so_at_once_and_an_empty_datagram_is_one() {
 fn a_large_receive_buffer_is_asked_for() {
     let small = Socket::bind(
         LOOPBACKS[0].parse().unwrap(),
-        &Options {
-            receive_buffer: 1 << 16,
-            ..Options::default()
-        },
+        &Options { receive_buffer: 1 << 16, ..Options::default() },
     );
     let large = socket(LOOPBACKS[0]);
     assert!(large.receive_buffer().unwrap() > small.unwrap().receive_buffer().unwrap());

@@ -32,15 +32,12 @@ const OK: usize = 520;
 const QUIET: Duration = Duration::from_secs(3600);
 
 fn main() -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     match arguments.as_slice() {
-        [count] => LocalSet::new().block_on(
-            &runtime,
-            server(count.parse().context("how many connections?")?),
-        ),
+        [count] => {
+            LocalSet::new().block_on(&runtime, server(count.parse().context("how many connections?")?))
+        }
         [address, certificate, count] => {
             runtime.block_on(clients(address.parse()?, certificate, count.parse()?))
         }
@@ -62,13 +59,7 @@ impl Handler for Registrar {
 
     fn opened(&self, _connection: NonZeroU64, _remote: SocketAddr, _source: SocketAddr) {}
 
-    fn received(
-        &self,
-        connection: NonZeroU64,
-        _remote: SocketAddr,
-        _source: SocketAddr,
-        _message: &[u8],
-    ) {
+    fn received(&self, connection: NonZeroU64, _remote: SocketAddr, _source: SocketAddr, _message: &[u8]) {
         if let Err(error) = self.connections.send(connection, &[b'x'; OK]) {
             eprintln!("connection {connection}: {error}");
         }
@@ -97,40 +88,21 @@ async fn server(count: usize) -> Result<()> {
     let address = socket.local_addr()?;
     let connections = Connections::new();
     let listener = Listener::new(
-        Settings {
-            tls,
-            ping_interval: QUIET,
-            ..Settings::default()
-        },
+        Settings { tls, ping_interval: QUIET, ..Settings::default() },
         Arc::clone(&connections),
     );
-    let registrar = Rc::new(Registrar {
-        connections,
-        missing: Cell::new(count),
-        done: Notify::new(),
-    });
-    tokio::task::spawn_local(sbc_ws::serve(
-        socket,
-        listener,
-        Rc::clone(&registrar) as Rc<dyn Handler>,
-    ));
+    let registrar = Rc::new(Registrar { connections, missing: Cell::new(count), done: Notify::new() });
+    tokio::task::spawn_local(sbc_ws::serve(socket, listener, Rc::clone(&registrar) as Rc<dyn Handler>));
 
     let before = resident_bytes()?;
     let mut clients = Command::new(std::env::current_exe()?)
-        .args([
-            address.to_string(),
-            certificate.display().to_string(),
-            count.to_string(),
-        ])
+        .args([address.to_string(), certificate.display().to_string(), count.to_string()])
         .spawn()?;
     registrar.done.notified().await;
     // The last answers have to leave.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let grown = resident_bytes()?.saturating_sub(before);
-    println!(
-        "{count} idle wss connections: {} bytes each",
-        grown / count.max(1)
-    );
+    println!("{count} idle wss connections: {} bytes each", grown / count.max(1));
     clients.kill()?;
     clients.wait()?;
     std::fs::remove_file(&certificate)?;
@@ -139,10 +111,7 @@ async fn server(count: usize) -> Result<()> {
 
 fn resident_bytes() -> Result<usize> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .context("no VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     let kibibytes: usize = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kibibytes * 1024)
 }
@@ -160,13 +129,9 @@ async fn clients(address: SocketAddr, certificate: &str, count: usize) -> Result
     for _ in 0..count {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let stream = connector
-            .connect(ServerName::try_from("localhost")?, stream)
-            .await?;
+        let stream = connector.connect(ServerName::try_from("localhost")?, stream).await?;
         let mut request = "ws://localhost/".into_client_request()?;
-        request
-            .headers_mut()
-            .insert("Sec-WebSocket-Protocol", HeaderValue::from_static("sip"));
+        request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("sip"));
         let (mut socket, _) = client_async(request, stream).await?;
         socket.send(Message::text("x".repeat(REGISTER))).await?;
         socket.next().await.context("no answer")??;

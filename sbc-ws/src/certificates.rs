@@ -117,9 +117,7 @@ impl fmt::Debug for Shown {
 impl fmt::Debug for Certificates {
     /// Shows the fingerprint, never the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Certificates")
-            .field(&self.fingerprint())
-            .finish()
+        f.debug_tuple("Certificates").field(&self.fingerprint()).finish()
     }
 }
 
@@ -131,27 +129,18 @@ impl Certificates {
     /// expired certificate is better than no service, and every client will say so.
     pub fn from_files(certificate: &Path, key: &Path) -> Result<Self, CertificateError> {
         let chain = read_chain(certificate)?;
-        let signing_key =
-            provider::sign::any_supported_type(&read_key(key)?).map_err(|source| {
-                CertificateError::BadKey {
-                    path: key.to_owned(),
-                    source,
-                }
-            })?;
+        let signing_key = provider::sign::any_supported_type(&read_key(key)?)
+            .map_err(|source| CertificateError::BadKey { path: key.to_owned(), source })?;
         let certified = CertifiedKey::new(chain, signing_key);
         match certified.keys_match() {
             // A key whose public half is not known to the library cannot be compared; handshakes will tell.
             Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
                 Self::showing(certified)
             }
-            Err(rustls::Error::InconsistentKeys(_)) => Err(CertificateError::Mismatch {
-                certificate: certificate.to_owned(),
-                key: key.to_owned(),
-            }),
-            Err(source) => Err(CertificateError::BadCertificate {
-                path: certificate.to_owned(),
-                source,
-            }),
+            Err(rustls::Error::InconsistentKeys(_)) => {
+                Err(CertificateError::Mismatch { certificate: certificate.to_owned(), key: key.to_owned() })
+            }
+            Err(source) => Err(CertificateError::BadCertificate { path: certificate.to_owned(), source }),
         }
     }
 
@@ -161,15 +150,10 @@ impl Certificates {
     /// # Errors
     /// [`CertificateError::SelfSigned`] when a name cannot stand in a certificate.
     pub fn self_signed(names: &[String]) -> Result<Self, CertificateError> {
-        let error = |reason: String| CertificateError::SelfSigned {
-            names: names.to_vec(),
-            reason,
-        };
-        let made = rcgen::generate_simple_self_signed(names)
-            .map_err(|reason| error(reason.to_string()))?;
+        let error = |reason: String| CertificateError::SelfSigned { names: names.to_vec(), reason };
+        let made = rcgen::generate_simple_self_signed(names).map_err(|reason| error(reason.to_string()))?;
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let key =
-            provider::sign::any_supported_type(&key).map_err(|reason| error(reason.to_string()))?;
+        let key = provider::sign::any_supported_type(&key).map_err(|reason| error(reason.to_string()))?;
         Self::showing(CertifiedKey::new(vec![made.cert.der().clone()], key))
     }
 
@@ -187,11 +171,7 @@ impl Certificates {
     pub fn fingerprint(&self) -> String {
         let shown = self.shown.0.load();
         let leaf = shown.cert.first().map_or(&[][..], |leaf| leaf.as_ref());
-        let bytes: Vec<_> = digest(&SHA256, leaf)
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02X}"))
-            .collect();
+        let bytes: Vec<_> = digest(&SHA256, leaf).as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
         bytes.join(":")
     }
 
@@ -215,39 +195,22 @@ fn server_config(shown: Arc<Shown>) -> Result<ServerConfig, rustls::Error> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    fs::read(path).map_err(|source| CertificateError::Read {
-        path: path.to_owned(),
-        source,
-    })
+    fs::read(path).map_err(|source| CertificateError::Read { path: path.to_owned(), source })
 }
 
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     let chain = CertificateDer::pem_slice_iter(&read(path)?)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| CertificateError::Pem {
-            path: path.to_owned(),
-            source,
-        })?;
-    let leaf = chain
-        .first()
-        .ok_or_else(|| CertificateError::NoCertificate {
-            path: path.to_owned(),
-        })?;
-    ParsedCertificate::try_from(leaf).map_err(|source| CertificateError::BadCertificate {
-        path: path.to_owned(),
-        source,
-    })?;
+        .map_err(|source| CertificateError::Pem { path: path.to_owned(), source })?;
+    let leaf = chain.first().ok_or_else(|| CertificateError::NoCertificate { path: path.to_owned() })?;
+    ParsedCertificate::try_from(leaf)
+        .map_err(|source| CertificateError::BadCertificate { path: path.to_owned(), source })?;
     Ok(chain)
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, CertificateError> {
     PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|source| match source {
-        pem::Error::NoItemsFound => CertificateError::NoKey {
-            path: path.to_owned(),
-        },
-        source => CertificateError::Pem {
-            path: path.to_owned(),
-            source,
-        },
+        pem::Error::NoItemsFound => CertificateError::NoKey { path: path.to_owned() },
+        source => CertificateError::Pem { path: path.to_owned(), source },
     })
 }

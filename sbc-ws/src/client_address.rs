@@ -21,23 +21,13 @@ pub(crate) fn is_trusted(proxies: &[IpNet], remote: SocketAddr) -> bool {
 /// The last element of an `X-Forwarded-For` value: an IPv4 or IPv6 address, with a port or without. The port is 0
 /// where none was given.
 pub(crate) fn rightmost(value: &str) -> Option<SocketAddr> {
-    let last = value
-        .rsplit(',')
-        .next()
-        .unwrap_or(value)
-        .trim_matches([' ', '\t']);
-    let address = last
-        .parse::<SocketAddr>()
-        .ok()
-        .or_else(|| Some(SocketAddr::new(ip(last)?, 0)))?;
+    let last = value.rsplit(',').next().unwrap_or(value).trim_matches([' ', '\t']);
+    let address = last.parse::<SocketAddr>().ok().or_else(|| Some(SocketAddr::new(ip(last)?, 0)))?;
     Some(canonical(address))
 }
 
 fn ip(text: &str) -> Option<IpAddr> {
-    if let Some(inner) = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
+    if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
     }
     text.parse().ok()
@@ -65,15 +55,9 @@ mod tests {
 
     #[test]
     fn only_the_last_element_counts() {
-        for value in [
-            "192.0.2.1, unknown",
-            "192.0.2.1,",
-            "",
-            ",",
-            "192.0.2.1:",
-            "192.0.2.1:99999",
-            "[192.0.2.1]",
-        ] {
+        for value in
+            ["192.0.2.1, unknown", "192.0.2.1,", "", ",", "192.0.2.1:", "192.0.2.1:99999", "[192.0.2.1]"]
+        {
             assert_eq!(rightmost(value), None, "{value}");
         }
     }
@@ -81,10 +65,7 @@ mod tests {
     #[test]
     fn a_mapped_ipv4_peer_is_trusted_as_ipv4() {
         let proxies = ["10.0.0.0/16".parse().unwrap()];
-        assert!(is_trusted(
-            &proxies,
-            "[::ffff:10.0.3.4]:80".parse().unwrap()
-        ));
+        assert!(is_trusted(&proxies, "[::ffff:10.0.3.4]:80".parse().unwrap()));
         assert!(!is_trusted(&proxies, "10.1.0.1:80".parse().unwrap()));
         assert!(!is_trusted(&[], "10.0.0.1:80".parse().unwrap()));
     }

@@ -18,10 +18,7 @@ pub struct Connections {
 impl Connections {
     /// No connections yet.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            open: DashMap::new(),
-            last: AtomicU64::new(0),
-        })
+        Arc::new(Self { open: DashMap::new(), last: AtomicU64::new(0) })
     }
 
     /// A number no other connection of this process has, counted from 1. Other stream transports that share

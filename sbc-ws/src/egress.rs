@@ -26,7 +26,9 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Gone => "the connection is closed",
-            Self::Full => "more waits for the client than the egress limits allow; its connection is being closed",
+            Self::Full => {
+                "more waits for the client than the egress limits allow; its connection is being closed"
+            }
         })
     }
 }
@@ -69,16 +71,8 @@ pub(crate) struct Egress {
 
 impl Egress {
     pub(crate) fn new(limits: EgressLimits) -> Self {
-        let queue = Queue {
-            waiting: VecDeque::new(),
-            bytes: 0,
-            phase: Phase::Open,
-            waker: None,
-        };
-        Self {
-            limits,
-            queue: Mutex::new(queue),
-        }
+        let queue = Queue { waiting: VecDeque::new(), bytes: 0, phase: Phase::Open, waker: None };
+        Self { limits, queue: Mutex::new(queue) }
     }
 
     /// Queues a copy of `message`; never waits for the client.
@@ -212,13 +206,7 @@ mod tests {
         assert_eq!(egress.push(b"three"), Err(SendError::Gone));
         assert_eq!(poll(&egress), message(b"one"));
         assert_eq!(poll(&egress), message(b"two"));
-        assert_eq!(
-            poll(&egress),
-            Poll::Ready(Outgoing::Close {
-                code: 1012,
-                reason: "restart"
-            })
-        );
+        assert_eq!(poll(&egress), Poll::Ready(Outgoing::Close { code: 1012, reason: "restart" }));
     }
 
     #[test]

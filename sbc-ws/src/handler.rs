@@ -18,13 +18,7 @@ pub trait Handler {
     fn opened(&self, connection: NonZeroU64, remote: SocketAddr, source: SocketAddr);
 
     /// One WebSocket message, text or binary, as it came: one SIP message (RFC 7118 §5), or a keepalive.
-    fn received(
-        &self,
-        connection: NonZeroU64,
-        remote: SocketAddr,
-        source: SocketAddr,
-        message: &[u8],
-    );
+    fn received(&self, connection: NonZeroU64, remote: SocketAddr, source: SocketAddr, message: &[u8]);
 
     /// An opened connection is gone. Comes exactly once for each, and nothing of it follows.
     fn closed(&self, connection: NonZeroU64, why: CloseReason);

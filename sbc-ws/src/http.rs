@@ -48,11 +48,7 @@ pub(crate) async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> Result<He
         let new = bytes.get(from..).unwrap_or_default();
         if let Some(at) = new.windows(END.len()).position(|window| window == END) {
             let rest = bytes.split_off(from + at + END.len());
-            return if bytes.len() > MAX_HEAD {
-                Err(HeadError::TooLarge)
-            } else {
-                Ok(Head { bytes, rest })
-            };
+            return if bytes.len() > MAX_HEAD { Err(HeadError::TooLarge) } else { Ok(Head { bytes, rest }) };
         }
         if bytes.len() > MAX_HEAD {
             return Err(HeadError::TooLarge);
@@ -81,11 +77,7 @@ impl<'a> Request<'a> {
         match request.parse(head) {
             Ok(Status::Complete(_)) => {
                 let headers = request.headers.to_vec();
-                Some(Self {
-                    method: request.method?,
-                    minor_version: request.version?,
-                    headers,
-                })
+                Some(Self { method: request.method?, minor_version: request.version?, headers })
             }
             Ok(Status::Partial) | Err(_) => None,
         }
@@ -111,9 +103,7 @@ impl<'a> Request<'a> {
 
     /// The elements of a comma-separated header, over all its fields.
     pub(crate) fn elements(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.all(name)
-            .flat_map(|value| value.split(|&byte| byte == b','))
-            .map(<[u8]>::trim_ascii)
+        self.all(name).flat_map(|value| value.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
     }
 }
 
@@ -130,11 +120,7 @@ pub(crate) struct Response {
 
 impl Response {
     fn to_bytes(&self) -> Vec<u8> {
-        let Self {
-            status,
-            headers,
-            body,
-        } = self;
+        let Self { status, headers, body } = self;
         let length = body.len() + 1;
         format!(
             "HTTP/1.1 {status}\r\n{headers}Content-Type: text/plain; charset=utf-8\r\n\
@@ -147,10 +133,7 @@ impl Response {
     ///
     /// # Errors
     /// What the socket said; there is nothing left to do about it.
-    pub(crate) async fn send<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        stream: &mut S,
-    ) -> io::Result<()> {
+    pub(crate) async fn send<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut S) -> io::Result<()> {
         stream.write_all(&self.to_bytes()).await?;
         linger(stream).await
     }
@@ -163,11 +146,8 @@ impl Response {
 /// What the socket said.
 pub(crate) async fn linger<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> io::Result<()> {
     stream.shutdown().await?;
-    io::copy_buf(
-        &mut io::BufReader::with_capacity(READ_SIZE, stream.take(LINGER_BYTES)),
-        &mut io::sink(),
-    )
-    .await?;
+    io::copy_buf(&mut io::BufReader::with_capacity(READ_SIZE, stream.take(LINGER_BYTES)), &mut io::sink())
+        .await?;
     Ok(())
 }
 
@@ -188,9 +168,7 @@ mod tests {
     #[tokio::test]
     async fn a_head_is_found_however_it_is_cut() {
         for at_once in [1, 2, 3, 7, 4096] {
-            let head = head_of(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest", at_once)
-                .await
-                .unwrap();
+            let head = head_of(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest", at_once).await.unwrap();
             assert_eq!(head.bytes, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
             assert!(b"rest".starts_with(&head.rest));
         }
@@ -198,20 +176,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_leaves_is_no_head() {
-        assert!(matches!(
-            head_of(b"GET / HTTP/1.1\r\n", 64).await,
-            Err(HeadError::Disconnected)
-        ));
+        assert!(matches!(head_of(b"GET / HTTP/1.1\r\n", 64).await, Err(HeadError::Disconnected)));
     }
 
     #[test]
     fn headers_are_found_in_any_case_and_lists_over_several_fields() {
         let head = b"GET / HTTP/1.1\r\nX-List: a , b\r\nx-list: c\r\nOnce: 1\r\nBad: \xff\r\n\r\n";
         let request = Request::parse(head).unwrap();
-        assert_eq!(
-            request.elements("x-LIST").collect::<Vec<_>>(),
-            [b"a", b"b", b"c"]
-        );
+        assert_eq!(request.elements("x-LIST").collect::<Vec<_>>(), [b"a", b"b", b"c"]);
         assert_eq!(request.one("once"), Ok(Some("1")));
         assert_eq!(request.one("absent"), Ok(None));
         assert_eq!(request.one("x-list"), Err(Unclear));
@@ -220,12 +192,8 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_http_are_no_request() {
-        for junk in [
-            &b"\r\n\r\n"[..],
-            b"\x16\x03\x01\x02\r\n\r\n",
-            b"GET\r\n\r\n",
-            b"GET / HTTP/2.0\r\n\r\n",
-        ] {
+        for junk in [&b"\r\n\r\n"[..], b"\x16\x03\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/2.0\r\n\r\n"]
+        {
             assert!(Request::parse(junk).is_none());
         }
     }

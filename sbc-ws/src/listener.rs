@@ -93,11 +93,7 @@ impl Drop for Place {
 /// # Errors
 /// What the system said, such as an address in use.
 pub fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<net::TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Connections of an earlier process that linger must not keep us from the port.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(reuse_port)?;
@@ -138,19 +134,11 @@ pub async fn serve(
 /// Errors of accept(2) that are over with the connection they belong to.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    )
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
 /// Takes what costs nothing to refuse; the rest goes to its own task.
-fn accept(
-    stream: TcpStream,
-    remote: SocketAddr,
-    listener: &Arc<Listener>,
-    handler: &Rc<dyn Handler>,
-) {
+fn accept(stream: TcpStream, remote: SocketAddr, listener: &Arc<Listener>, handler: &Rc<dyn Handler>) {
     let settings = listener.settings.load_full();
     let Some(place) = listener.take_place(settings.max_connections) else {
         return handler.refused(Some(remote), Refused::TooManyConnections);
@@ -158,12 +146,7 @@ fn accept(
     if !handler.admits(remote) {
         return handler.refused(Some(remote), Refused::Source);
     }
-    let guest = Guest {
-        remote,
-        settings,
-        place,
-        handler: Rc::clone(handler),
-    };
+    let guest = Guest { remote, settings, place, handler: Rc::clone(handler) };
     tokio::task::spawn_local(guest.enter(stream));
 }
 
@@ -229,14 +212,8 @@ impl Guest {
                 return Err(known(Refused::Draining));
             }
             let answer = accepted.response();
-            stream
-                .write_all(&answer)
-                .await
-                .map_err(|_| known(Refused::Disconnected))?;
-            stream
-                .flush()
-                .await
-                .map_err(|_| known(Refused::Disconnected))?;
+            stream.write_all(&answer).await.map_err(|_| known(Refused::Disconnected))?;
+            stream.flush().await.map_err(|_| known(Refused::Disconnected))?;
             Ok((source, head.rest))
         };
         timeout(self.settings.upgrade_deadline, answered)
@@ -247,26 +224,12 @@ impl Guest {
     /// Opens the connection, in a task of its own: this one is as large as the handshakes in it, and an idle
     /// connection must not keep that.
     async fn stay<S: Stream>(self, stream: S, source: SocketAddr, rest: Vec<u8>) {
-        let Self {
-            remote,
-            settings,
-            place,
-            handler,
-        } = self;
+        let Self { remote, settings, place, handler } = self;
         let egress = Arc::new(Egress::new(settings.egress));
-        let peer = Peer {
-            id: place.0.connections.next_id(),
-            remote,
-            source,
-        };
+        let peer = Peer { id: place.0.connections.next_id(), remote, source };
         place.0.connections.insert(peer.id, Arc::clone(&egress));
         let connections = Arc::clone(&place.0.connections);
-        let open = Open {
-            id: peer.id,
-            connections,
-            handler: Rc::clone(&handler),
-            why: CloseReason::Stopped,
-        };
+        let open = Open { id: peer.id, connections, handler: Rc::clone(&handler), why: CloseReason::Stopped };
         handler.opened(peer.id, remote, source);
         let session = Session::new(stream, rest, peer, egress, &settings, handler).await;
         tokio::task::spawn_local(live(Box::new(session), open, place));
@@ -304,9 +267,7 @@ async fn handshake(
     deadline: Duration,
 ) -> Result<TlsStream<TcpStream>, Refused> {
     let acceptor = TlsAcceptor::from(certificates.server_config());
-    let accept = acceptor.accept_with(stream, |connection| {
-        connection.set_buffer_limit(Some(TLS_BUFFER))
-    });
+    let accept = acceptor.accept_with(stream, |connection| connection.set_buffer_limit(Some(TLS_BUFFER)));
     match timeout(deadline, accept).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => {

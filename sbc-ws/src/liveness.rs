@@ -35,12 +35,7 @@ impl Liveness {
         // The golden ratio spreads consecutive numbers evenly over the range.
         let spread = (id.get().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32;
         let lead = interval.mul_f64(f64::from(spread) / f64::from(u32::MAX) / 2.0);
-        Self {
-            interval,
-            timeout,
-            heard: now.checked_sub(lead).unwrap_or(now),
-            pinged: None,
-        }
+        Self { interval, timeout, heard: now.checked_sub(lead).unwrap_or(now), pinged: None }
     }
 
     /// Any frame proves that the client lives.
@@ -117,17 +112,8 @@ mod tests {
             .filter_map(NonZeroU64::new)
             .map(|id| Liveness::new(INTERVAL, TIMEOUT, start, id).due() - start)
             .collect();
-        assert!(
-            due.iter()
-                .all(|&after| after >= INTERVAL / 2 && after <= INTERVAL)
-        );
-        let early = due
-            .iter()
-            .filter(|&&after| after < INTERVAL * 3 / 4)
-            .count();
-        assert!(
-            (40..=60).contains(&early),
-            "{early} of 100 in the first half"
-        );
+        assert!(due.iter().all(|&after| after >= INTERVAL / 2 && after <= INTERVAL));
+        let early = due.iter().filter(|&&after| after < INTERVAL * 3 / 4).count();
+        assert!((40..=60).contains(&early), "{early} of 100 in the first half");
     }
 }

@@ -56,9 +56,7 @@ impl OriginPattern {
         if !self.subdomains {
             return host == self.host;
         }
-        let label = host
-            .strip_suffix(&self.host)
-            .and_then(|rest| rest.strip_suffix('.'));
+        let label = host.strip_suffix(&self.host).and_then(|rest| rest.strip_suffix('.'));
         label.is_some_and(|label| !label.is_empty() && !label.starts_with('.'))
     }
 }
@@ -67,10 +65,7 @@ impl FromStr for OriginPattern {
     type Err = OriginError;
 
     fn from_str(text: &str) -> Result<Self, OriginError> {
-        let error = |problem| OriginError {
-            found: text.to_owned(),
-            problem,
-        };
+        let error = |problem| OriginError { found: text.to_owned(), problem };
         let (scheme, host, port) = split(text).map_err(error)?;
         let (host, subdomains) = match host.strip_prefix("*.") {
             Some(domain) => (domain, true),
@@ -82,12 +77,7 @@ impl FromStr for OriginPattern {
         if host.contains('*') {
             return Err(error("has a \"*\" that is not the whole first label"));
         }
-        Ok(Self {
-            scheme,
-            host: host.to_ascii_lowercase(),
-            subdomains,
-            port,
-        })
+        Ok(Self { scheme, host: host.to_ascii_lowercase(), subdomains, port })
     }
 }
 
@@ -99,11 +89,7 @@ impl fmt::Display for OriginPattern {
         };
         let wildcard = if self.subdomains { "*." } else { "" };
         write!(f, "{scheme}://{wildcard}{}", self.host)?;
-        if self.port == self.scheme.port() {
-            Ok(())
-        } else {
-            write!(f, ":{}", self.port)
-        }
+        if self.port == self.scheme.port() { Ok(()) } else { write!(f, ":{}", self.port) }
     }
 }
 
@@ -124,9 +110,7 @@ fn split(origin: &str) -> Result<(Scheme, &str, u16), &'static str> {
     };
     let (host, port) = rest.split_at(host_end);
     let port = match port.strip_prefix(':') {
-        Some(number) => number
-            .parse()
-            .map_err(|_| "has a port that is no number up to 65535")?,
+        Some(number) => number.parse().map_err(|_| "has a port that is no number up to 65535")?,
         None if port.is_empty() => scheme.port(),
         None => return Err("has more than scheme, host and port"),
     };
@@ -203,11 +187,7 @@ mod tests {
 
     #[test]
     fn a_pattern_prints_as_it_is_written() {
-        for text in [
-            "https://*.example.com",
-            "http://localhost:8080",
-            "http://[::1]:8080",
-        ] {
+        for text in ["https://*.example.com", "http://localhost:8080", "http://[::1]:8080"] {
             assert_eq!(pattern(text).to_string(), text);
         }
     }

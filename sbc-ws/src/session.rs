@@ -83,27 +83,10 @@ impl<S: Stream> Session<S> {
         settings: &Settings,
         handler: Rc<dyn Handler>,
     ) -> Self {
-        let socket = WebSocketStream::from_partially_read(
-            stream,
-            rest,
-            Role::Server,
-            Some(config(settings)),
-        )
-        .await;
-        let liveness = Liveness::new(
-            settings.ping_interval,
-            settings.pong_timeout,
-            Instant::now(),
-            peer.id,
-        );
-        Self {
-            socket,
-            peer,
-            egress,
-            liveness,
-            pong_timeout: settings.pong_timeout,
-            handler,
-        }
+        let socket =
+            WebSocketStream::from_partially_read(stream, rest, Role::Server, Some(config(settings))).await;
+        let liveness = Liveness::new(settings.ping_interval, settings.pong_timeout, Instant::now(), peer.id);
+        Self { socket, peer, egress, liveness, pong_timeout: settings.pong_timeout, handler }
     }
 
     /// Runs until something ends the connection. [`Session::part`] follows.
@@ -141,9 +124,7 @@ impl<S: Stream> Session<S> {
             Message::Text(text) => self.handler.received(id, remote, source, text.as_bytes()),
             Message::Binary(bytes) => self.handler.received(id, remote, source, bytes),
             Message::Close(frame) => {
-                return ControlFlow::Break(End::Answer(
-                    frame.as_ref().map(|frame| frame.code.into()),
-                ));
+                return ControlFlow::Break(End::Answer(frame.as_ref().map(|frame| frame.code.into())));
             }
             // The pong to a ping leaves with the next read.
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
@@ -195,9 +176,7 @@ impl<S: Stream> Session<S> {
 
     /// Drops with a reset: the kernel would otherwise keep what the client never reads, for minutes.
     fn abort(&self) {
-        if let Err(error) =
-            SockRef::from(self.socket.get_ref().tcp()).set_linger(Some(Duration::ZERO))
-        {
+        if let Err(error) = SockRef::from(self.socket.get_ref().tcp()).set_linger(Some(Duration::ZERO)) {
             tracing::debug!(connection = self.peer.id, %error, "a dead connection could not be reset");
         }
     }
@@ -210,10 +189,7 @@ impl<S: Stream> Session<S> {
 
     /// Sends a close frame and waits for the client's own, or its end.
     async fn say_close(&mut self, code: CloseCode, words: &'static str) -> Result<(), Error> {
-        let frame = CloseFrame {
-            code,
-            reason: Utf8Bytes::from_static(words),
-        };
+        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(words) };
         self.socket.send(Message::Close(Some(frame))).await?;
         while let Some(Ok(_)) = self.socket.next().await {}
         Ok(linger(self.socket.get_mut()).await?)
@@ -244,19 +220,11 @@ impl End {
     /// What an error of the WebSocket layer means (RFC 6455 §7.4.1).
     fn of(error: &Error) -> Self {
         match error {
-            Error::Capacity(_) => {
-                Self::Say(CloseCode::Size, "message too big", CloseReason::TooBig)
-            }
-            Error::Utf8(_) => Self::Say(
-                CloseCode::Invalid,
-                "text is not UTF-8",
-                CloseReason::NotUtf8,
-            ),
+            Error::Capacity(_) => Self::Say(CloseCode::Size, "message too big", CloseReason::TooBig),
+            Error::Utf8(_) => Self::Say(CloseCode::Invalid, "text is not UTF-8", CloseReason::NotUtf8),
             Error::WriteBufferFull(_) => Self::Abort(CloseReason::SlowReader),
             Error::Protocol(reset) if is_end_of_stream(reset) => Self::Drop(CloseReason::Lost),
-            Error::Protocol(_) => {
-                Self::Say(CloseCode::Protocol, "protocol error", CloseReason::Protocol)
-            }
+            Error::Protocol(_) => Self::Say(CloseCode::Protocol, "protocol error", CloseReason::Protocol),
             _ => Self::Drop(CloseReason::Lost),
         }
     }
@@ -271,10 +239,7 @@ impl End {
 }
 
 fn is_end_of_stream(error: &tokio_tungstenite::tungstenite::error::ProtocolError) -> bool {
-    matches!(
-        error,
-        tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake
-    )
+    matches!(error, tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake)
 }
 
 /// Text when it can be (RFC 7118 §5): browsers' libraries read text most reliably, and bodies may be anything.

@@ -47,10 +47,7 @@ pub struct EgressLimits {
 
 impl Default for EgressLimits {
     fn default() -> Self {
-        Self {
-            bytes: EGRESS_BYTES,
-            messages: EGRESS_MESSAGES,
-        }
+        Self { bytes: EGRESS_BYTES, messages: EGRESS_MESSAGES }
     }
 }
 

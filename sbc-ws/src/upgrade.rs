@@ -38,51 +38,27 @@ impl Accepted {
 type Check = fn(&Request<'_>, &Settings) -> Result<(), Refused>;
 
 /// In this order: what is no upgrade at all is told that first.
-const CHECKS: &[Check] = &[
-    method,
-    is_upgrade,
-    http_version,
-    host,
-    version,
-    sub_protocol,
-    origin,
-];
+const CHECKS: &[Check] = &[method, is_upgrade, http_version, host, version, sub_protocol, origin];
 
 /// Judges a complete request head from `remote`.
 ///
 /// # Errors
 /// The first rule that the request breaks.
-pub(crate) fn judge(
-    head: &[u8],
-    settings: &Settings,
-    remote: SocketAddr,
-) -> Result<Accepted, Refused> {
+pub(crate) fn judge(head: &[u8], settings: &Settings, remote: SocketAddr) -> Result<Accepted, Refused> {
     let request = Request::parse(head).ok_or(Refused::Malformed)?;
-    CHECKS
-        .iter()
-        .try_for_each(|check| check(&request, settings))?;
+    CHECKS.iter().try_for_each(|check| check(&request, settings))?;
     let key = key(&request)?;
     let source = source(&request, settings, remote)?;
-    Ok(Accepted {
-        source,
-        accept: derive_accept_key(key.as_bytes()),
-    })
+    Ok(Accepted { source, accept: derive_accept_key(key.as_bytes()) })
 }
 
 fn method(request: &Request<'_>, _: &Settings) -> Result<(), Refused> {
-    if request.method == "GET" {
-        Ok(())
-    } else {
-        Err(Refused::Method)
-    }
+    if request.method == "GET" { Ok(()) } else { Err(Refused::Method) }
 }
 
 fn is_upgrade(request: &Request<'_>, _: &Settings) -> Result<(), Refused> {
-    let names = |header, token: &[u8]| {
-        request
-            .elements(header)
-            .any(|element| element.eq_ignore_ascii_case(token))
-    };
+    let names =
+        |header, token: &[u8]| request.elements(header).any(|element| element.eq_ignore_ascii_case(token));
     if names("Upgrade", b"websocket") && names("Connection", b"upgrade") {
         Ok(())
     } else {
@@ -91,11 +67,7 @@ fn is_upgrade(request: &Request<'_>, _: &Settings) -> Result<(), Refused> {
 }
 
 fn http_version(request: &Request<'_>, _: &Settings) -> Result<(), Refused> {
-    if request.minor_version == 1 {
-        Ok(())
-    } else {
-        Err(Refused::Malformed)
-    }
+    if request.minor_version == 1 { Ok(()) } else { Err(Refused::Malformed) }
 }
 
 /// HTTP wants exactly one (RFC 9112 §3.2), whatever it says.
@@ -107,22 +79,12 @@ fn host(request: &Request<'_>, _: &Settings) -> Result<(), Refused> {
 }
 
 fn version(request: &Request<'_>, _: &Settings) -> Result<(), Refused> {
-    if request.one("Sec-WebSocket-Version") == Ok(Some("13")) {
-        Ok(())
-    } else {
-        Err(Refused::Version)
-    }
+    if request.one("Sec-WebSocket-Version") == Ok(Some("13")) { Ok(()) } else { Err(Refused::Version) }
 }
 
 fn sub_protocol(request: &Request<'_>, _: &Settings) -> Result<(), Refused> {
-    let offered = request
-        .elements("Sec-WebSocket-Protocol")
-        .any(|element| element == SUB_PROTOCOL);
-    if offered {
-        Ok(())
-    } else {
-        Err(Refused::SubProtocol)
-    }
+    let offered = request.elements("Sec-WebSocket-Protocol").any(|element| element == SUB_PROTOCOL);
+    if offered { Ok(()) } else { Err(Refused::SubProtocol) }
 }
 
 /// Where origins are listed, a client without one is refused too: the list says who may connect.
@@ -131,84 +93,50 @@ fn origin(request: &Request<'_>, settings: &Settings) -> Result<(), Refused> {
         return Ok(());
     }
     match request.one("Origin") {
-        Ok(Some(origin))
-            if settings
-                .origins
-                .iter()
-                .any(|pattern| pattern.matches(origin)) =>
-        {
-            Ok(())
-        }
+        Ok(Some(origin)) if settings.origins.iter().any(|pattern| pattern.matches(origin)) => Ok(()),
         _ => Err(Refused::Origin),
     }
 }
 
 /// 16 bytes in base64 (RFC 6455 §4.2.1) are 22 digits and two `=`.
 fn key<'a>(request: &Request<'a>) -> Result<&'a str, Refused> {
-    let key = request
-        .one("Sec-WebSocket-Key")
-        .ok()
-        .flatten()
-        .ok_or(Refused::Key)?;
+    let key = request.one("Sec-WebSocket-Key").ok().flatten().ok_or(Refused::Key)?;
     let digits = key.strip_suffix("==").ok_or(Refused::Key)?;
     let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
-    if digits.len() == 22 && digits.bytes().all(is_digit) {
-        Ok(key)
-    } else {
-        Err(Refused::Key)
-    }
+    if digits.len() == 22 && digits.bytes().all(is_digit) { Ok(key) } else { Err(Refused::Key) }
 }
 
 /// The true client. A trusted proxy without the header is taken for the client itself: something inside its network
 /// that connects directly.
-fn source(
-    request: &Request<'_>,
-    settings: &Settings,
-    remote: SocketAddr,
-) -> Result<SocketAddr, Refused> {
+fn source(request: &Request<'_>, settings: &Settings, remote: SocketAddr) -> Result<SocketAddr, Refused> {
     let remote = canonical(remote);
     match request.all("X-Forwarded-For").last() {
-        Some(value) if is_proxied(settings, remote) => std::str::from_utf8(value)
-            .ok()
-            .and_then(rightmost)
-            .ok_or(Refused::ForwardedFor),
+        Some(value) if is_proxied(settings, remote) => {
+            std::str::from_utf8(value).ok().and_then(rightmost).ok_or(Refused::ForwardedFor)
+        }
         _ => Ok(remote),
     }
 }
 
 /// Whether `remote` is a proxy that may name the client it speaks for.
 pub(crate) fn is_proxied(settings: &Settings, remote: SocketAddr) -> bool {
-    settings.client_address == ClientAddress::XForwardedFor
-        && is_trusted(&settings.trusted_proxies, remote)
+    settings.client_address == ClientAddress::XForwardedFor && is_trusted(&settings.trusted_proxies, remote)
 }
 
 /// What a refused client is told; `None` where there is nobody to tell, or not in HTTP.
 pub(crate) const fn refusal(why: Refused) -> Option<Response> {
     let (status, headers, body) = match why {
-        Refused::TooManyConnections
-        | Refused::TlsTimeout
-        | Refused::TlsFailed
-        | Refused::Disconnected => return None,
-        Refused::UpgradeTimeout => (
-            "408 Request Timeout",
-            "",
-            "No complete upgrade request came in time.",
-        ),
-        Refused::HeadTooLarge => (
-            "431 Request Header Fields Too Large",
-            "",
-            "The request head is larger than 16 KiB.",
-        ),
-        Refused::Malformed => (
-            "400 Bad Request",
-            "",
-            "Not an HTTP/1.1 request with one Host and at most 64 header fields.",
-        ),
-        Refused::Method => (
-            "405 Method Not Allowed",
-            "Allow: GET\r\n",
-            "Only GET opens a WebSocket.",
-        ),
+        Refused::TooManyConnections | Refused::TlsTimeout | Refused::TlsFailed | Refused::Disconnected => {
+            return None;
+        }
+        Refused::UpgradeTimeout => ("408 Request Timeout", "", "No complete upgrade request came in time."),
+        Refused::HeadTooLarge => {
+            ("431 Request Header Fields Too Large", "", "The request head is larger than 16 KiB.")
+        }
+        Refused::Malformed => {
+            ("400 Bad Request", "", "Not an HTTP/1.1 request with one Host and at most 64 header fields.")
+        }
+        Refused::Method => ("405 Method Not Allowed", "Allow: GET\r\n", "Only GET opens a WebSocket."),
         Refused::NotAnUpgrade => (
             "426 Upgrade Required",
             "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sip\r\n",
@@ -219,34 +147,20 @@ pub(crate) const fn refusal(why: Refused) -> Option<Response> {
             "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             "Only version 13 of the WebSocket protocol is spoken here.",
         ),
-        Refused::Key => (
-            "400 Bad Request",
-            "",
-            "Sec-WebSocket-Key must be 16 bytes in base64.",
-        ),
-        Refused::SubProtocol => (
-            "400 Bad Request",
-            "",
-            "Sec-WebSocket-Protocol must offer \"sip\" (RFC 7118).",
-        ),
+        Refused::Key => ("400 Bad Request", "", "Sec-WebSocket-Key must be 16 bytes in base64."),
+        Refused::SubProtocol => {
+            ("400 Bad Request", "", "Sec-WebSocket-Protocol must offer \"sip\" (RFC 7118).")
+        }
         Refused::Origin => ("403 Forbidden", "", "Pages of this origin may not connect."),
         Refused::Source => ("403 Forbidden", "", "This address may not connect."),
-        Refused::ForwardedFor => (
-            "400 Bad Request",
-            "",
-            "The last element of X-Forwarded-For must be an IP address.",
-        ),
-        Refused::Draining => (
-            "503 Service Unavailable",
-            "Retry-After: 1\r\n",
-            "This node is going away: connect again.",
-        ),
+        Refused::ForwardedFor => {
+            ("400 Bad Request", "", "The last element of X-Forwarded-For must be an IP address.")
+        }
+        Refused::Draining => {
+            ("503 Service Unavailable", "Retry-After: 1\r\n", "This node is going away: connect again.")
+        }
     };
-    Some(Response {
-        status,
-        headers,
-        body,
-    })
+    Some(Response { status, headers, body })
 }
 
 #[cfg(test)]

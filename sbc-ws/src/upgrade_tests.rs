@@ -19,30 +19,17 @@ fn request(change: &[(&str, Option<&str>)]) -> String {
         headers.retain(|&(present, _)| present != name);
         headers.extend(value.map(|value| (name, value)));
     }
-    let lines: String = headers
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
+    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!("GET /chat HTTP/1.1\r\n{lines}\r\n")
 }
 
 fn judged(change: &[(&str, Option<&str>)], settings: &Settings) -> Result<SocketAddr, Refused> {
-    judge(
-        request(change).as_bytes(),
-        settings,
-        REMOTE.parse().unwrap(),
-    )
-    .map(|accepted| accepted.source)
+    judge(request(change).as_bytes(), settings, REMOTE.parse().unwrap()).map(|accepted| accepted.source)
 }
 
 #[test]
 fn a_sound_request_is_accepted_with_the_key_of_rfc_6455() {
-    let accepted = judge(
-        request(&[]).as_bytes(),
-        &Settings::default(),
-        REMOTE.parse().unwrap(),
-    )
-    .unwrap();
+    let accepted = judge(request(&[]).as_bytes(), &Settings::default(), REMOTE.parse().unwrap()).unwrap();
     let response = String::from_utf8(accepted.response()).unwrap();
     assert!(response.starts_with("HTTP/1.1 101 "));
     assert!(response.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
@@ -61,23 +48,11 @@ fn each_broken_rule_has_its_own_reason() {
         ("Sec-WebSocket-Version", Some("8"), Refused::Version),
         ("Sec-WebSocket-Key", None, Refused::Key),
         ("Sec-WebSocket-Key", Some("c2hvcnQ="), Refused::Key),
-        (
-            "Sec-WebSocket-Key",
-            Some("dGhlIHNhbXBsZSBub25jZQ=!"),
-            Refused::Key,
-        ),
+        ("Sec-WebSocket-Key", Some("dGhlIHNhbXBsZSBub25jZQ=!"), Refused::Key),
         ("Sec-WebSocket-Protocol", None, Refused::SubProtocol),
-        (
-            "Sec-WebSocket-Protocol",
-            Some("mqtt, sips"),
-            Refused::SubProtocol,
-        ),
+        ("Sec-WebSocket-Protocol", Some("mqtt, sips"), Refused::SubProtocol),
     ] {
-        assert_eq!(
-            judged(&[(header, value)], &Settings::default()),
-            Err(why),
-            "{header}: {value:?}"
-        );
+        assert_eq!(judged(&[(header, value)], &Settings::default()), Err(why), "{header}: {value:?}");
     }
 }
 
@@ -93,40 +68,19 @@ fn lists_and_case_are_read_as_http_wants() {
 
 #[test]
 fn other_methods_and_versions_are_refused() {
-    let judged = |text: String| {
-        judge(
-            text.as_bytes(),
-            &Settings::default(),
-            REMOTE.parse().unwrap(),
-        )
-    };
-    assert_eq!(
-        judged(request(&[]).replacen("GET", "POST", 1)),
-        Err(Refused::Method)
-    );
-    assert_eq!(
-        judged(request(&[]).replacen("HTTP/1.1", "HTTP/1.0", 1)),
-        Err(Refused::Malformed)
-    );
-    assert_eq!(
-        judged("REGISTER sip:example.com SIP/2.0\r\n\r\n".into()),
-        Err(Refused::Malformed)
-    );
+    let judged = |text: String| judge(text.as_bytes(), &Settings::default(), REMOTE.parse().unwrap());
+    assert_eq!(judged(request(&[]).replacen("GET", "POST", 1)), Err(Refused::Method));
+    assert_eq!(judged(request(&[]).replacen("HTTP/1.1", "HTTP/1.0", 1)), Err(Refused::Malformed));
+    assert_eq!(judged("REGISTER sip:example.com SIP/2.0\r\n\r\n".into()), Err(Refused::Malformed));
 }
 
 #[test]
 fn where_origins_are_listed_others_and_none_are_refused() {
-    let settings = Settings {
-        origins: vec!["https://*.example.com".parse().unwrap()],
-        ..Settings::default()
-    };
+    let settings =
+        Settings { origins: vec!["https://*.example.com".parse().unwrap()], ..Settings::default() };
     assert!(judged(&[], &settings).is_ok());
     for origin in [None, Some("null"), Some("https://evil.org")] {
-        assert_eq!(
-            judged(&[("Origin", origin)], &settings),
-            Err(Refused::Origin),
-            "{origin:?}"
-        );
+        assert_eq!(judged(&[("Origin", origin)], &settings), Err(Refused::Origin), "{origin:?}");
     }
 }
 
@@ -141,14 +95,8 @@ fn behind_proxy() -> Settings {
 #[test]
 fn a_trusted_proxy_names_the_client_in_its_last_element() {
     let forwarded = |value| judged(&[("X-Forwarded-For", Some(value))], &behind_proxy());
-    assert_eq!(
-        forwarded("203.0.113.9, 192.0.2.1:5555"),
-        Ok("192.0.2.1:5555".parse().unwrap())
-    );
-    assert_eq!(
-        forwarded("2001:db8::1"),
-        Ok("[2001:db8::1]:0".parse().unwrap())
-    );
+    assert_eq!(forwarded("203.0.113.9, 192.0.2.1:5555"), Ok("192.0.2.1:5555".parse().unwrap()));
+    assert_eq!(forwarded("2001:db8::1"), Ok("[2001:db8::1]:0".parse().unwrap()));
     assert_eq!(forwarded("192.0.2.1, unknown"), Err(Refused::ForwardedFor));
 }
 
@@ -165,14 +113,7 @@ fn a_client_cannot_name_itself() {
     let forwarded = [("X-Forwarded-For", Some("192.0.2.1"))];
     let remote: SocketAddr = REMOTE.parse().unwrap();
     assert_eq!(judged(&forwarded, &Settings::default()), Ok(remote));
-    let elsewhere = Settings {
-        trusted_proxies: vec!["10.9.0.0/24".parse().unwrap()],
-        ..behind_proxy()
-    };
+    let elsewhere = Settings { trusted_proxies: vec!["10.9.0.0/24".parse().unwrap()], ..behind_proxy() };
     assert_eq!(judged(&forwarded, &elsewhere), Ok(remote));
-    assert_eq!(
-        judged(&[], &behind_proxy()),
-        Ok(remote),
-        "no header: the peer itself"
-    );
+    assert_eq!(judged(&[], &behind_proxy()), Ok(remote), "no header: the peer itself");
 }

@@ -31,18 +31,9 @@ fn text_and_binary_come_in_alike() {
         let worker = Worker::start(Settings::default());
         let mut client = worker.connect().await;
         client.send(Message::text("echo text")).await.unwrap();
-        assert_eq!(
-            client.next().await.unwrap().unwrap(),
-            Message::text("echo text")
-        );
-        client
-            .send(Message::binary(&b"echo binary"[..]))
-            .await
-            .unwrap();
-        assert_eq!(
-            client.next().await.unwrap().unwrap(),
-            Message::text("echo binary")
-        );
+        assert_eq!(client.next().await.unwrap().unwrap(), Message::text("echo text"));
+        client.send(Message::binary(&b"echo binary"[..])).await.unwrap();
+        assert_eq!(client.next().await.unwrap().unwrap(), Message::text("echo binary"));
     });
 }
 
@@ -51,14 +42,8 @@ fn what_is_not_utf8_leaves_as_binary() {
     run(async {
         let worker = Worker::start(Settings::default());
         let mut client = worker.connect().await;
-        client
-            .send(Message::binary(&b"echo \xff"[..]))
-            .await
-            .unwrap();
-        assert_eq!(
-            client.next().await.unwrap().unwrap(),
-            Message::binary(&b"echo \xff"[..])
-        );
+        client.send(Message::binary(&b"echo \xff"[..])).await.unwrap();
+        assert_eq!(client.next().await.unwrap().unwrap(), Message::binary(&b"echo \xff"[..]));
     });
 }
 
@@ -66,12 +51,7 @@ fn what_is_not_utf8_leaves_as_binary() {
 fn a_keepalive_is_handed_on_as_it_came() {
     run(async {
         let worker = Worker::start(Settings::default());
-        worker
-            .connect()
-            .await
-            .send(Message::text("\r\n\r\n"))
-            .await
-            .unwrap();
+        worker.connect().await.send(Message::text("\r\n\r\n")).await.unwrap();
         assert_eq!(worker.received().await, b"\r\n\r\n");
     });
 }
@@ -81,20 +61,11 @@ fn fragments_become_one_message_with_a_ping_between_them() {
     run(async {
         let worker = Worker::start(Settings::default());
         let mut client = worker.connect().await;
-        client
-            .send(fragment(b"REGIS", Data::Text, false))
-            .await
-            .unwrap();
+        client.send(fragment(b"REGIS", Data::Text, false)).await.unwrap();
         client.send(Message::Ping("between".into())).await.unwrap();
-        client
-            .send(fragment(b"TER", Data::Continue, true))
-            .await
-            .unwrap();
+        client.send(fragment(b"TER", Data::Continue, true)).await.unwrap();
         assert_eq!(worker.received().await, b"REGISTER");
-        assert_eq!(
-            client.next().await.unwrap().unwrap(),
-            Message::Pong("between".into())
-        );
+        assert_eq!(client.next().await.unwrap().unwrap(), Message::Pong("between".into()));
     });
 }
 
@@ -126,20 +97,11 @@ fn messages_of_many_kilobytes_pass_both_ways() {
 fn a_message_above_the_limit_is_closed_with_1009() {
     for fragmented in [false, true] {
         run(async {
-            let worker = Worker::start(Settings {
-                max_message: 1000,
-                ..Settings::default()
-            });
+            let worker = Worker::start(Settings { max_message: 1000, ..Settings::default() });
             let mut client = worker.connect().await;
             if fragmented {
-                client
-                    .send(fragment(&[b'x'; 600], Data::Text, false))
-                    .await
-                    .unwrap();
-                client
-                    .send(fragment(&[b'x'; 600], Data::Continue, true))
-                    .await
-                    .unwrap();
+                client.send(fragment(&[b'x'; 600], Data::Text, false)).await.unwrap();
+                client.send(fragment(&[b'x'; 600], Data::Continue, true)).await.unwrap();
             } else {
                 client.send(Message::text("x".repeat(1001))).await.unwrap();
             }
@@ -155,10 +117,7 @@ fn text_that_is_not_utf8_is_closed_with_1007() {
     run(async {
         let worker = Worker::start(Settings::default());
         let mut client = worker.connect().await;
-        client
-            .send(fragment(b"\xff\xfe", Data::Text, true))
-            .await
-            .unwrap();
+        client.send(fragment(b"\xff\xfe", Data::Text, true)).await.unwrap();
         assert_eq!(close_code(&mut client).await, 1007);
         drop(client);
         assert_eq!(worker.closed().await, CloseReason::NotUtf8);
@@ -170,17 +129,11 @@ fn frames_that_break_the_protocol_are_closed_with_1002() {
     let masked = |head: &[u8], payload: &[u8]| [head, &[0; 4], payload].concat();
     for (what, frame) in [
         ("no mask", b"\x81\x02hi".to_vec()),
-        (
-            "a reserved bit, as of compression",
-            masked(b"\xc1\x82", b"hi"),
-        ),
+        ("a reserved bit, as of compression", masked(b"\xc1\x82", b"hi")),
         ("an unknown opcode", masked(b"\x83\x82", b"hi")),
         ("a continuation of nothing", masked(b"\x80\x82", b"hi")),
         ("a fragmented ping", masked(b"\x09\x80", b"")),
-        (
-            "a ping of more than 125 bytes",
-            masked(b"\x89\xfe\x00\x7e", &[0; 126]),
-        ),
+        ("a ping of more than 125 bytes", masked(b"\x89\xfe\x00\x7e", &[0; 126])),
     ] {
         run(async {
             let worker = Worker::start(Settings::default());
@@ -188,11 +141,7 @@ fn frames_that_break_the_protocol_are_closed_with_1002() {
             stream.write_all(&frame).await.unwrap();
             let mut close = [0; 4];
             stream.read_exact(&mut close).await.unwrap();
-            assert_eq!(
-                (close[0], u16::from_be_bytes([close[2], close[3]])),
-                (0x88, 1002),
-                "{what}"
-            );
+            assert_eq!((close[0], u16::from_be_bytes([close[2], close[3]])), (0x88, 1002), "{what}");
             drop(stream);
             assert_eq!(worker.closed().await, CloseReason::Protocol, "{what}");
         });
@@ -204,17 +153,11 @@ fn a_client_that_says_goodbye_is_answered_and_reported_once() {
     run(async {
         let worker = Worker::start(Settings::default());
         let mut client = worker.connect().await;
-        let goodbye = CloseFrame {
-            code: CloseCode::Away,
-            reason: "page closed".into(),
-        };
+        let goodbye = CloseFrame { code: CloseCode::Away, reason: "page closed".into() };
         client.close(Some(goodbye)).await.unwrap();
         assert_eq!(close_code(&mut client).await, 1001);
         assert!(client.next().await.is_none());
-        assert_eq!(
-            worker.closed().await,
-            CloseReason::Peer { code: Some(1001) }
-        );
+        assert_eq!(worker.closed().await, CloseReason::Peer { code: Some(1001) });
         assert_eq!(worker.closes(), 1);
         assert!(worker.connections.is_empty());
     });
@@ -239,14 +182,8 @@ fn a_requested_close_comes_after_what_was_queued() {
         let (id, _) = worker.opened().await;
         worker.connections.send(id, b"last words").unwrap();
         worker.connections.close(id, 1012, "restart");
-        assert_eq!(
-            worker.connections.send(id, b"too late"),
-            Err(SendError::Gone)
-        );
-        assert_eq!(
-            client.next().await.unwrap().unwrap(),
-            Message::text("last words")
-        );
+        assert_eq!(worker.connections.send(id, b"too late"), Err(SendError::Gone));
+        assert_eq!(client.next().await.unwrap().unwrap(), Message::text("last words"));
         assert_eq!(close_code(&mut client).await, 1012);
         assert!(client.next().await.is_none());
         assert_eq!(worker.closed().await, CloseReason::Requested);
@@ -261,20 +198,14 @@ fn messages_can_be_sent_from_any_thread() {
         let (id, _) = worker.opened().await;
         let connections = std::sync::Arc::clone(&worker.connections);
         let thread = std::thread::spawn(move || connections.send(id, b"from elsewhere"));
-        assert_eq!(
-            client.next().await.unwrap().unwrap(),
-            Message::text("from elsewhere")
-        );
+        assert_eq!(client.next().await.unwrap().unwrap(), Message::text("from elsewhere"));
         assert_eq!(thread.join().unwrap(), Ok(()));
     });
 }
 
 #[test]
 fn a_worker_that_ends_reports_its_connections() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = tokio::task::LocalSet::new();
     let (worker, _client) = local.block_on(&runtime, async {
         let worker = Worker::start(Settings::default());
@@ -284,15 +215,6 @@ fn a_worker_that_ends_reports_its_connections() {
     });
     drop(local);
     let events = worker.recorder.events.borrow();
-    assert!(
-        matches!(
-            events.last(),
-            Some(Event::Closed {
-                why: CloseReason::Stopped,
-                ..
-            })
-        ),
-        "{events:?}"
-    );
+    assert!(matches!(events.last(), Some(Event::Closed { why: CloseReason::Stopped, .. })), "{events:?}");
     assert!(worker.connections.is_empty());
 }

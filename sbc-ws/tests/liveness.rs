@@ -15,19 +15,13 @@ const SHORT: Duration = Duration::from_millis(30);
 #[test]
 fn a_silent_client_that_answers_pings_stays() {
     run(async {
-        let settings = Settings {
-            ping_interval: SHORT,
-            pong_timeout: Duration::from_secs(10),
-            ..Settings::default()
-        };
+        let settings =
+            Settings { ping_interval: SHORT, pong_timeout: Duration::from_secs(10), ..Settings::default() };
         let worker = Worker::start(settings);
         let mut client = worker.connect().await;
         for _ in 0..3 {
             // Reading answers the ping.
-            assert_eq!(
-                client.next().await.unwrap().unwrap(),
-                Message::Ping("".into())
-            );
+            assert_eq!(client.next().await.unwrap().unwrap(), Message::Ping("".into()));
         }
         client.send(Message::text("echo")).await.unwrap();
         while client.next().await.unwrap().unwrap() != Message::text("echo") {}
@@ -38,11 +32,8 @@ fn a_silent_client_that_answers_pings_stays() {
 #[test]
 fn a_client_that_does_not_answer_pings_is_closed() {
     run(async {
-        let worker = Worker::start(Settings {
-            ping_interval: SHORT,
-            pong_timeout: SHORT,
-            ..Settings::default()
-        });
+        let worker =
+            Worker::start(Settings { ping_interval: SHORT, pong_timeout: SHORT, ..Settings::default() });
         let _mute = worker.upgrade_raw().await;
         assert_eq!(worker.closed().await, CloseReason::PingTimeout);
         assert!(worker.connections.is_empty());
@@ -52,20 +43,11 @@ fn a_client_that_does_not_answer_pings_is_closed() {
 #[test]
 fn a_client_that_does_not_read_is_closed_at_the_bound_and_another_is_unharmed() {
     for egress in [
-        EgressLimits {
-            bytes: 20_000,
-            messages: usize::MAX,
-        },
-        EgressLimits {
-            bytes: usize::MAX,
-            messages: 20,
-        },
+        EgressLimits { bytes: 20_000, messages: usize::MAX },
+        EgressLimits { bytes: usize::MAX, messages: 20 },
     ] {
         run(async {
-            let worker = Worker::start(Settings {
-                egress,
-                ..Settings::default()
-            });
+            let worker = Worker::start(Settings { egress, ..Settings::default() });
             let _deaf = worker.upgrade_raw().await;
             let (deaf, _) = worker.opened().await;
             let mut other = worker.connect().await;
@@ -93,21 +75,11 @@ fn a_client_that_does_not_read_is_closed_at_the_bound_and_another_is_unharmed() 
 #[test]
 fn a_write_that_makes_no_way_ends_the_connection_below_the_bound_too() {
     run(async {
-        let egress = EgressLimits {
-            bytes: 64 << 20,
-            messages: usize::MAX,
-        };
-        let worker = Worker::start(Settings {
-            egress,
-            pong_timeout: SHORT,
-            ..Settings::default()
-        });
+        let egress = EgressLimits { bytes: 64 << 20, messages: usize::MAX };
+        let worker = Worker::start(Settings { egress, pong_timeout: SHORT, ..Settings::default() });
         let _deaf = worker.upgrade_raw().await;
         let (deaf, _) = worker.opened().await;
-        worker
-            .connections
-            .send(deaf, &vec![b'x'; 32 << 20])
-            .unwrap();
+        worker.connections.send(deaf, &vec![b'x'; 32 << 20]).unwrap();
         assert_eq!(worker.closed().await, CloseReason::SlowReader);
     });
 }
@@ -116,20 +88,11 @@ fn a_write_that_makes_no_way_ends_the_connection_below_the_bound_too() {
 fn a_flood_of_pings_from_a_client_that_does_not_read_is_bounded() {
     run(async {
         use tokio::io::AsyncWriteExt;
-        let egress = EgressLimits {
-            bytes: 4096,
-            messages: 16,
-        };
-        let worker = Worker::start(Settings {
-            egress,
-            pong_timeout: SHORT,
-            ..Settings::default()
-        });
+        let egress = EgressLimits { bytes: 4096, messages: 16 };
+        let worker = Worker::start(Settings { egress, pong_timeout: SHORT, ..Settings::default() });
         let mut deaf = worker.upgrade_raw().await;
         let (id, _) = worker.opened().await;
-        let ping = [b"\x89\xfd\0\0\0\0".as_slice(), &[b'p'; 125]]
-            .concat()
-            .repeat(100);
+        let ping = [b"\x89\xfd\0\0\0\0".as_slice(), &[b'p'; 125]].concat().repeat(100);
         let flood = async { while deaf.write_all(&ping).await.is_ok() {} };
         // Whatever we want to say to it, sooner or later nothing passes.
         let talk = async {

@@ -19,15 +19,9 @@ fn a_call_for_wss_is_answered_over_tls() {
     run(async {
         let certificates = self_signed();
         let pin = certificates.fingerprint();
-        let worker = Worker::start(Settings {
-            tls: Some(certificates),
-            ..Settings::default()
-        });
+        let worker = Worker::start(Settings { tls: Some(certificates), ..Settings::default() });
         let mut client = worker.connect_tls(&pin).await;
-        assert_eq!(
-            client.get_ref().get_ref().1.alpn_protocol(),
-            Some(&b"http/1.1"[..])
-        );
+        assert_eq!(client.get_ref().get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
         let large = format!("echo {}", "x".repeat(60_000));
         client.send(Message::text(large.clone())).await.unwrap();
         assert_eq!(client.next().await.unwrap().unwrap(), Message::text(large));
@@ -39,19 +33,11 @@ fn tls_1_2_is_spoken_too() {
     run(async {
         let certificates = self_signed();
         let pin = certificates.fingerprint();
-        let worker = Worker::start(Settings {
-            tls: Some(certificates),
-            ..Settings::default()
-        });
+        let worker = Worker::start(Settings { tls: Some(certificates), ..Settings::default() });
         let old = common::client_config_of(&[&rustls::version::TLS12], &pin);
         let stream = TcpStream::connect(worker.address).await.unwrap();
-        let stream = TlsConnector::from(old)
-            .connect("localhost".try_into().unwrap(), stream)
-            .await;
-        assert_eq!(
-            stream.unwrap().get_ref().1.protocol_version(),
-            Some(rustls::ProtocolVersion::TLSv1_2)
-        );
+        let stream = TlsConnector::from(old).connect("localhost".try_into().unwrap(), stream).await;
+        assert_eq!(stream.unwrap().get_ref().1.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_2));
     });
 }
 
@@ -73,14 +59,9 @@ fn a_silent_tls_client_is_dropped_at_the_deadline() {
 #[test]
 fn plain_http_on_a_tls_port_fails_the_handshake() {
     run(async {
-        let worker = Worker::start(Settings {
-            tls: Some(self_signed()),
-            ..Settings::default()
-        });
+        let worker = Worker::start(Settings { tls: Some(self_signed()), ..Settings::default() });
         let mut stream = TcpStream::connect(worker.address).await.unwrap();
-        tokio::io::AsyncWriteExt::write_all(&mut stream, common::raw_request(&[]).as_bytes())
-            .await
-            .unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, common::raw_request(&[]).as_bytes()).await.unwrap();
         assert_eq!(worker.refused().await.1, Refused::TlsFailed);
     });
 }
@@ -90,10 +71,7 @@ fn a_new_certificate_is_shown_without_dropping_anyone() {
     run(async {
         let certificates = self_signed();
         let old_pin = certificates.fingerprint();
-        let worker = Worker::start(Settings {
-            tls: Some(Arc::clone(&certificates)),
-            ..Settings::default()
-        });
+        let worker = Worker::start(Settings { tls: Some(Arc::clone(&certificates)), ..Settings::default() });
         let mut client = worker.connect_tls(&old_pin).await;
 
         certificates.replace(&self_signed());
@@ -139,17 +117,12 @@ fn pem_pair() -> (String, String) {
 fn certificate_and_key_are_read_from_files() {
     let directory = Directory::new("files");
     let (certificate, key) = pem_pair();
-    let certificates = Certificates::from_files(
-        &directory.write("cert", &certificate),
-        &directory.write("key", &key),
-    )
-    .unwrap();
+    let certificates =
+        Certificates::from_files(&directory.write("cert", &certificate), &directory.write("key", &key))
+            .unwrap();
     let pin = certificates.fingerprint();
     run(async {
-        let worker = Worker::start(Settings {
-            tls: Some(Arc::new(certificates)),
-            ..Settings::default()
-        });
+        let worker = Worker::start(Settings { tls: Some(Arc::new(certificates)), ..Settings::default() });
         worker.connect_tls(&pin).await;
     });
 }
@@ -158,20 +131,11 @@ fn certificate_and_key_are_read_from_files() {
 fn wrong_files_are_errors_that_name_the_file_and_the_fault() {
     let directory = Directory::new("wrong");
     let (certificate, key) = pem_pair();
-    let good = (
-        directory.write("cert", &certificate),
-        directory.write("key", &key),
-    );
+    let good = (directory.write("cert", &certificate), directory.write("key", &key));
     let other_key = directory.write("other-key", &pem_pair().1);
     let empty = directory.write("empty", "");
-    let damaged = directory.write(
-        "damaged",
-        "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
-    );
-    let hollow = directory.write(
-        "hollow",
-        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-    );
+    let damaged = directory.write("damaged", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n");
+    let hollow = directory.write("hollow", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     let absent = directory.0.join("absent");
 
     let fault = |certificate: &PathBuf, key: &PathBuf, named: &str| {
@@ -179,45 +143,18 @@ fn wrong_files_are_errors_that_name_the_file_and_the_fault() {
         assert!(error.to_string().contains(named), "{error}");
         error
     };
-    assert!(matches!(
-        fault(&absent, &good.1, "absent"),
-        CertificateError::Read { .. }
-    ));
-    assert!(matches!(
-        fault(&good.0, &absent, "absent"),
-        CertificateError::Read { .. }
-    ));
-    assert!(matches!(
-        fault(&empty, &good.1, "empty"),
-        CertificateError::NoCertificate { .. }
-    ));
-    assert!(matches!(
-        fault(&good.1, &good.1, "key"),
-        CertificateError::NoCertificate { .. }
-    ));
-    assert!(matches!(
-        fault(&damaged, &good.1, "damaged"),
-        CertificateError::Pem { .. }
-    ));
-    assert!(matches!(
-        fault(&hollow, &good.1, "hollow"),
-        CertificateError::BadCertificate { .. }
-    ));
-    assert!(matches!(
-        fault(&good.0, &good.0, "cert"),
-        CertificateError::NoKey { .. }
-    ));
-    assert!(matches!(
-        fault(&good.0, &other_key, "other-key"),
-        CertificateError::Mismatch { .. }
-    ));
+    assert!(matches!(fault(&absent, &good.1, "absent"), CertificateError::Read { .. }));
+    assert!(matches!(fault(&good.0, &absent, "absent"), CertificateError::Read { .. }));
+    assert!(matches!(fault(&empty, &good.1, "empty"), CertificateError::NoCertificate { .. }));
+    assert!(matches!(fault(&good.1, &good.1, "key"), CertificateError::NoCertificate { .. }));
+    assert!(matches!(fault(&damaged, &good.1, "damaged"), CertificateError::Pem { .. }));
+    assert!(matches!(fault(&hollow, &good.1, "hollow"), CertificateError::BadCertificate { .. }));
+    assert!(matches!(fault(&good.0, &good.0, "cert"), CertificateError::NoKey { .. }));
+    assert!(matches!(fault(&good.0, &other_key, "other-key"), CertificateError::Mismatch { .. }));
 }
 
 #[test]
 fn a_name_that_cannot_be_certified_is_an_error() {
     let error = Certificates::self_signed(&["gr\u{fc}n.example.com".to_owned()]).unwrap_err();
-    assert!(
-        matches!(error, CertificateError::SelfSigned { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, CertificateError::SelfSigned { .. }), "{error}");
 }

@@ -27,50 +27,20 @@ fn a_sip_client_is_accepted_and_its_sub_protocol_echoed() {
 fn each_broken_rule_is_answered_and_counted() {
     let change = |from, to| raw_request(&["Origin: https://a.example.com"]).replace(from, to);
     for (request, status, why) in [
-        (
-            "GET / HTTP/1.1\r\nHost: health\r\n\r\n".to_owned(),
-            "426 ",
-            Refused::NotAnUpgrade,
-        ),
+        ("GET / HTTP/1.1\r\nHost: health\r\n\r\n".to_owned(), "426 ", Refused::NotAnUpgrade),
         (change("GET ", "POST "), "405 ", Refused::Method),
-        (
-            change("Version: 13", "Version: 12"),
-            "426 ",
-            Refused::Version,
-        ),
-        (
-            change("Protocol: sip", "Protocol: mqtt"),
-            "400 ",
-            Refused::SubProtocol,
-        ),
+        (change("Version: 13", "Version: 12"), "426 ", Refused::Version),
+        (change("Protocol: sip", "Protocol: mqtt"), "400 ", Refused::SubProtocol),
         (change("Key: dGhl", "Key: !"), "400 ", Refused::Key),
-        (
-            change("a.example.com", "a.example.org"),
-            "403 ",
-            Refused::Origin,
-        ),
-        (
-            change("Host: localhost\r\n", ""),
-            "400 ",
-            Refused::Malformed,
-        ),
-        (
-            change("Host: localhost", &"A: b\r\n".repeat(5000)),
-            "431 ",
-            Refused::HeadTooLarge,
-        ),
+        (change("a.example.com", "a.example.org"), "403 ", Refused::Origin),
+        (change("Host: localhost\r\n", ""), "400 ", Refused::Malformed),
+        (change("Host: localhost", &"A: b\r\n".repeat(5000)), "431 ", Refused::HeadTooLarge),
     ] {
         run(async {
             let origins = vec!["https://*.example.com".parse().unwrap()];
-            let worker = Worker::start(Settings {
-                origins,
-                ..Settings::default()
-            });
+            let worker = Worker::start(Settings { origins, ..Settings::default() });
             let answer = worker.answer_to(&request).await;
-            assert!(
-                answer.starts_with(&format!("HTTP/1.1 {status}")),
-                "{why:?}: {answer}"
-            );
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{why:?}: {answer}");
             let (source, counted) = worker.refused().await;
             assert_eq!(counted, why);
             assert!(source.is_some(), "without a proxy the peer is the client");
@@ -84,16 +54,9 @@ fn each_broken_rule_is_answered_and_counted() {
 fn refusals_name_what_would_be_right() {
     run(async {
         let worker = Worker::start(Settings::default());
-        let version = worker
-            .answer_to(&raw_request(&[]).replace("Version: 13", "Version: 7"))
-            .await;
-        assert!(
-            version.contains("\r\nSec-WebSocket-Version: 13\r\n"),
-            "{version}"
-        );
-        let protocol = worker
-            .answer_to(&raw_request(&[]).replace("Protocol: sip", "Protocol: xmpp"))
-            .await;
+        let version = worker.answer_to(&raw_request(&[]).replace("Version: 13", "Version: 7")).await;
+        assert!(version.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{version}");
+        let protocol = worker.answer_to(&raw_request(&[]).replace("Protocol: sip", "Protocol: xmpp")).await;
         assert!(protocol.contains("must offer \"sip\""), "{protocol}");
         let plain = worker.answer_to("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert!(plain.contains("SIP over WebSocket endpoint"), "{plain}");
@@ -103,10 +66,8 @@ fn refusals_name_what_would_be_right() {
 #[test]
 fn a_client_that_says_nothing_is_told_so_at_the_deadline() {
     run(async {
-        let worker = Worker::start(Settings {
-            upgrade_deadline: Duration::from_millis(30),
-            ..Settings::default()
-        });
+        let worker =
+            Worker::start(Settings { upgrade_deadline: Duration::from_millis(30), ..Settings::default() });
         let answer = worker.answer_to("GET / HTTP/1.1\r\n").await;
         assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
         assert_eq!(worker.refused().await.1, Refused::UpgradeTimeout);
@@ -141,10 +102,7 @@ fn a_trusted_proxy_names_the_client() {
         run(async {
             let worker = Worker::start(behind_proxy("127.0.0.0/8"));
             let mut stream = TcpStream::connect(worker.address).await.unwrap();
-            stream
-                .write_all(raw_request(&[&format!("X-Forwarded-For: {value}")]).as_bytes())
-                .await
-                .unwrap();
+            stream.write_all(raw_request(&[&format!("X-Forwarded-For: {value}")]).as_bytes()).await.unwrap();
             assert_eq!(worker.opened().await.1, source.parse().unwrap(), "{value}");
         });
     }
@@ -155,10 +113,7 @@ fn an_untrusted_sender_names_nobody() {
     run(async {
         let worker = Worker::start(behind_proxy("10.0.0.0/8"));
         let mut stream = TcpStream::connect(worker.address).await.unwrap();
-        stream
-            .write_all(raw_request(&["X-Forwarded-For: 192.0.2.1"]).as_bytes())
-            .await
-            .unwrap();
+        stream.write_all(raw_request(&["X-Forwarded-For: 192.0.2.1"]).as_bytes()).await.unwrap();
         assert_eq!(worker.opened().await.1, stream.local_addr().unwrap());
     });
 }
@@ -167,23 +122,12 @@ fn an_untrusted_sender_names_nobody() {
 fn a_banned_client_is_refused_behind_a_proxy_and_dropped_without_one() {
     run(async {
         let worker = Worker::start(behind_proxy("127.0.0.0/8"));
-        worker
-            .recorder
-            .banned
-            .set(Some("192.0.2.1".parse().unwrap()));
-        let answer = worker
-            .answer_to(&raw_request(&["X-Forwarded-For: 192.0.2.1"]))
-            .await;
+        worker.recorder.banned.set(Some("192.0.2.1".parse().unwrap()));
+        let answer = worker.answer_to(&raw_request(&["X-Forwarded-For: 192.0.2.1"])).await;
         assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
-        assert_eq!(
-            worker.refused().await,
-            (Some("192.0.2.1:0".parse().unwrap()), Refused::Source)
-        );
+        assert_eq!(worker.refused().await, (Some("192.0.2.1:0".parse().unwrap()), Refused::Source));
 
-        worker
-            .recorder
-            .banned
-            .set(Some("127.0.0.1".parse().unwrap()));
+        worker.recorder.banned.set(Some("127.0.0.1".parse().unwrap()));
         assert_eq!(worker.answer_to("").await, "");
     });
 }
@@ -191,10 +135,7 @@ fn a_banned_client_is_refused_behind_a_proxy_and_dropped_without_one() {
 #[test]
 fn a_full_listener_takes_the_next_client_when_one_has_left() {
     run(async {
-        let worker = Worker::start(Settings {
-            max_connections: 1,
-            ..Settings::default()
-        });
+        let worker = Worker::start(Settings { max_connections: 1, ..Settings::default() });
         let first = worker.connect().await;
         worker.opened().await;
         let mut second = TcpStream::connect(worker.address).await.unwrap();
@@ -216,10 +157,7 @@ fn a_draining_listener_keeps_its_clients_and_takes_no_more() {
         worker.opened().await;
         worker.listener.set_draining(true);
         let answer = worker.answer_to(&raw_request(&[])).await;
-        assert!(
-            answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: "),
-            "{answer}"
-        );
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: "), "{answer}");
         assert_eq!(worker.connections.len(), 1);
         worker.listener.set_draining(false);
         worker.connect().await;
@@ -233,16 +171,8 @@ fn new_settings_hold_for_new_clients() {
         let _open = worker.connect().await;
         worker.opened().await;
         let origins = vec!["https://app.example.com".parse().unwrap()];
-        worker.listener.replace(Settings {
-            origins,
-            ..Settings::default()
-        });
-        assert!(
-            worker
-                .answer_to(&raw_request(&[]))
-                .await
-                .starts_with("HTTP/1.1 403 ")
-        );
+        worker.listener.replace(Settings { origins, ..Settings::default() });
+        assert!(worker.answer_to(&raw_request(&[])).await.starts_with("HTTP/1.1 403 "));
         assert_eq!(worker.connections.len(), 1);
     });
 }

@@ -1,17 +1,12 @@
 //! `sbc run` without a file: a configuration for trying it out, and the words that say how.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sbc_core::flow::{Transport, Zone};
 
 use crate::config::{self, Machine, Problems, Settings};
 
 const CONFIGURATION: &str = include_str!("sbc.toml");
-/// A call for sipp; it is put into the state directory, so that the line that we print works anywhere.
-const CALL: &str = include_str!("call.xml");
-const CALL_FILE: &str = "call.xml";
 
 /// The configuration that runs when there is no file. A machine without a network can be tried on itself.
 ///
@@ -23,35 +18,26 @@ pub(crate) fn settings(machine: &Machine) -> Result<Settings, Problems> {
 
 /// Prints what to do next.
 pub(crate) fn greet(settings: &Settings) {
-    let call = write_call(&settings.state_dir.value);
-    if let Err(error) = &call {
-        tracing::warn!(%error, "the call for sipp could not be written");
-    }
-    print!("{}", greeting(settings, call.ok().as_deref()));
+    print!("{}", greeting(settings));
 }
 
-fn write_call(directory: &Path) -> io::Result<PathBuf> {
-    let path = std::path::absolute(directory.join(CALL_FILE))?;
-    fs::write(&path, CALL)?;
-    Ok(path)
-}
-
-fn greeting(settings: &Settings, call: Option<&Path>) -> String {
+fn greeting(settings: &Settings) -> String {
     let mut text = "\nsbc is up. Calls go to an echo peer. Next, in another terminal:\n\n".to_owned();
     let public = settings.listeners.iter().map(|listener| &listener.core);
     for listener in public.filter(|listener| listener.zone == Zone::Public) {
         let port = listener.bind.port();
-        let line = match (listener.transport, call) {
-            (Transport::Udp, Some(call)) => format!(
-                "  a call over UDP   sipp -sf {} 127.0.0.1:{port} -i 127.0.0.1 -s 100 -m 1 -d 1000\n",
-                call.display()
-            ),
-            (Transport::Wss, _) => {
+        let line = match listener.transport {
+            Transport::Udp => {
+                format!(
+                    "  a call over UDP   sipp -sn uac 127.0.0.1:{port} -i 127.0.0.1 -s 100 -m 1 -d 1000\n"
+                )
+            }
+            Transport::Wss => {
                 format!(
                     "  for browsers      wss://127.0.0.1:{port} (self-signed: open https://127.0.0.1:{port} once and accept)\n"
                 )
             }
-            (Transport::Ws, _) => format!("  without TLS       ws://127.0.0.1:{port}\n"),
+            Transport::Ws => format!("  without TLS       ws://127.0.0.1:{port}\n"),
             _ => continue,
         };
         text.push_str(&line);
@@ -71,10 +57,8 @@ mod tests {
     #[test]
     fn the_greeting_names_every_way_in_and_a_call_that_works() {
         let settings = settings(&Machine::this()).expect("no problems");
-        let text = greeting(&settings, Some(Path::new("/state/call.xml")));
-        for expected in
-            ["sipp -sf /state/call.xml 127.0.0.1:5060", "wss://127.0.0.1:8443", "ws://127.0.0.1:8080"]
-        {
+        let text = greeting(&settings);
+        for expected in ["sipp -sn uac 127.0.0.1:5060", "wss://127.0.0.1:8443", "ws://127.0.0.1:8080"] {
             assert!(text.contains(expected), "{text}");
         }
         assert!(settings.echo.is_some());

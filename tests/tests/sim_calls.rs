@@ -42,11 +42,9 @@ fn the_pool_hangs_up() {
 #[test]
 fn users_call_each_other_whatever_they_use() {
     for_seeds(SEEDS, |seed, loss| {
-        for (caller, callee, number) in [
-            (BROWSER, OTHER_BROWSER, "1002"),
-            (BROWSER, PHONE, "1003"),
-            (PHONE, BROWSER, "1001"),
-        ] {
+        for (caller, callee, number) in
+            [(BROWSER, OTHER_BROWSER, "1002"), (BROWSER, PHONE, "1003"), (PHONE, BROWSER, "1001")]
+        {
             let mut world = cast(seed, &settings(), loss);
             world.agent(callee).policy = Policy::Answer { after: Duration::from_millis(800) };
             let uri = format!("sip:{number}@example.test");

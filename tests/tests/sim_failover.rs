@@ -95,8 +95,10 @@ fn no_call_is_challenged_twice_whatever_the_balance() {
             for caller in [BROWSER, PHONE] {
                 let of_call = |call_id: &str, world: &mut World| {
                     let seen = world.agent(caller).trace().iter();
-                    seen.filter(|one| !one.sent && one.message.status() == 407 && one.message.call_id() == call_id)
-                        .count()
+                    seen.filter(|one| {
+                        !one.sent && one.message.status() == 407 && one.message.call_id() == call_id
+                    })
+                    .count()
                 };
                 let calls: Vec<String> =
                     world.agent(caller).calls().map(|(_, call)| call.call_id.clone()).collect();

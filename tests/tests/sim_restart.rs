@@ -189,7 +189,8 @@ fn a_repeated_invite_makes_no_second_call() {
         assert_eq!(invites.len(), 1, "one member was asked");
         assert_eq!(invites[0].started, 1, "one call was begun: {invites:?}");
         let sent = world.agent(PHONE).trace().iter();
-        let repeated = sent.filter(|one| one.sent && one.message.method() == "INVITE" && one.message.call_id() == call_id);
+        let repeated = sent
+            .filter(|one| one.sent && one.message.method() == "INVITE" && one.message.call_id() == call_id);
         assert!(repeated.count() >= 2, "the phone had to repeat its INVITE");
         world.act(PHONE, |agent, now| agent.bye(now, leg));
         world.until_ended(PHONE, leg);

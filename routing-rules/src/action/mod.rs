@@ -15,16 +15,9 @@ const ONE_ACTION: &str = "exactly one of: route, reject";
 /// An action that owns its texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    Pool {
-        pool: usize,
-        balance: Option<Balance>,
-    },
+    Pool { pool: usize, balance: Option<Balance> },
     Bindings,
-    Reject {
-        status: u16,
-        reason: Box<str>,
-        retry_after: Option<u32>,
-    },
+    Reject { status: u16, reason: Box<str>, retry_after: Option<u32> },
 }
 
 impl Outcome {
@@ -32,15 +25,9 @@ impl Outcome {
         match self {
             &Self::Pool { pool, balance } => Action::Pool { pool, balance },
             Self::Bindings => Action::Bindings,
-            Self::Reject {
-                status,
-                reason,
-                retry_after,
-            } => Action::Reject {
-                status: *status,
-                reason,
-                retry_after: *retry_after,
-            },
+            Self::Reject { status, reason, retry_after } => {
+                Action::Reject { status: *status, reason, retry_after: *retry_after }
+            }
         }
     }
 }
@@ -54,11 +41,7 @@ pub(crate) fn read(rule: &Table<'_>, loader: &mut Loader<'_>) -> Option<Outcome>
             // Both are read for the errors inside them.
             route::read(&route, loader);
             reject::read(&reject, loader);
-            reject.refuse_as(
-                loader,
-                "a second action beside route",
-                "exactly one of: route, reject",
-            )
+            reject.refuse_as(loader, "a second action beside route", "exactly one of: route, reject")
         }
         (None, None) if rule.has_foreign_keys => None,
         (None, None) => rule.refuse_missing(loader, ROUTE, ONE_ACTION),

@@ -5,10 +5,7 @@ use crate::error::quote;
 use crate::limits::{MAX_PHRASE_CHARS, MAX_RETRY_AFTER_SECONDS};
 use crate::load::{Keys, Loader, Node, Table};
 
-const KEYS: Keys<'_> = Keys {
-    known: &["status", "reason", "retry_after"],
-    later: &[],
-};
+const KEYS: Keys<'_> = Keys { known: &["status", "reason", "retry_after"], later: &[] };
 const STATUS: &str = "a status from 300 to 699";
 
 pub(super) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Outcome> {
@@ -16,31 +13,18 @@ pub(super) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Outcome> 
     let status = read_status(&table, loader);
     let reason = read_reason(&table, status, loader);
     let retry_after = read_retry_after(&table, loader);
-    Some(Outcome::Reject {
-        status: status?,
-        reason: reason?,
-        retry_after: retry_after?,
-    })
+    Some(Outcome::Reject { status: status?, reason: reason?, retry_after: retry_after? })
 }
 
 fn read_status(table: &Table<'_>, loader: &mut Loader<'_>) -> Option<u16> {
     let Some(node) = table.get("status") else {
-        return if table.has_foreign_keys {
-            None
-        } else {
-            table.refuse_missing(loader, "status", STATUS)
-        };
+        return if table.has_foreign_keys { None } else { table.refuse_missing(loader, "status", STATUS) };
     };
-    node.integer(loader, 300..=699, STATUS)
-        .and_then(|status| u16::try_from(status).ok())
+    node.integer(loader, 300..=699, STATUS).and_then(|status| u16::try_from(status).ok())
 }
 
 /// The phrase of the rule, or the one that the RFCs give the status.
-fn read_reason(
-    table: &Table<'_>,
-    status: Option<u16>,
-    loader: &mut Loader<'_>,
-) -> Option<Box<str>> {
+fn read_reason(table: &Table<'_>, status: Option<u16>, loader: &mut Loader<'_>) -> Option<Box<str>> {
     let Some(node) = table.get("reason") else {
         let expected = "a reason phrase, because this status has no usual one";
         return reason::phrase(status?)
@@ -50,9 +34,7 @@ fn read_reason(
     let expected = format!("1 to {MAX_PHRASE_CHARS} characters, no control characters");
     let text = node.text(loader, &expected)?;
     // A line break would let the phrase go on as a header of its own.
-    if text.trim().is_empty()
-        || text.chars().count() > MAX_PHRASE_CHARS
-        || text.chars().any(char::is_control)
+    if text.trim().is_empty() || text.chars().count() > MAX_PHRASE_CHARS || text.chars().any(char::is_control)
     {
         return node.refuse_as(loader, quote(text), expected);
     }
@@ -65,6 +47,5 @@ fn read_retry_after(table: &Table<'_>, loader: &mut Loader<'_>) -> Option<Option
         return Some(None);
     };
     let expected = format!("seconds, a whole number from 1 to {MAX_RETRY_AFTER_SECONDS}");
-    node.integer(loader, 1..=MAX_RETRY_AFTER_SECONDS, &expected)
-        .map(Some)
+    node.integer(loader, 1..=MAX_RETRY_AFTER_SECONDS, &expected).map(Some)
 }

@@ -4,10 +4,8 @@ use super::Outcome;
 use crate::load::{Keys, Loader, Node, Table};
 use crate::words::Balance;
 
-const KEYS: Keys<'_> = Keys {
-    known: &["pool", "balance", "bindings"],
-    later: &["tag", "region", "fallback"],
-};
+const KEYS: Keys<'_> =
+    Keys { known: &["pool", "balance", "bindings"], later: &["tag", "region", "fallback"] };
 const ONE_TARGET: &str = "exactly one of: pool, bindings";
 
 pub(super) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Outcome> {
@@ -17,15 +15,10 @@ pub(super) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Outcome> 
         (Some(pool), None) => {
             let pools = loader.names.pools;
             let pool = pool.word(loader, pools);
-            Some(Outcome::Pool {
-                pool: pool?,
-                balance: balance?,
-            })
+            Some(Outcome::Pool { pool: pool?, balance: balance? })
         }
         (None, Some(bindings)) => read_bindings(&bindings, &table, loader),
-        (Some(_), Some(bindings)) => {
-            bindings.refuse_as(loader, "a second target beside pool", ONE_TARGET)
-        }
+        (Some(_), Some(bindings)) => bindings.refuse_as(loader, "a second target beside pool", ONE_TARGET),
         (None, None) if table.has_foreign_keys => None,
         (None, None) => node.refuse_as(loader, "no target", ONE_TARGET),
     }
@@ -42,17 +35,9 @@ fn read_balance(table: &Table<'_>, loader: &mut Loader<'_>) -> Option<Option<Bal
     }
 }
 
-fn read_bindings(
-    bindings: &Node<'_>,
-    table: &Table<'_>,
-    loader: &mut Loader<'_>,
-) -> Option<Outcome> {
+fn read_bindings(bindings: &Node<'_>, table: &Table<'_>, loader: &mut Loader<'_>) -> Option<Outcome> {
     if let Some(balance) = table.get("balance") {
-        return balance.refuse_as(
-            loader,
-            "a balance beside bindings",
-            "a balance only beside pool",
-        );
+        return balance.refuse_as(loader, "a balance beside bindings", "a balance only beside pool");
     }
     if !bindings.boolean(loader)? {
         return bindings.refuse(loader, "true, or a pool instead");

@@ -37,11 +37,7 @@ pub(super) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Condition
         }
     }
     let (names, endings) = (Whole::new(names), Prefixes::new(endings));
-    Some(Condition::Domain(Domains {
-        names,
-        endings,
-        addresses,
-    }))
+    Some(Condition::Domain(Domains { names, endings, addresses }))
 }
 
 fn read_item(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Item> {
@@ -61,9 +57,7 @@ fn read_item(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Item> {
 
 /// What was most likely meant.
 fn expected_instead_of(text: &str) -> String {
-    let inner = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
+    let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     match inner.filter(|inner| inner.parse::<IpAddr>().is_ok()) {
         Some(address) => format!("the address without brackets: {address}"),
         None => EXPECTED.to_owned(),
@@ -87,14 +81,11 @@ impl Domains {
         self.has_name(domain.as_bytes())
             || self.has_ending_of(lower(domain.as_bytes()).rev())
             || (!self.addresses.is_empty()
-                && domain
-                    .parse::<IpAddr>()
-                    .is_ok_and(|address| self.addresses.contains(&address)))
+                && domain.parse::<IpAddr>().is_ok_and(|address| self.addresses.contains(&address)))
     }
 
     fn has_name(&self, domain: &[u8]) -> bool {
-        self.names
-            .contains_by(|name| name.iter().copied().cmp(lower(domain)))
+        self.names.contains_by(|name| name.iter().copied().cmp(lower(domain)))
     }
 
     /// `backwards` is the domain in lower case and back to front.
@@ -110,24 +101,11 @@ impl Domains {
     pub(super) fn covers(&self, other: &Self) -> bool {
         // A name under one of their endings, however it begins, stands for the ending.
         let under = |ending: &[u8]| {
-            self.has_ending_of(
-                ending
-                    .iter()
-                    .copied()
-                    .chain([b'x'])
-                    .collect::<Vec<_>>()
-                    .into_iter(),
-            )
+            self.has_ending_of(ending.iter().copied().chain([b'x']).collect::<Vec<_>>().into_iter())
         };
-        other
-            .names
-            .iter()
-            .all(|name| self.has_name(name) || self.has_ending_of(lower(name).rev()))
+        other.names.iter().all(|name| self.has_name(name) || self.has_ending_of(lower(name).rev()))
             && other.endings.iter().all(under)
-            && other
-                .addresses
-                .iter()
-                .all(|address| self.addresses.contains(address))
+            && other.addresses.iter().all(|address| self.addresses.contains(address))
     }
 }
 

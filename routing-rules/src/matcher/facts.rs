@@ -59,9 +59,7 @@ fn unescape<'a>(user: &'a [u8], buffer: &'a mut [u8; MAX_USER_BYTES]) -> Option<
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -89,10 +87,7 @@ mod tests {
 
     #[test]
     fn length_is_counted_without_escapes() {
-        assert_eq!(
-            unescaped(&"%31".repeat(MAX_USER_BYTES)),
-            Some(vec![b'1'; MAX_USER_BYTES])
-        );
+        assert_eq!(unescaped(&"%31".repeat(MAX_USER_BYTES)), Some(vec![b'1'; MAX_USER_BYTES]));
         assert_eq!(unescaped(&"%31".repeat(MAX_USER_BYTES + 1)), None);
         assert_eq!(unescaped(&"1".repeat(MAX_USER_BYTES + 1)), None);
     }

@@ -39,16 +39,7 @@ const KEYS: [(&str, Read); 8] = [
 ];
 
 /// Keys of `match` that the language has but this version has not.
-const LATER: &[&str] = &[
-    "time",
-    "from",
-    "to",
-    "header",
-    "percentage",
-    "not",
-    "tag",
-    "identity",
-];
+const LATER: &[&str] = &["time", "from", "to", "header", "percentage", "not", "tag", "identity"];
 
 /// One compiled key of a `match`.
 #[derive(Debug)]
@@ -102,13 +93,7 @@ pub(crate) struct Matcher {
 impl Matcher {
     pub(crate) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Self> {
         let known = KEYS.map(|(key, _)| key);
-        let table = node.table(
-            loader,
-            &Keys {
-                known: &known,
-                later: LATER,
-            },
-        )?;
+        let table = node.table(loader, &Keys { known: &known, later: LATER })?;
         if table.is_empty() {
             // Most likely its last key was taken out, which would turn the rule into one for everything.
             return node.refuse_as(
@@ -130,15 +115,11 @@ impl Matcher {
     }
 
     pub(crate) fn holds(&self, facts: &Facts<'_>) -> bool {
-        self.conditions
-            .iter()
-            .all(|condition| condition.holds(facts))
+        self.conditions.iter().all(|condition| condition.holds(facts))
     }
 
     /// Whether this `match` surely holds wherever `other` does.
     pub(crate) fn covers(&self, other: &Self) -> bool {
-        self.conditions
-            .iter()
-            .all(|a| other.conditions.iter().any(|b| a.covers(b)))
+        self.conditions.iter().all(|a| other.conditions.iter().any(|b| a.covers(b)))
     }
 }

@@ -48,23 +48,17 @@ fn read_network(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<IpNet> {
 
 impl Networks {
     pub(super) fn contains(&self, address: IpAddr) -> bool {
-        self.last_up_to(address)
-            .is_some_and(|network| network.contains(&address))
+        self.last_up_to(address).is_some_and(|network| network.contains(&address))
     }
 
     pub(super) fn covers(&self, other: &Self) -> bool {
         // Aggregated networks have no two neighbours that make one larger network, so one of ours must hold all of it.
-        other.0.iter().all(|net| {
-            self.last_up_to(net.network())
-                .is_some_and(|ours| ours.contains(net))
-        })
+        other.0.iter().all(|net| self.last_up_to(net.network()).is_some_and(|ours| ours.contains(net)))
     }
 
     /// The only network that can hold the address.
     fn last_up_to(&self, address: IpAddr) -> Option<&IpNet> {
-        let after = self
-            .0
-            .partition_point(|network| network.network() <= address);
+        let after = self.0.partition_point(|network| network.network() <= address);
         self.0.get(after.checked_sub(1)?)
     }
 }

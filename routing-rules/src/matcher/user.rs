@@ -8,10 +8,7 @@ use crate::error::quote;
 use crate::limits::{MAX_REGEX_BYTES, MAX_REGEXES, MAX_USER_BYTES};
 use crate::load::{Keys, Loader, Node, Table};
 
-const KEYS: Keys<'_> = Keys {
-    known: &["prefix", "regex"],
-    later: &["prefixes"],
-};
+const KEYS: Keys<'_> = Keys { known: &["prefix", "regex"], later: &["prefixes"] };
 const ONE_WAY: &str = "exactly one of: prefix, regex";
 
 /// Users of which any may be the one.
@@ -39,18 +36,13 @@ pub(super) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Condition
         }
     }
     let (whole, prefixes) = (Whole::new(whole), Prefixes::new(prefixes));
-    Some(Condition::User(Users {
-        whole,
-        prefixes,
-        regexes,
-    }))
+    Some(Condition::User(Users { whole, prefixes, regexes }))
 }
 
 fn read_item(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Item> {
     if !node.is_table() {
         // The empty user is one too: REGISTER asks for a domain alone.
-        return read_bytes(node, loader, 0, "a user, or a table with prefix or regex")
-            .map(Item::Whole);
+        return read_bytes(node, loader, 0, "a user, or a table with prefix or regex").map(Item::Whole);
     }
     let table = node.table(loader, &KEYS)?;
     match (table.get("prefix"), table.get("regex")) {
@@ -62,17 +54,11 @@ fn read_item(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Item> {
 }
 
 fn report_no_way(node: &Node<'_>, table: &Table<'_>, loader: &mut Loader<'_>) -> Option<Item> {
-    if table.has_foreign_keys {
-        None
-    } else {
-        node.refuse_as(loader, "an empty table", ONE_WAY)
-    }
+    if table.has_foreign_keys { None } else { node.refuse_as(loader, "an empty table", ONE_WAY) }
 }
 
 fn read_prefixes(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Vec<Box<[u8]>>> {
-    node.each(loader, |item, loader| {
-        read_bytes(item, loader, 1, "a prefix of at least one character")
-    })
+    node.each(loader, |item, loader| read_bytes(item, loader, 1, "a prefix of at least one character"))
 }
 
 fn read_bytes(
@@ -105,16 +91,11 @@ fn read_regex(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Regex> {
         );
     }
     // Numbers are ASCII: without Unicode `\d` means just that, and the machine stays small.
-    match RegexBuilder::new(pattern)
-        .unicode(false)
-        .size_limit(MAX_REGEX_BYTES)
-        .build()
-    {
+    match RegexBuilder::new(pattern).unicode(false).size_limit(MAX_REGEX_BYTES).build() {
         Ok(regex) => Some(regex),
-        Err(regex::Error::CompiledTooBig(limit)) => node.refuse(
-            loader,
-            format!("a regular expression of less than {limit} bytes when compiled"),
-        ),
+        Err(regex::Error::CompiledTooBig(limit)) => {
+            node.refuse(loader, format!("a regular expression of less than {limit} bytes when compiled"))
+        }
         Err(error) => node.refuse_as(
             loader,
             format!("{}: {}", quote(pattern), why(&error)),
@@ -127,10 +108,7 @@ fn read_regex(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Regex> {
 fn why(error: &regex::Error) -> String {
     let text = error.to_string();
     let last_line = text.lines().last().unwrap_or_default().trim();
-    last_line
-        .strip_prefix("error: ")
-        .unwrap_or(last_line)
-        .to_owned()
+    last_line.strip_prefix("error: ").unwrap_or(last_line).to_owned()
 }
 
 impl Users {
@@ -141,22 +119,16 @@ impl Users {
     }
 
     fn has_prefix_of(&self, user: &[u8]) -> bool {
-        self.prefixes
-            .candidate_by(|prefix| prefix.cmp(user))
-            .is_some_and(|prefix| user.starts_with(prefix))
+        self.prefixes.candidate_by(|prefix| prefix.cmp(user)).is_some_and(|prefix| user.starts_with(prefix))
     }
 
     /// Of two regexes only equal ones are known to cover each other.
     pub(super) fn covers(&self, other: &Self) -> bool {
         other.whole.iter().all(|user| self.contains(user))
+            && other.prefixes.iter().all(|prefix| self.has_prefix_of(prefix))
             && other
-                .prefixes
+                .regexes
                 .iter()
-                .all(|prefix| self.has_prefix_of(prefix))
-            && other.regexes.iter().all(|theirs| {
-                self.regexes
-                    .iter()
-                    .any(|ours| ours.as_str() == theirs.as_str())
-            })
+                .all(|theirs| self.regexes.iter().any(|ours| ours.as_str() == theirs.as_str()))
     }
 }

@@ -25,15 +25,8 @@ const fn refuse(status: u16, reason: &'static str, count: Count) -> Refusal {
 type Check = fn(&Message<'_>) -> Verdict;
 
 /// In this order; the first refusal stands.
-const CHECKS: &[Check] = &[
-    top_via,
-    mandatory_headers,
-    cseq_matches_method,
-    from_and_to,
-    request_uri,
-    max_forwards,
-    proxy_require,
-];
+const CHECKS: &[Check] =
+    &[top_via, mandatory_headers, cseq_matches_method, from_and_to, request_uri, max_forwards, proxy_require];
 
 /// Judge a request.
 ///
@@ -99,7 +92,8 @@ fn request_uri(request: &Message<'_>) -> Verdict {
     let scheme = text.split(|byte| *byte == b':').next().unwrap_or(b"");
     if !scheme.eq_ignore_ascii_case(b"sip") && !scheme.eq_ignore_ascii_case(b"sips") {
         let is_scheme = !scheme.is_empty() && scheme.len() < text.len();
-        let named = is_scheme && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
+        let named =
+            is_scheme && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
         return Err(if named {
             refuse(416, "Unsupported URI Scheme", Count::BadScheme)
         } else {

@@ -3,18 +3,39 @@
 use crate::flow::Flow;
 use crate::hash::{Digest, DigestMap};
 use crate::limits;
+use crate::seal::Peer;
 use crate::time::Time;
 
 /// Call-ID and the tag of the party outside the pool, hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DialogKey(pub Digest);
 
-#[derive(Debug, Clone, Copy)]
+/// What the pool said when it answered: enough for a party that ignores our Contact.
+#[derive(Debug, Clone)]
+pub struct Inside {
+    /// The flow of the party outside.
+    pub outside: Flow,
+    /// The tag of the party inside, hashed.
+    pub tag: Digest,
+    /// Who answered.
+    pub peer: Peer,
+    /// Its Contact URI.
+    pub target: Box<[u8]>,
+}
+
+#[derive(Debug, Clone)]
 struct Record {
     /// Where the outside party last sent a valid request of this dialog from.
     heard: Option<Flow>,
     last: Time,
     is_call: bool,
+    inside: Option<Box<Inside>>,
+}
+
+impl Record {
+    const fn new(last: Time) -> Self {
+        Self { heard: None, last, is_call: false, inside: None }
+    }
 }
 
 /// The records of this node.
@@ -25,12 +46,13 @@ pub struct Records {
 
 impl Records {
     /// A call was answered. True the first time.
-    pub fn answered(&self, key: DialogKey, now: Time) -> bool {
+    pub fn answered(&self, key: DialogKey, inside: Option<Box<Inside>>, now: Time) -> bool {
         if self.is_full(key) {
             return false;
         }
-        let mut record = self.records.entry(key.0).or_insert(Record { heard: None, last: now, is_call: false });
+        let mut record = self.records.entry(key.0).or_insert(Record::new(now));
         record.last = now;
+        record.inside = inside;
         !std::mem::replace(&mut record.is_call, true)
     }
 
@@ -39,7 +61,7 @@ impl Records {
         if self.is_full(key) {
             return false;
         }
-        let mut record = self.records.entry(key.0).or_insert(Record { heard: None, last: now, is_call: false });
+        let mut record = self.records.entry(key.0).or_insert(Record::new(now));
         record.last = now;
         record.heard.replace(flow) != Some(flow)
     }
@@ -51,6 +73,15 @@ impl Records {
     /// Where the outside party was last heard.
     pub fn last_flow(&self, key: DialogKey) -> Option<Flow> {
         self.records.get(&key.0)?.heard
+    }
+
+    /// Where a request of the outside party goes that carries none of our addresses (some do not follow
+    /// Contact): to whoever answered it, if it comes from where the call came from.
+    pub fn inside(&self, key: DialogKey, outside: &Flow, tag: Digest) -> Option<(Peer, Vec<u8>)> {
+        let record = self.records.get(&key.0)?;
+        let inside =
+            record.inside.as_ref().filter(|inside| inside.outside == *outside && inside.tag == tag)?;
+        Some((inside.peer, inside.target.to_vec()))
     }
 
     /// The dialog ended. True where it was a call.
@@ -98,8 +129,8 @@ mod tests {
     fn a_call_counts_once_and_ends() {
         let records = Records::default();
         let key = DialogKey(1);
-        assert!(records.answered(key, Time::ZERO));
-        assert!(!records.answered(key, Time::ZERO));
+        assert!(records.answered(key, None, Time::ZERO));
+        assert!(!records.answered(key, None, Time::ZERO));
         assert_eq!(records.calls(), 1);
         assert!(records.ended(key));
         assert!(!records.ended(key));
@@ -110,7 +141,7 @@ mod tests {
     fn a_forgotten_dialog_is_forgotten() {
         let records = Records::default();
         let key = DialogKey(1);
-        records.answered(key, Time::ZERO);
+        records.answered(key, None, Time::ZERO);
         let due = records.expire(key, Time::from_millis(1)).unwrap();
         assert_eq!(records.expire(key, due), None);
         assert_eq!(records.calls(), 0);

@@ -96,10 +96,10 @@ impl Pools {
 
     /// A member did not answer a request in time.
     pub fn missed(&self, pool: usize, member: usize) {
-        if let Some((state, member)) = self.member(pool, member) {
-            if let Some(probe) = &state.config.probe {
-                member.missed(probe.fall);
-            }
+        if let Some((state, member)) = self.member(pool, member)
+            && let Some(probe) = &state.config.probe
+        {
+            member.missed(probe.fall);
         }
     }
 
@@ -125,10 +125,10 @@ impl PoolState {
     /// A member that is down comes only after all others: where none is left, probes may be what is
     /// wrong, and trying costs less than a call.
     pub fn choose(&self, balance: Balance, key: Digest, tried: Tried) -> Option<usize> {
-        let alive = |member: &usize| {
-            self.members.get(*member).is_some_and(|member| member.health() != Health::Down)
-        };
-        self.choose_among(balance, key, tried, alive).or_else(|| self.choose_among(balance, key, tried, |_| true))
+        let alive =
+            |member: &usize| self.members.get(*member).is_some_and(|member| member.health() != Health::Down);
+        self.choose_among(balance, key, tried, alive)
+            .or_else(|| self.choose_among(balance, key, tried, |_| true))
     }
 
     fn choose_among(
@@ -140,7 +140,9 @@ impl PoolState {
     ) -> Option<usize> {
         let candidates = || (0..self.members.len()).filter(|member| !tried.has(*member)).filter(&eligible);
         match balance {
-            Balance::HashCallId | Balance::HashAor => candidates().max_by_key(|member| self.weight(*member, key)),
+            Balance::HashCallId | Balance::HashAor => {
+                candidates().max_by_key(|member| self.weight(*member, key))
+            }
             Balance::RoundRobin => {
                 let count = candidates().count();
                 let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(count)?;
@@ -219,8 +221,9 @@ mod tests {
     #[test]
     fn a_member_that_leaves_moves_only_its_share() {
         let pool = pool(4);
-        let before: Vec<_> =
-            (0..1000).map(|call| pool.choose(Balance::HashAor, key(call), Tried::default()).unwrap()).collect();
+        let before: Vec<_> = (0..1000)
+            .map(|call| pool.choose(Balance::HashAor, key(call), Tried::default()).unwrap())
+            .collect();
         take_down(&pool, 2);
         for (call, member) in before.into_iter().enumerate() {
             let now = pool.choose(Balance::HashAor, key(call as u32), Tried::default()).unwrap();

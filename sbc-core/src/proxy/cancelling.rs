@@ -45,7 +45,13 @@ pub(crate) fn write_ack_of_success(
 }
 
 /// Append the BYE that ends the dialog of such a 2xx.
-pub(crate) fn write_bye(response: &Message<'_>, listener: &Listener, port: u8, branch: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_bye(
+    response: &Message<'_>,
+    listener: &Listener,
+    port: u8,
+    branch: &[u8],
+    out: &mut Vec<u8>,
+) {
     write_in_dialog(b"BYE", 1, response, listener, port, branch, out);
 }
 

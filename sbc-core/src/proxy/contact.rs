@@ -98,7 +98,8 @@ pub(crate) fn redirect_outside(
         for item in split(header.value) {
             let Ok(address) = NameAddr::parse(item.text) else { continue };
             let Ok(uri) = Uri::parse(address.uri) else { continue };
-            let inside = uri.ip().is_some_and(|ip| settings.hidden.has(ip, uri.port)) || settings.is_ours(&uri);
+            let inside =
+                uri.ip().is_some_and(|ip| settings.hidden.has(ip, uri.port)) || settings.is_ours(&uri);
             if inside {
                 let mut text = b"sip:".to_vec();
                 if let Some(user) = uri.user {

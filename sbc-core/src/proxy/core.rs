@@ -90,7 +90,14 @@ impl Core {
         &self.counters
     }
 
-    fn received(&self, worker: &mut Worker, now: Time, flow: Flow, source: std::net::SocketAddr, bytes: &[u8]) {
+    fn received(
+        &self,
+        worker: &mut Worker,
+        now: Time,
+        flow: Flow,
+        source: std::net::SocketAddr,
+        bytes: &[u8],
+    ) {
         let settings = self.settings.load();
         let Some(listener) = settings.listener(flow.listener) else { return };
         if self.is_keepalive(worker, flow, bytes) {
@@ -152,7 +159,9 @@ impl Core {
             && super::incoming::top_via(&message).is_some();
         if is_answerable {
             let reply = super::reply::Reply { status, reason: None, extra: "" };
-            worker.outbox.send_with(flow, |out| super::reply::write_reply(&message, source, &reply, &self.hash, out));
+            worker
+                .outbox
+                .send_with(flow, |out| super::reply::write_reply(&message, source, &reply, &self.hash, out));
         }
     }
 
@@ -186,7 +195,9 @@ impl Core {
                         worker.wheel.schedule(next, Timer::Dialog(key));
                     }
                 }
-                Timer::Probe { pool, member, epoch } => self.probe(worker, now, &settings, pool, member, epoch),
+                Timer::Probe { pool, member, epoch } => {
+                    self.probe(worker, now, &settings, pool, member, epoch)
+                }
             }
         }
     }
@@ -247,8 +258,8 @@ impl Core {
                     }
                 }
                 After::Unregistered(id) => self.directory.removed(id),
-                After::Answered(key) => {
-                    if self.dialogs.answered(key, now) {
+                After::Answered { key, inside } => {
+                    if self.dialogs.answered(key, inside, now) {
                         self.counters.add(Count::Answered);
                         worker.wheel.schedule(now + limits::DIALOG_IDLE, Timer::Dialog(key));
                     }

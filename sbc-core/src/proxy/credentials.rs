@@ -18,7 +18,10 @@ pub(crate) fn present(message: &Message<'_>) -> bool {
 }
 
 /// The member whose challenge a request answers; an error where its token was sealed elsewhere or altered.
-pub(crate) fn challenger(message: &Message<'_>, settings: &Settings) -> Option<Result<SocketAddr, OpenError>> {
+pub(crate) fn challenger(
+    message: &Message<'_>,
+    settings: &Settings,
+) -> Option<Result<SocketAddr, OpenError>> {
     CREDENTIALS.iter().flat_map(|name| message.all(*name)).find_map(|header| {
         let digest = Digest::parse(header.value).ok()?;
         match settings.tokens.open_challenge(digest.get("opaque")?, |member, _| member) {
@@ -32,7 +35,9 @@ pub(crate) fn challenger(message: &Message<'_>, settings: &Settings) -> Option<R
 pub(crate) fn restore_opaque(message: &Message<'_>, settings: &Settings, edits: &mut Edits) {
     for header in CREDENTIALS.iter().flat_map(|name| message.all(*name)) {
         let Ok(digest) = Digest::parse(header.value) else { continue };
-        let Some(field) = digest.iter().find(|field| field.name.eq_ignore_ascii_case(b"opaque")) else { continue };
+        let Some(field) = digest.iter().find(|field| field.name.eq_ignore_ascii_case(b"opaque")) else {
+            continue;
+        };
         let Some(text) = digest.get("opaque") else { continue };
         let own = settings.tokens.open_challenge(text, |_, own| own.map(<[u8]>::to_vec));
         let range = absolute(&header, 0, &field.range);

@@ -129,7 +129,8 @@ fn with_brackets_and_port(text: &[u8], start: usize, end: usize) -> (Range<usize
         return (start..end, None);
     }
     let digits = text.iter().skip(end + 1).take_while(|byte| byte.is_ascii_digit()).count();
-    let port = text.get(end + 1..end + 1 + digits).and_then(|port| std::str::from_utf8(port).ok()?.parse().ok());
+    let port =
+        text.get(end + 1..end + 1 + digits).and_then(|port| std::str::from_utf8(port).ok()?.parse().ok());
     let end = if digits > 0 { end + 1 + digits } else { end };
     (start..end, port)
 }
@@ -180,7 +181,10 @@ mod tests {
     fn where_one_machine_is_both_only_the_inner_ports_tell() {
         let ip = "127.0.0.1".parse().unwrap();
         let hidden = Hidden::of(vec![InsideAddress { ip, only_ports: Some(vec![5080]) }]);
-        assert_eq!(found(&hidden, "<sip:a@127.0.0.1:5080> <sip:127.0.0.1:5060> 127.0.0.1"), ["127.0.0.1:5080"]);
+        assert_eq!(
+            found(&hidden, "<sip:a@127.0.0.1:5080> <sip:127.0.0.1:5060> 127.0.0.1"),
+            ["127.0.0.1:5080"]
+        );
         assert!(hidden.has(ip, Some(5080)) && !hidden.has(ip, Some(5060)) && !hidden.has(ip, None));
     }
 }

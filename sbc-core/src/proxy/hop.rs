@@ -5,9 +5,9 @@ use crate::count::Count;
 use crate::flow::{Transport, Zone};
 use crate::proxy::core::Core;
 use crate::proxy::incoming::Incoming;
+use crate::proxy::refer;
 use crate::proxy::route::{self, Consumed};
 use crate::proxy::settings::{Settings, strip_brackets};
-use crate::proxy::refer;
 use crate::registration::Reached;
 use crate::seal::{KeyRing, Kind, OpenError, Peer};
 use crate::sip::Method;
@@ -49,10 +49,16 @@ impl Answer {
 
 impl Core {
     /// Decide. `top` is what the request's own Route values on top said.
-    pub(crate) fn route(&self, incoming: &Incoming<'_>, top: &Consumed, settings: &Settings, now: Time) -> Route {
+    pub(crate) fn route(
+        &self,
+        incoming: &Incoming<'_>,
+        top: &Consumed,
+        settings: &Settings,
+        now: Time,
+    ) -> Route {
         let by_token = match incoming.upstream.zone {
             Zone::Pool => self.route_from_pool(incoming, top, settings),
-            Zone::Public | Zone::Trunk => route_from_outside(incoming, top, settings),
+            Zone::Public | Zone::Trunk => self.route_from_outside(incoming, top, settings),
         };
         match by_token {
             Some(route) => route,
@@ -87,6 +93,35 @@ impl Core {
         })
     }
 
+    fn route_from_outside(
+        &self,
+        incoming: &Incoming<'_>,
+        top: &Consumed,
+        settings: &Settings,
+    ) -> Option<Route> {
+        // Our Route tokens are never told outside: whoever brings an altered one has tried to make one.
+        if let Some(Err(error @ OpenError::Forged)) = top.peer {
+            return Some(refuse_token(incoming, error));
+        }
+        let uri = Uri::parse(incoming.message.request_uri()).ok()?;
+        if let Some(route) = open_request_uri(incoming, &uri, settings) {
+            return Some(route);
+        }
+        if let Some(tag) = incoming.to_tag {
+            let key = incoming.dialog(&self.hash);
+            let known = self.dialogs.inside(key, &incoming.upstream.flow, self.hash.of(&[tag]));
+            return Some(match known {
+                Some((peer, target)) => Route::Peer { peer, target: Some(target) },
+                None => without_token(incoming),
+            });
+        }
+        // A stranger's Route chooses nothing; one that is not even ours wants a relay.
+        if top.more && incoming.upstream.zone == Zone::Public {
+            return Some(Answer::refuse(403, Count::ForeignRoute));
+        }
+        None
+    }
+
     fn route_by_rule(&self, incoming: &Incoming<'_>, settings: &Settings, now: Time) -> Route {
         let Ok(uri) = Uri::parse(incoming.message.request_uri()) else {
             return Answer::refuse(400, Count::BadUri);
@@ -95,7 +130,8 @@ impl Core {
         let domain = std::str::from_utf8(strip_brackets(uri.host)).unwrap_or("");
         let aor = settings.aor(uri.user.unwrap_or(b""), uri.host);
         let listener = incoming.upstream.flow.listener;
-        let transport = settings.listener(listener).map_or("udp", |listener| transport_name(listener.transport));
+        let transport =
+            settings.listener(listener).map_or("udp", |listener| transport_name(listener.transport));
         let query = Query {
             method: std::str::from_utf8(incoming.message.method_text()).unwrap_or(""),
             listener: usize::from(listener.0),
@@ -107,7 +143,10 @@ impl Core {
             registered: self.directory.is_registered(aor, now),
         };
         let served = &settings.config.admission.domains;
-        if incoming.upstream.zone == Zone::Public && !served.is_empty() && !is_served(served, domain, &uri, settings) {
+        if incoming.upstream.zone == Zone::Public
+            && !served.is_empty()
+            && !is_served(served, domain, &uri, settings)
+        {
             return Answer::refuse(404, Count::NotServed);
         }
         match settings.config.rules.evaluate(&query).action {
@@ -125,25 +164,6 @@ impl Core {
             Action::NoMatch => Answer::refuse(404, Count::NoRule),
         }
     }
-}
-
-fn route_from_outside(incoming: &Incoming<'_>, top: &Consumed, settings: &Settings) -> Option<Route> {
-    // Our Route tokens are never told outside: whoever brings an altered one has tried to make one.
-    if let Some(Err(error @ OpenError::Forged)) = top.peer {
-        return Some(refuse_token(incoming, error));
-    }
-    let uri = Uri::parse(incoming.message.request_uri()).ok()?;
-    if let Some(route) = open_request_uri(incoming, &uri, settings) {
-        return Some(route);
-    }
-    if incoming.is_in_dialog() {
-        return Some(without_token(incoming));
-    }
-    // A stranger's Route chooses nothing; one that is not even ours wants a relay.
-    if top.more && incoming.upstream.zone == Zone::Public {
-        return Some(Answer::refuse(403, Count::ForeignRoute));
-    }
-    None
 }
 
 /// The Request-URI as a Contact of ours. An INVITE with Replaces may carry the token that a Refer-To
@@ -219,10 +239,10 @@ const fn transport_name(transport: Transport) -> &'static str {
 
 /// Whom a call wants, for `hash:aor`: the user in To for REGISTER, in the Request-URI else.
 pub(crate) fn called_aor(incoming: &Incoming<'_>, settings: &Settings) -> crate::hash::Digest {
-    if incoming.method == Some(Method::Register) {
-        if let Some(aor) = incoming.registered_aor(settings) {
-            return aor;
-        }
+    if incoming.method == Some(Method::Register)
+        && let Some(aor) = incoming.registered_aor(settings)
+    {
+        return aor;
     }
     let text = incoming.message.request_uri();
     let uri = NameAddr::parse(text).ok().and_then(|address| Uri::parse(address.uri).ok());

@@ -36,7 +36,12 @@ pub(crate) struct Upstream {
 
 impl<'a> Incoming<'a> {
     /// `None` only for a request that admission would have refused.
-    pub(crate) fn read(message: Message<'a>, listener: &Listener, flow: Flow, source: SocketAddr) -> Option<Self> {
+    pub(crate) fn read(
+        message: Message<'a>,
+        listener: &Listener,
+        flow: Flow,
+        source: SocketAddr,
+    ) -> Option<Self> {
         let via = top_via(&message)?;
         let reply = reply_flow(listener, flow, &via);
         Some(Self {

@@ -101,7 +101,9 @@ fn max_forwards(message: &Message<'_>, edits: &mut Edits) {
         None => edits.insert(message.start_line_range().end, b"Max-Forwards: 70\r\n"),
         Some(header) => {
             let hops = std::str::from_utf8(header.value).ok().and_then(|text| text.parse::<u64>().ok());
-            edits.replace_with(header.value_range(), |out| write_u64(out, hops.unwrap_or(70).saturating_sub(1)));
+            edits.replace_with(header.value_range(), |out| {
+                write_u64(out, hops.unwrap_or(70).saturating_sub(1))
+            });
         }
     }
 }
@@ -130,13 +132,20 @@ fn towards_pool(
         });
     }
     if let Some(path) = hop.path {
-        edits.insert_with(top, |out| route::write_own(b"Path", Kind::Path, &path, settings, pool_listener, out));
+        edits.insert_with(top, |out| {
+            route::write_own(b"Path", Kind::Path, &path, settings, pool_listener, out)
+        });
     }
     if !incoming.is_in_dialog() && incoming.upstream.zone != Zone::Pool {
         let source = incoming.upstream.source;
         edits.insert_with(message.head_end(), |out| {
             // Writing to a Vec cannot fail.
-            let _ = write!(out, "X-AUTH-IP: {}\r\nX-AUTH-PORT: {}\r\n", source.ip().to_canonical(), source.port());
+            let _ = write!(
+                out,
+                "X-AUTH-IP: {}\r\nX-AUTH-PORT: {}\r\n",
+                source.ip().to_canonical(),
+                source.port()
+            );
         });
     }
     credentials::restore_opaque(message, settings, edits);
@@ -228,7 +237,9 @@ pub(crate) fn restore_identity(
 ) {
     for name in [HeaderName::From, HeaderName::To] {
         let sent = request.value(name);
-        let (Some(header), true) = (response.first(name), settings.hidden.next(sent, 0).is_some()) else { continue };
+        let (Some(header), true) = (response.first(name), settings.hidden.next(sent, 0).is_some()) else {
+            continue;
+        };
         let tag = NameAddr::parse(header.value).ok().and_then(|address| address.tag());
         let has_tag = NameAddr::parse(sent).is_ok_and(|address| address.tag().is_some());
         edits.replace_with(header.value_range(), |out| {

@@ -30,7 +30,12 @@ pub(crate) struct Passing<'a> {
 }
 
 /// Append the response as it leaves.
-pub(crate) fn write_response(passing: &Passing<'_>, settings: &Settings, edits: &mut Edits, out: &mut Vec<u8>) {
+pub(crate) fn write_response(
+    passing: &Passing<'_>,
+    settings: &Settings,
+    edits: &mut Edits,
+    out: &mut Vec<u8>,
+) {
     let response = &passing.response;
     edits.clear();
     vias(passing, edits);
@@ -42,7 +47,9 @@ pub(crate) fn write_response(passing: &Passing<'_>, settings: &Settings, edits: 
     if let Some(member) = passing.challenger {
         credentials::mark_challenges(response, settings, member, edits);
     }
-    for header in response.headers().filter(|header| policy::stops(header, passing.from_zone, passing.to_zone)) {
+    for header in
+        response.headers().filter(|header| policy::stops(header, passing.from_zone, passing.to_zone))
+    {
         edits.delete(header.line());
     }
     edits.apply(response.bytes(), out);
@@ -78,7 +85,10 @@ fn towards_pool(passing: &Passing<'_>, settings: &Settings, edits: &mut Edits) {
 
 /// The pool's route to a callee is recorded in every answer that makes a dialog.
 fn records_route(passing: &Passing<'_>, method: Option<Method>) -> bool {
-    let begins = passing.request.as_ref().is_none_or(|request| super::incoming::tag_of(request, HeaderName::To).is_none());
+    let begins = passing
+        .request
+        .as_ref()
+        .is_none_or(|request| super::incoming::tag_of(request, HeaderName::To).is_none());
     begins && forms_dialog(method) && (101..300).contains(&passing.response.status())
 }
 
@@ -105,8 +115,13 @@ fn towards_outside(passing: &Passing<'_>, settings: &Settings, edits: &mut Edits
         (_, 300..400) => redirect_outside(response, settings, listener, edits),
         _ => {
             let call_id = response.value(HeaderName::CallId);
-            let sealing =
-                Sealing { settings, kind: Kind::Contact, call_id, peer: Peer { port: 0, ..passing.from }, listener };
+            let sealing = Sealing {
+                settings,
+                kind: Kind::Contact,
+                call_id,
+                peer: Peer { port: 0, ..passing.from },
+                listener,
+            };
             sealing.apply(response, edits);
         }
     }

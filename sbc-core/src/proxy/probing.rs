@@ -17,7 +17,9 @@ impl Core {
     pub(super) fn start_probes(&self, worker: &mut Worker, now: Time) {
         let settings = self.settings.load();
         let epoch = self.probe_epoch.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-        for (pool, state) in settings.pools.iter().enumerate().filter(|(_, state)| state.config.probe.is_some()) {
+        for (pool, state) in
+            settings.pools.iter().enumerate().filter(|(_, state)| state.config.probe.is_some())
+        {
             for (member, member_state) in state.members.iter().enumerate() {
                 let at = now + Duration::from_millis(5) * u32::try_from(member % 20).unwrap_or(0);
                 member_state.probing(|probing| probing.start_at(at));
@@ -47,17 +49,30 @@ impl Core {
         let before = member_state.health();
         let (due, next) = member_state.probing(|probing| (probing.on_timer(now, probe), probing.deadline()));
         match due {
-            ProbeDue::Send { sequence } => self.send_probe(worker, settings, state, usize::from(member), sequence),
+            ProbeDue::Send { sequence } => {
+                self.send_probe(worker, settings, state, usize::from(member), sequence)
+            }
             ProbeDue::Missed => self.counters.add(Count::ProbesMissed),
             ProbeDue::Nothing => {}
         }
         if before != member_state.health() {
-            tracing::warn!(pool = &*state.config.name, member = &*member_state.uri, "member does not answer: down");
+            tracing::warn!(
+                pool = &*state.config.name,
+                member = &*member_state.uri,
+                "member does not answer: down"
+            );
         }
         worker.wheel.schedule(next.max(now + Duration::from_millis(1)), Timer::Probe { pool, member, epoch });
     }
 
-    fn send_probe(&self, worker: &mut Worker, settings: &Settings, state: &PoolState, member: usize, sequence: u32) {
+    fn send_probe(
+        &self,
+        worker: &mut Worker,
+        settings: &Settings,
+        state: &PoolState,
+        member: usize,
+        sequence: u32,
+    ) {
         let Some(listener) = settings.listener(state.config.listener) else { return };
         let Some(member) = state.members.get(member) else { return };
         let name = self.probe_name(state, member.address);
@@ -83,12 +98,7 @@ impl Core {
     }
 
     /// Whether a response answers a probe of ours. Any answer will do: somebody is there.
-    pub(super) fn probe_answered(
-        &self,
-        response: &Message<'_>,
-        branch: &[u8],
-        settings: &Settings,
-    ) -> bool {
+    pub(super) fn probe_answered(&self, response: &Message<'_>, branch: &[u8], settings: &Settings) -> bool {
         let Some(rest) = branch.strip_prefix(PREFIX.as_bytes()) else { return false };
         for state in settings.pools.iter() {
             let Some(probe) = &state.config.probe else { continue };

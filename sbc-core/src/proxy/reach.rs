@@ -24,14 +24,22 @@ pub(crate) enum Reach {
 
 impl Core {
     /// Where a peer is. The dialog's own last flow comes first: that is where it was really heard.
-    pub(crate) fn reach(&self, peer: &Peer, dialog: Option<DialogKey>, settings: &Settings, now: Time) -> Reach {
-        if let Some(flow) = dialog.and_then(|key| self.dialogs.last_flow(key)).and_then(|flow| self.if_open(flow)) {
+    pub(crate) fn reach(
+        &self,
+        peer: &Peer,
+        dialog: Option<DialogKey>,
+        settings: &Settings,
+        now: Time,
+    ) -> Reach {
+        if let Some(flow) =
+            dialog.and_then(|key| self.dialogs.last_flow(key)).and_then(|flow| self.if_open(flow))
+        {
             return Reach::Flow(flow);
         }
-        if let PeerAddress::Connection { boot, number } = peer.address {
-            if let Some(flow) = self.own_connection(boot, number) {
-                return Reach::Flow(flow);
-            }
+        if let PeerAddress::Connection { boot, number } = peer.address
+            && let Some(flow) = self.own_connection(boot, number)
+        {
+            return Reach::Flow(flow);
         }
         let looked_up = peer.binding.map(|binding| (binding, self.directory.lookup(binding)));
         match (looked_up, peer.address) {
@@ -40,7 +48,9 @@ impl Core {
                 Some(listener) => Reach::Flow(Flow { listener, port: peer.port, remote, connection: None }),
                 None => Reach::Dead,
             },
-            (Some((binding, Lookup::Dead(since))), _) => wait_until(binding.0, since + limits::FLOW_RETURN, now),
+            (Some((binding, Lookup::Dead(since))), _) => {
+                wait_until(binding.0, since + limits::FLOW_RETURN, now)
+            }
             (Some((binding, Lookup::Unknown)), _) => {
                 wait_until(binding.0, self.patience_with_the_unknown(now), now)
             }

@@ -44,7 +44,11 @@ pub(crate) fn write_reply(
     out.extend_from_slice(to);
     let has_tag = super::incoming::tag_of(request, HeaderName::To).is_some();
     if reply.status > 100 && !has_tag {
-        let parts = [request.value(HeaderName::CallId), request.value(HeaderName::From), request.value(HeaderName::Via)];
+        let parts = [
+            request.value(HeaderName::CallId),
+            request.value(HeaderName::From),
+            request.value(HeaderName::Via),
+        ];
         // Writing to a Vec cannot fail.
         let _ = write!(out, ";tag={:016x}", hash.of(&parts) as u64);
     }

@@ -89,7 +89,10 @@ impl Core {
         self.counters.add(refusal.count);
         let Some(status) = refusal.status.filter(|_| message.method_text() != b"ACK") else { return };
         let unsupported = match status {
-            420 => format!("Unsupported: {}\r\n", String::from_utf8_lossy(message.value(HeaderName::ProxyRequire))),
+            420 => format!(
+                "Unsupported: {}\r\n",
+                String::from_utf8_lossy(message.value(HeaderName::ProxyRequire))
+            ),
             _ => String::new(),
         };
         let reply = Reply { status, reason: refusal.reason, extra: &unsupported };
@@ -168,12 +171,17 @@ impl Core {
     /// An asymmetric carrier is followed: its Route or Contact, as long as that is inside its networks.
     fn trunk_hop(&self, flow: Flow, incoming: &Incoming<'_>, top: &Consumed, settings: &Settings) -> Flow {
         let listener = settings.listener(flow.listener);
-        let Some(listener) = listener.filter(|one| one.zone == Zone::Trunk && !one.symmetric) else { return flow };
-        let routes = incoming.message.all(HeaderName::Route).flat_map(|header| crate::wire::split(header.value));
-        let next = routes.skip(top.values).next().map_or(incoming.message.request_uri(), |item| item.text);
+        let Some(listener) = listener.filter(|one| one.zone == Zone::Trunk && !one.symmetric) else {
+            return flow;
+        };
+        let mut routes =
+            incoming.message.all(HeaderName::Route).flat_map(|header| crate::wire::split(header.value));
+        let next = routes.nth(top.values).map_or(incoming.message.request_uri(), |item| item.text);
         let uri = crate::wire::NameAddr::parse(next).map_or(next, |address| address.uri);
         let address = crate::wire::Uri::parse(uri).ok().and_then(|uri| uri.socket_address());
-        match address.filter(|address| listener.networks.iter().any(|network| network.contains(&address.ip()))) {
+        match address
+            .filter(|address| listener.networks.iter().any(|network| network.contains(&address.ip())))
+        {
             Some(remote) => Flow { remote, ..flow },
             None => flow,
         }
@@ -232,7 +240,11 @@ impl Core {
             return;
         }
         let new = NewSetup {
-            upstream_peer: self.peer_of(&incoming.upstream.reply, Some(incoming.caller_aor(settings)), settings),
+            upstream_peer: self.peer_of(
+                &incoming.upstream.reply,
+                Some(incoming.caller_aor(settings)),
+                settings,
+            ),
             routes: top.values,
             registers: self.registers(incoming, settings),
             plan,
@@ -259,8 +271,16 @@ impl Core {
     }
 
     /// The flow may have come back between the look and the wait.
-    fn look_again(&self, worker: &mut Worker, now: Time, settings: &Settings, id: EntryId, key: crate::hash::Digest) {
-        let waits = self.entries.get(&id.0).and_then(|setup| Some((setup.awaited_peer()?, setup.dialog_key())));
+    fn look_again(
+        &self,
+        worker: &mut Worker,
+        now: Time,
+        settings: &Settings,
+        id: EntryId,
+        key: crate::hash::Digest,
+    ) {
+        let waits =
+            self.entries.get(&id.0).and_then(|setup| Some((setup.awaited_peer()?, setup.dialog_key())));
         let Some((peer, dialog)) = waits else { return };
         if let Reach::Flow(flow) = self.reach(&peer, dialog, settings, now) {
             self.directory.stop_waiting(key, id);
@@ -296,11 +316,18 @@ impl Core {
         match self.route(incoming, &top, settings, now) {
             Route::Peer { peer, target } => {
                 self.heard(worker, now, settings, incoming);
-                let dialog =
-                    (incoming.upstream.zone == Zone::Pool).then(|| incoming.dialog(&self.hash));
+                let dialog = (incoming.upstream.zone == Zone::Pool).then(|| incoming.dialog(&self.hash));
                 if let Reach::Flow(flow) = self.reach(&peer, dialog, settings, now) {
                     let flow = self.trunk_hop(flow, incoming, &top, settings);
-                    self.forward_statelessly(worker, settings, incoming, &top, &peer, flow, target.as_deref());
+                    self.forward_statelessly(
+                        worker,
+                        settings,
+                        incoming,
+                        &top,
+                        &peer,
+                        flow,
+                        target.as_deref(),
+                    );
                 }
             }
             Route::Drop(count) => self.counters.add(count),
@@ -330,7 +357,16 @@ impl Core {
             vias: b"",
         };
         write_branch(&settings.tokens, incoming.call_id, &seal, &mut branch);
-        let hop = Hop { zone, flow, target, member: None, branch: &branch, upstream, path: None, routes: top.values };
+        let hop = Hop {
+            zone,
+            flow,
+            target,
+            member: None,
+            branch: &branch,
+            upstream,
+            path: None,
+            routes: top.values,
+        };
         let mut bytes = worker.spare.take();
         if write_request(incoming, &hop, settings, &mut worker.edits, &mut bytes).is_ok() {
             self.counters.add(Count::Forwarded);
@@ -341,7 +377,14 @@ impl Core {
     }
 
     /// CANCEL is answered here and passed on as CANCELs of our own (RFC 3261 §16.10).
-    fn cancel(&self, worker: &mut Worker, now: Time, settings: &Settings, id: EntryId, incoming: &Incoming<'_>) {
+    fn cancel(
+        &self,
+        worker: &mut Worker,
+        now: Time,
+        settings: &Settings,
+        id: EntryId,
+        incoming: &Incoming<'_>,
+    ) {
         let reason = incoming.message.first(HeaderName::Reason).map(|header| header.value);
         let known = self.step(worker, now, settings, id, |setup, step| setup.on_cancel(reason, step));
         let status = if known.is_some() { 200 } else { 481 };

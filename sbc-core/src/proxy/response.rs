@@ -61,7 +61,9 @@ impl Core {
             seal.peer
         });
         match opened {
-            Ok(peer) if may_pass(response) => self.pass_home(worker, now, flow, response, &peer, &vias, settings),
+            Ok(peer) if may_pass(response) => {
+                self.pass_home(worker, now, flow, response, &peer, &vias, settings)
+            }
             Ok(_) => {}
             Err(_) => self.counters.add(Count::StrayResponse),
         }

@@ -79,7 +79,10 @@ pub(crate) fn take_all_off(message: &Message<'_>, name: HeaderName, edits: &mut 
 /// Take our own Record-Route values off a response, wherever they stand.
 pub(crate) fn take_own_records_off(message: &Message<'_>, settings: &Settings, edits: &mut Edits) {
     for header in message.all(HeaderName::RecordRoute) {
-        let foreign = || split(header.value).filter(|item| !route_uri(item.text).is_some_and(|uri| is_ours(&uri, settings)));
+        let foreign = || {
+            split(header.value)
+                .filter(|item| !route_uri(item.text).is_some_and(|uri| is_ours(&uri, settings)))
+        };
         let total = split(header.value).count();
         match foreign().count() {
             0 => edits.delete(header.line()),

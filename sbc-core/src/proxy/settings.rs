@@ -126,8 +126,7 @@ impl Reachable {
             _ => name.host.as_bytes().eq_ignore_ascii_case(host),
         };
         let named = |name: &HostPort| same_host(name) && port.is_none_or(|port| port == name.port);
-        self.names.iter().any(named)
-            || (ip.is_some() && self.any_address_port == Some(port.unwrap_or(5060)))
+        self.names.iter().any(named) || (ip.is_some() && self.any_address_port == Some(port.unwrap_or(5060)))
     }
 }
 

@@ -29,7 +29,8 @@ pub(crate) fn write_stamped(value: &[u8], source: SocketAddr, out: &mut Vec<u8>)
     }
     out.extend_from_slice(value.get(..via.params_start).unwrap_or(value));
     for param in via.params.iter() {
-        let stamped = param.name.eq_ignore_ascii_case(b"rport") || param.name.eq_ignore_ascii_case(b"received");
+        let stamped =
+            param.name.eq_ignore_ascii_case(b"rport") || param.name.eq_ignore_ascii_case(b"received");
         if !stamped {
             out.extend_from_slice(via.params.raw().get(param.range).unwrap_or(b""));
         }

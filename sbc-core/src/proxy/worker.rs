@@ -1,6 +1,6 @@
 //! What one worker thread owns: its outbox, its timers, and memory it uses again and again.
 
-use crate::dialog::DialogKey;
+use crate::dialog::{DialogKey, Inside};
 use crate::flow::WorkerId;
 use crate::io::Outbox;
 use crate::limits;
@@ -46,7 +46,7 @@ pub(crate) enum After {
     /// The registrar removed a binding.
     Unregistered(BindingId),
     /// A call was answered.
-    Answered(DialogKey),
+    Answered { key: DialogKey, inside: Option<Box<Inside>> },
     /// A dialog ended.
     Ended(DialogKey),
     /// The entry waits for this no longer.

@@ -113,10 +113,10 @@ impl Directory {
     pub fn closed(&self, connection: ConnectionId, now: Time) {
         let Some((_, gone)) = self.flows.remove(&Digest::from(connection.0.get())) else { return };
         for id in gone.bindings {
-            if let Some(mut binding) = self.bindings.get_mut(&id.0) {
-                if binding.flow.connection == Some(connection) {
-                    binding.closed = Some(now);
-                }
+            if let Some(mut binding) = self.bindings.get_mut(&id.0)
+                && binding.flow.connection == Some(connection)
+            {
+                binding.closed = Some(now);
             }
         }
     }
@@ -303,7 +303,12 @@ mod tests {
     }
 
     fn register(directory: &Directory, id: u128, flow: Flow, now: Time) {
-        let path = Peer { listener: ListenerTag(0), port: 0, address: PeerAddress::Binding, binding: Some(BindingId(id)) };
+        let path = Peer {
+            listener: ListenerTag(0),
+            port: 0,
+            address: PeerAddress::Binding,
+            binding: Some(BindingId(id)),
+        };
         let expires = now + Duration::from_secs(60);
         let registration =
             Registration { id: BindingId(id), aor: AOR, flow, path, contact: b"sip:x@y.invalid", expires };

@@ -152,7 +152,8 @@ impl KeyRing {
             return Err(OpenError::NotAToken);
         }
         let mut token = Token { raw: [0; RAW_MAX], length: 0 };
-        token.length = URL_SAFE_NO_PAD.decode_slice(text, &mut token.raw).map_err(|_| OpenError::NotAToken)?;
+        token.length =
+            URL_SAFE_NO_PAD.decode_slice(text, &mut token.raw).map_err(|_| OpenError::NotAToken)?;
         if token.length < HEADER_LENGTH + TAG_LENGTH {
             return Err(OpenError::NotAToken);
         }

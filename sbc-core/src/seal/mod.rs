@@ -10,5 +10,5 @@ mod tokens;
 
 pub use fields::{BindingId, ListenerTag, Peer, PeerAddress};
 pub use keyring::{KeyRing, Kind, OpenError, Token};
-pub use tokens::{BranchSeal, ContactSeal, ContactUri, Tokens};
 pub(crate) use tokens::write_host;
+pub use tokens::{BranchSeal, ContactSeal, ContactUri, Tokens};

@@ -214,9 +214,7 @@ fn write_target(peer: &Peer, target: &[u8], out: &mut Vec<u8>) {
     let address = address_text(peer);
     let found = if address.is_empty() { None } else { memchr::memmem::find(text, address.as_bytes()) };
     // What follows must not be another digit of the port.
-    let found = found.filter(|at| {
-        *at < 256 && !text.get(at + address.len()).is_some_and(u8::is_ascii_digit)
-    });
+    let found = found.filter(|at| *at < 256 && !text.get(at + address.len()).is_some_and(u8::is_ascii_digit));
     match found {
         Some(at) => {
             out.push(scheme | HAS_PEER_ADDRESS);
@@ -375,7 +373,12 @@ mod tests {
 
     #[test]
     fn a_branch_carries_the_vias_it_hides() {
-        let seal = BranchSeal { peer: member(), leg: 3, proof: 4, vias: b"SIP/2.0/UDP 10.0.2.10:5080;rport;branch=z9hG4bKgQ" };
+        let seal = BranchSeal {
+            peer: member(),
+            leg: 3,
+            proof: 4,
+            vias: b"SIP/2.0/UDP 10.0.2.10:5080;rport;branch=z9hG4bKgQ",
+        };
         let mut text = Vec::new();
         tokens().write_branch(b"call", &seal, &mut text);
         assert_eq!(tokens().open_branch(b"call", &text, |opened| opened == seal), Ok(true));

@@ -33,7 +33,6 @@ pub fn write_options(probe: &OptionsProbe<'_>) -> Option<Vec<u8>> {
     headers.push(CallId::new(probe.call_id).into());
     headers.push(CSeq::new(format!("{} OPTIONS", probe.sequence)).into());
     headers.push(ContentLength::new("0").into());
-    let request =
-        Request { method: Method::Options, uri, version: Version::V2, headers, body: Vec::new() };
+    let request = Request { method: Method::Options, uri, version: Version::V2, headers, body: Vec::new() };
     Some(request.to_string().into_bytes())
 }

@@ -26,10 +26,12 @@ pub const fn reason_of(status: u16) -> &'static str {
         503 => "Service Unavailable",
         505 => "Version Not Supported",
         513 => "Message Too Large",
-        300..=399 => "Redirected",
-        400..=499 => "Refused",
-        500..=599 => "Failed",
-        600..=699 => "Declined",
-        _ => "Unspecified",
+        _ => match status / 100 {
+            3 => "Redirected",
+            4 => "Refused",
+            5 => "Failed",
+            6 => "Declined",
+            _ => "Unspecified",
+        },
     }
 }

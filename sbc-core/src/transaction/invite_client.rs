@@ -87,12 +87,7 @@ impl InviteClient {
             timer_b: now + timers.timeout(),
             timer_c: now + timers.ring,
         };
-        Self {
-            state,
-            request,
-            ack: Vec::new(),
-            provisional: false,
-        }
+        Self { state, request, ack: Vec::new(), provisional: false }
     }
 
     /// The request as it was sent, for the ACK and the CANCEL: until [`take_buffers`](Self::take_buffers).
@@ -114,11 +109,7 @@ impl InviteClient {
         match self.state {
             State::Calling { timer_c, .. } | State::Proceeding { timer_c } => {
                 // §16.7 item 2: a 100 does not prolong the ringing.
-                let timer_c = if status == 100 {
-                    timer_c
-                } else {
-                    now + timers.ring
-                };
+                let timer_c = if status == 100 { timer_c } else { now + timers.ring };
                 self.state = State::Proceeding { timer_c };
                 self.provisional = true;
                 ClientResponse::Provisional
@@ -133,9 +124,7 @@ impl InviteClient {
     fn on_success(&mut self, now: Time, timers: &Timers) -> ClientResponse {
         match self.state {
             State::Calling { .. } | State::Proceeding { .. } | State::Canceled { .. } => {
-                self.state = State::Accepted {
-                    timer_m: now + timers.timeout(),
-                };
+                self.state = State::Accepted { timer_m: now + timers.timeout() };
                 ClientResponse::Success
             }
             State::Accepted { .. } => ClientResponse::Success,
@@ -146,9 +135,7 @@ impl InviteClient {
     fn on_failure(&mut self, now: Time, timers: &Timers) -> ClientResponse {
         match self.state {
             State::Calling { .. } | State::Proceeding { .. } | State::Canceled { .. } => {
-                self.state = State::Completed {
-                    timer_d: now + timers.d(),
-                };
+                self.state = State::Completed { timer_d: now + timers.d() };
                 ClientResponse::Failure
             }
             State::Completed { .. } => ClientResponse::RepeatAck,
@@ -170,9 +157,7 @@ impl InviteClient {
     /// nothing unless a provisional response came, because before that no CANCEL may be sent.
     pub fn on_cancel(&mut self, now: Time, timers: &Timers) {
         if let State::Proceeding { .. } = self.state {
-            self.state = State::Canceled {
-                give_up: now + timers.timeout(),
-            };
+            self.state = State::Canceled { give_up: now + timers.timeout() };
         }
     }
 
@@ -187,20 +172,12 @@ impl InviteClient {
     pub fn on_timer(&mut self, now: Time, timers: &Timers) -> ClientTimer<'_> {
         match self.state {
             // §16.8: timer C without a provisional response is a 408 as well.
-            State::Calling {
-                timer_b, timer_c, ..
-            } if now >= timer_b.min(timer_c) => self.end(ClientTimer::Timeout),
-            State::Calling {
-                timer_a: Some(timer_a),
-                timer_b,
-                timer_c,
-            } if now >= timer_a.at => {
+            State::Calling { timer_b, timer_c, .. } if now >= timer_b.min(timer_c) => {
+                self.end(ClientTimer::Timeout)
+            }
+            State::Calling { timer_a: Some(timer_a), timer_b, timer_c } if now >= timer_a.at => {
                 let timer_a = Some(timer_a.doubled(now, timers.timeout()));
-                self.state = State::Calling {
-                    timer_a,
-                    timer_b,
-                    timer_c,
-                };
+                self.state = State::Calling { timer_a, timer_b, timer_c };
                 ClientTimer::Resend(&self.request)
             }
             State::Proceeding { timer_c } if now >= timer_c => {
@@ -216,20 +193,14 @@ impl InviteClient {
     }
 
     fn end<'a>(&mut self, why: ClientTimer<'a>) -> ClientTimer<'a> {
-        self.state = State::Terminated {
-            answered: self.has_final(),
-        };
+        self.state = State::Terminated { answered: self.has_final() };
         why
     }
 
     /// When [`on_timer`](Self::on_timer) has something to say.
     pub fn deadline(&self) -> Option<Time> {
         match self.state {
-            State::Calling {
-                timer_a,
-                timer_b,
-                timer_c,
-            } => {
+            State::Calling { timer_a, timer_b, timer_c } => {
                 let end = timer_b.min(timer_c);
                 Some(timer_a.map_or(end, |timer_a| timer_a.at.min(end)))
             }
@@ -253,10 +224,7 @@ impl InviteClient {
 
     /// True between the first provisional and the final response: a CANCEL may be sent.
     pub fn is_proceeding(&self) -> bool {
-        matches!(
-            self.state,
-            State::Proceeding { .. } | State::Canceled { .. }
-        )
+        matches!(self.state, State::Proceeding { .. } | State::Canceled { .. })
     }
 
     /// True once a provisional response came, also after the final one.
@@ -318,14 +286,8 @@ mod tests {
     fn a_fires_at_its_deadline_and_not_a_microsecond_earlier() {
         let mut client = calling();
         assert_eq!(client.deadline(), Some(ms(500)));
-        assert_eq!(
-            client.on_timer(Time::from_micros(499_999), &udp()),
-            ClientTimer::Idle
-        );
-        assert_eq!(
-            client.on_timer(ms(500), &udp()),
-            ClientTimer::Resend(b"INVITE")
-        );
+        assert_eq!(client.on_timer(Time::from_micros(499_999), &udp()), ClientTimer::Idle);
+        assert_eq!(client.on_timer(ms(500), &udp()), ClientTimer::Resend(b"INVITE"));
         assert_eq!(client.on_timer(ms(500), &udp()), ClientTimer::Idle);
     }
 
@@ -344,18 +306,12 @@ mod tests {
         assert!(client.is_terminated() && !client.has_final() && !client.has_provisional());
         assert_eq!(client.deadline(), None);
         assert_eq!(client.request(), Some(&b"INVITE"[..]));
-        assert_eq!(
-            client.on_response(ms(32_001), &udp(), 200),
-            ClientResponse::Absorb
-        );
+        assert_eq!(client.on_response(ms(32_001), &udp(), 200), ClientResponse::Absorb);
     }
 
     #[test]
     fn c_shorter_than_b_times_out_in_calling() {
-        let timers = Timers {
-            ring: Duration::from_secs(10),
-            ..udp()
-        };
+        let timers = Timers { ring: Duration::from_secs(10), ..udp() };
         let mut client = InviteClient::new(ms(0), &timers, b"INVITE".to_vec());
         assert_eq!(client.on_timer(ms(10_000), &timers), ClientTimer::Timeout);
     }
@@ -364,10 +320,7 @@ mod tests {
     fn provisional_stops_a_and_b() {
         let mut client = calling();
         assert!(client.is_calling());
-        assert_eq!(
-            client.on_response(ms(10), &udp(), 100),
-            ClientResponse::Provisional
-        );
+        assert_eq!(client.on_response(ms(10), &udp(), 100), ClientResponse::Provisional);
         assert!(client.is_proceeding() && client.has_provisional() && !client.is_calling());
         assert_eq!(client.on_timer(ms(500), &udp()), ClientTimer::Idle);
         assert_eq!(client.on_timer(ms(32_000), &udp()), ClientTimer::Idle);
@@ -378,10 +331,7 @@ mod tests {
         let mut client = calling();
         client.on_response(ms(1000), &udp(), 100);
         assert_eq!(client.deadline(), Some(ms(180_000)));
-        assert_eq!(
-            client.on_response(ms(2000), &udp(), 180),
-            ClientResponse::Provisional
-        );
+        assert_eq!(client.on_response(ms(2000), &udp(), 180), ClientResponse::Provisional);
         assert_eq!(client.deadline(), Some(ms(182_000)));
         client.on_response(ms(3000), &udp(), 100);
         assert_eq!(client.deadline(), Some(ms(182_000)));
@@ -391,16 +341,10 @@ mod tests {
     fn c_asks_once_for_a_cancel_and_then_gives_up() {
         let mut client = after(&[180]);
         assert_eq!(client.on_timer(ms(179_999), &udp()), ClientTimer::Idle);
-        assert_eq!(
-            client.on_timer(ms(180_000), &udp()),
-            ClientTimer::RingTimeout
-        );
+        assert_eq!(client.on_timer(ms(180_000), &udp()), ClientTimer::RingTimeout);
         assert!(client.is_proceeding());
         assert_eq!(client.on_timer(ms(180_000), &udp()), ClientTimer::Idle);
-        assert_eq!(
-            client.on_response(ms(181_000), &udp(), 180),
-            ClientResponse::Provisional
-        );
+        assert_eq!(client.on_response(ms(181_000), &udp(), 180), ClientResponse::Provisional);
         assert_eq!(client.deadline(), Some(ms(212_000)));
         assert_eq!(client.on_timer(ms(212_000), &udp()), ClientTimer::Timeout);
         assert!(client.is_terminated() && client.has_provisional() && !client.has_final());
@@ -413,10 +357,7 @@ mod tests {
         assert!(client.is_proceeding());
         client.on_cancel(ms(6000), &udp());
         assert_eq!(client.deadline(), Some(ms(37_000)));
-        assert_eq!(
-            client.on_response(ms(5100), &udp(), 487),
-            ClientResponse::Failure
-        );
+        assert_eq!(client.on_response(ms(5100), &udp(), 487), ClientResponse::Failure);
     }
 
     #[test]
@@ -424,20 +365,14 @@ mod tests {
         let mut client = calling();
         client.on_cancel(ms(10), &udp());
         assert!(client.is_calling());
-        assert_eq!(
-            client.on_timer(ms(500), &udp()),
-            ClientTimer::Resend(b"INVITE")
-        );
+        assert_eq!(client.on_timer(ms(500), &udp()), ClientTimer::Resend(b"INVITE"));
     }
 
     #[test]
     fn success_that_crosses_a_cancel_is_passed_up() {
         let mut client = after(&[180]);
         client.on_cancel(ms(5000), &udp());
-        assert_eq!(
-            client.on_response(ms(5001), &udp(), 200),
-            ClientResponse::Success
-        );
+        assert_eq!(client.on_response(ms(5001), &udp(), 200), ClientResponse::Success);
         assert_eq!(client.deadline(), Some(ms(37_001)));
     }
 
@@ -445,10 +380,7 @@ mod tests {
     fn calling_and_proceeding_complete_with_a_failure() {
         for statuses in [&[][..], &[100], &[100, 180]] {
             let mut client = after(statuses);
-            assert_eq!(
-                client.on_response(ms(0), &udp(), 486),
-                ClientResponse::Failure
-            );
+            assert_eq!(client.on_response(ms(0), &udp(), 486), ClientResponse::Failure);
             assert!(client.has_final() && !client.is_proceeding());
             assert_eq!(client.deadline(), Some(ms(32_000)));
         }
@@ -459,10 +391,7 @@ mod tests {
         let mut client = after(&[486]);
         assert_eq!(client.ack(), None);
         client.set_ack(b"ACK".to_vec());
-        assert_eq!(
-            client.on_response(ms(500), &udp(), 486),
-            ClientResponse::RepeatAck
-        );
+        assert_eq!(client.on_response(ms(500), &udp(), 486), ClientResponse::RepeatAck);
         assert_eq!(client.ack(), Some(&b"ACK"[..]));
         assert_eq!(client.request(), Some(&b"INVITE"[..]));
     }
@@ -470,14 +399,8 @@ mod tests {
     #[test]
     fn completed_absorbs_provisional_and_success() {
         let mut client = after(&[486]);
-        assert_eq!(
-            client.on_response(ms(1), &udp(), 180),
-            ClientResponse::Absorb
-        );
-        assert_eq!(
-            client.on_response(ms(1), &udp(), 200),
-            ClientResponse::Absorb
-        );
+        assert_eq!(client.on_response(ms(1), &udp(), 180), ClientResponse::Absorb);
+        assert_eq!(client.on_response(ms(1), &udp(), 200), ClientResponse::Absorb);
         assert_eq!(client.deadline(), Some(ms(32_000)));
     }
 
@@ -487,19 +410,13 @@ mod tests {
         assert_eq!(client.on_timer(ms(31_999), &udp()), ClientTimer::Idle);
         assert_eq!(client.on_timer(ms(32_000), &udp()), ClientTimer::Done);
         assert!(client.is_terminated() && client.has_final());
-        assert_eq!(
-            client.on_response(ms(32_001), &udp(), 486),
-            ClientResponse::Absorb
-        );
+        assert_eq!(client.on_response(ms(32_001), &udp(), 486), ClientResponse::Absorb);
     }
 
     #[test]
     fn completed_over_a_reliable_transport_is_done_at_once() {
         let mut client = InviteClient::new(ms(0), &wss(), b"INVITE".to_vec());
-        assert_eq!(
-            client.on_response(ms(20), &wss(), 603),
-            ClientResponse::Failure
-        );
+        assert_eq!(client.on_response(ms(20), &wss(), 603), ClientResponse::Failure);
         client.set_ack(b"ACK".to_vec());
         assert_eq!(client.deadline(), Some(ms(20)));
         assert_eq!(client.on_timer(ms(20), &wss()), ClientTimer::Done);
@@ -509,10 +426,7 @@ mod tests {
     fn calling_and_proceeding_accept_a_success() {
         for statuses in [&[][..], &[100], &[100, 180]] {
             let mut client = after(statuses);
-            assert_eq!(
-                client.on_response(ms(0), &udp(), 200),
-                ClientResponse::Success
-            );
+            assert_eq!(client.on_response(ms(0), &udp(), 200), ClientResponse::Success);
             assert!(client.has_final() && !client.is_calling());
             assert_eq!(client.deadline(), Some(ms(32_000)));
         }
@@ -521,28 +435,16 @@ mod tests {
     #[test]
     fn accepted_passes_every_repeated_success_without_prolonging_m() {
         let mut client = after(&[200]);
-        assert_eq!(
-            client.on_response(ms(500), &udp(), 200),
-            ClientResponse::Success
-        );
+        assert_eq!(client.on_response(ms(500), &udp(), 200), ClientResponse::Success);
         assert_eq!(client.deadline(), Some(ms(32_000)));
     }
 
     #[test]
     fn accepted_absorbs_provisional_and_failure() {
         let mut client = after(&[200]);
-        assert_eq!(
-            client.on_response(ms(1), &udp(), 180),
-            ClientResponse::Absorb
-        );
-        assert_eq!(
-            client.on_response(ms(1), &udp(), 486),
-            ClientResponse::Absorb
-        );
-        assert_eq!(
-            client.on_response(ms(1), &udp(), 200),
-            ClientResponse::Success
-        );
+        assert_eq!(client.on_response(ms(1), &udp(), 180), ClientResponse::Absorb);
+        assert_eq!(client.on_response(ms(1), &udp(), 486), ClientResponse::Absorb);
+        assert_eq!(client.on_response(ms(1), &udp(), 200), ClientResponse::Success);
     }
 
     #[test]
@@ -552,10 +454,7 @@ mod tests {
             client.on_response(ms(0), &timers, 200);
             assert_eq!(client.on_timer(ms(31_999), &timers), ClientTimer::Idle);
             assert_eq!(client.on_timer(ms(32_000), &timers), ClientTimer::Done);
-            assert_eq!(
-                client.on_response(ms(32_000), &timers, 200),
-                ClientResponse::Absorb
-            );
+            assert_eq!(client.on_response(ms(32_000), &timers, 200), ClientResponse::Absorb);
         }
     }
 
@@ -565,20 +464,14 @@ mod tests {
         client.stop_retransmitting();
         assert_eq!(client.deadline(), Some(ms(32_000)));
         assert_eq!(client.on_timer(ms(31_999), &udp()), ClientTimer::Idle);
-        assert_eq!(
-            client.on_response(ms(31_999), &udp(), 200),
-            ClientResponse::Success
-        );
+        assert_eq!(client.on_response(ms(31_999), &udp(), 200), ClientResponse::Success);
     }
 
     #[test]
     fn status_codes_outside_100_to_699_change_nothing() {
         let mut client = calling();
         for status in [0, 99, 700, u16::MAX] {
-            assert_eq!(
-                client.on_response(ms(0), &udp(), status),
-                ClientResponse::Absorb
-            );
+            assert_eq!(client.on_response(ms(0), &udp(), status), ClientResponse::Absorb);
         }
         assert!(client.is_calling());
     }

@@ -92,9 +92,7 @@ impl InviteServer {
     pub fn on_success(&mut self, now: Time, timers: &Timers) -> bool {
         match self.state {
             State::Proceeding => {
-                self.state = State::Accepted {
-                    timer_l: now + timers.timeout(),
-                };
+                self.state = State::Accepted { timer_l: now + timers.timeout() };
                 true
             }
             // RFC 6026 §7.1: each one passes, and none of them prolongs timer L.
@@ -109,10 +107,8 @@ impl InviteServer {
         let sent = matches!(self.state, State::Proceeding);
         if sent {
             self.keep(bytes);
-            self.state = State::Completed {
-                timer_g: Retransmit::start(now, timers),
-                timer_h: now + timers.timeout(),
-            };
+            self.state =
+                State::Completed { timer_g: Retransmit::start(now, timers), timer_h: now + timers.timeout() };
         }
         sent
     }
@@ -121,9 +117,7 @@ impl InviteServer {
     pub fn on_ack(&mut self, now: Time, timers: &Timers) -> Ack {
         match self.state {
             State::Completed { .. } => {
-                self.state = State::Confirmed {
-                    timer_i: now + timers.i(),
-                };
+                self.state = State::Confirmed { timer_i: now + timers.i() };
                 Ack::Absorbed
             }
             State::Confirmed { .. } => Ack::Absorbed,
@@ -139,14 +133,8 @@ impl InviteServer {
                 self.state = State::Terminated;
                 ServerTimer::NoAck
             }
-            State::Completed {
-                timer_g: Some(timer_g),
-                timer_h,
-            } if now >= timer_g.at => {
-                self.state = State::Completed {
-                    timer_g: Some(timer_g.doubled(now, timers.t2)),
-                    timer_h,
-                };
+            State::Completed { timer_g: Some(timer_g), timer_h } if now >= timer_g.at => {
+                self.state = State::Completed { timer_g: Some(timer_g.doubled(now, timers.t2)), timer_h };
                 ServerTimer::Resend(&self.response)
             }
             State::Confirmed { timer_i: end } | State::Accepted { timer_l: end } if now >= end => {
@@ -249,36 +237,22 @@ mod tests {
                 assert_eq!(server.on_timer(now, &udp()), ServerTimer::Idle);
             }
         }
-        assert_eq!(
-            repeated,
-            [
-                500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500
-            ]
-        );
+        assert_eq!(repeated, [500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
     }
 
     #[test]
     fn g_fires_at_its_deadline_and_not_a_microsecond_earlier() {
         let mut server = failed(&udp());
         assert_eq!(server.deadline(), Some(ms(500)));
-        assert_eq!(
-            server.on_timer(Time::from_micros(499_999), &udp()),
-            ServerTimer::Idle
-        );
-        assert_eq!(
-            server.on_timer(ms(500), &udp()),
-            ServerTimer::Resend(b"486")
-        );
+        assert_eq!(server.on_timer(Time::from_micros(499_999), &udp()), ServerTimer::Idle);
+        assert_eq!(server.on_timer(ms(500), &udp()), ServerTimer::Resend(b"486"));
         assert_eq!(server.deadline(), Some(ms(1500)));
     }
 
     #[test]
     fn a_late_caller_repeats_once_and_not_in_a_burst() {
         let mut server = failed(&udp());
-        assert_eq!(
-            server.on_timer(ms(20_000), &udp()),
-            ServerTimer::Resend(b"486")
-        );
+        assert_eq!(server.on_timer(ms(20_000), &udp()), ServerTimer::Resend(b"486"));
         assert_eq!(server.on_timer(ms(20_000), &udp()), ServerTimer::Idle);
     }
 
@@ -395,10 +369,7 @@ mod tests {
         let mut server = InviteServer::new();
         server.on_provisional(b"100".to_vec());
         server.on_failure(ms(0), &udp(), b"486".to_vec());
-        assert_eq!(
-            server.on_timer(ms(0) + Duration::from_secs(32), &udp()),
-            ServerTimer::NoAck
-        );
+        assert_eq!(server.on_timer(ms(0) + Duration::from_secs(32), &udp()), ServerTimer::NoAck);
         let mut given = Vec::new();
         server.take_buffers(&mut |buffer| given.push(buffer));
         assert_eq!(given, [b"486", b"100"]);

@@ -36,7 +36,14 @@ fn key_parts<'a>(message: &Message<'a>, via: &Via<'a>) -> [&'a [u8]; 6] {
         _ => {
             let cseq = message.value(HeaderName::CSeq);
             let number = cseq.split(|byte| !byte.is_ascii_digit()).next().unwrap_or(b"");
-            [method, message.request_uri(), message.value(HeaderName::From), call_id, number, via.sent_by_text()]
+            [
+                method,
+                message.request_uri(),
+                message.value(HeaderName::From),
+                call_id,
+                number,
+                via.sent_by_text(),
+            ]
         }
     }
 }

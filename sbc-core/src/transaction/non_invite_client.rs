@@ -40,15 +40,9 @@ enum State {
 impl NonInviteClient {
     /// In Trying: the request was just sent for the first time.
     pub fn new(now: Time, timers: &Timers, request: Vec<u8>) -> Self {
-        let state = State::Trying {
-            timer_e: Retransmit::start(now, timers),
-            timer_f: now + timers.timeout(),
-        };
-        Self {
-            state,
-            request,
-            provisional: false,
-        }
+        let state =
+            State::Trying { timer_e: Retransmit::start(now, timers), timer_f: now + timers.timeout() };
+        Self { state, request, provisional: false }
     }
 
     /// The request as it was sent: until [`take_buffers`](Self::take_buffers).
@@ -60,26 +54,18 @@ impl NonInviteClient {
     /// [`RepeatAck`](ClientResponse::RepeatAck), and a failure is not acknowledged.
     pub fn on_response(&mut self, now: Time, timers: &Timers, status: u16) -> ClientResponse {
         match self.state {
-            State::Trying { timer_e, timer_f } | State::Proceeding { timer_e, timer_f } => {
-                match status {
-                    100..=199 => {
-                        self.state = State::Proceeding { timer_e, timer_f };
-                        self.provisional = true;
-                        ClientResponse::Provisional
-                    }
-                    200..=699 => {
-                        self.state = State::Completed {
-                            timer_k: now + timers.k(),
-                        };
-                        if status < 300 {
-                            ClientResponse::Success
-                        } else {
-                            ClientResponse::Failure
-                        }
-                    }
-                    _ => ClientResponse::Absorb,
+            State::Trying { timer_e, timer_f } | State::Proceeding { timer_e, timer_f } => match status {
+                100..=199 => {
+                    self.state = State::Proceeding { timer_e, timer_f };
+                    self.provisional = true;
+                    ClientResponse::Provisional
                 }
-            }
+                200..=699 => {
+                    self.state = State::Completed { timer_k: now + timers.k() };
+                    if status < 300 { ClientResponse::Success } else { ClientResponse::Failure }
+                }
+                _ => ClientResponse::Absorb,
+            },
             State::Completed { .. } | State::Terminated { .. } => ClientResponse::Absorb,
         }
     }
@@ -98,24 +84,12 @@ impl NonInviteClient {
                 self.state = State::Terminated { answered: false };
                 ClientTimer::Timeout
             }
-            State::Trying {
-                timer_e: Some(timer_e),
-                timer_f,
-            } if now >= timer_e.at => {
-                self.state = State::Trying {
-                    timer_e: Some(timer_e.doubled(now, timers.t2)),
-                    timer_f,
-                };
+            State::Trying { timer_e: Some(timer_e), timer_f } if now >= timer_e.at => {
+                self.state = State::Trying { timer_e: Some(timer_e.doubled(now, timers.t2)), timer_f };
                 ClientTimer::Resend(&self.request)
             }
-            State::Proceeding {
-                timer_e: Some(timer_e),
-                timer_f,
-            } if now >= timer_e.at => {
-                self.state = State::Proceeding {
-                    timer_e: Some(Retransmit::set(now, timers.t2)),
-                    timer_f,
-                };
+            State::Proceeding { timer_e: Some(timer_e), timer_f } if now >= timer_e.at => {
+                self.state = State::Proceeding { timer_e: Some(Retransmit::set(now, timers.t2)), timer_f };
                 ClientTimer::Resend(&self.request)
             }
             State::Completed { timer_k } if now >= timer_k => {
@@ -159,10 +133,7 @@ impl NonInviteClient {
 
     /// True once a final response came; it stays so when the transaction is over.
     pub fn has_final(&self) -> bool {
-        matches!(
-            self.state,
-            State::Completed { .. } | State::Terminated { answered: true }
-        )
+        matches!(self.state, State::Completed { .. } | State::Terminated { answered: true })
     }
 
     /// Hands the buffer back; for the end, since nothing can be repeated afterwards.
@@ -195,38 +166,24 @@ mod tests {
 
     #[test]
     fn trying_repeats_the_request_at_e_doubling_to_t2() {
-        let expected = [
-            500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500,
-        ];
+        let expected = [500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
         assert_eq!(repeated(&mut trying(), 0), expected);
     }
 
     #[test]
     fn proceeding_repeats_the_request_at_t2() {
         let mut client = trying();
-        assert_eq!(
-            client.on_response(ms(100), &udp(), 100),
-            ClientResponse::Provisional
-        );
+        assert_eq!(client.on_response(ms(100), &udp(), 100), ClientResponse::Provisional);
         assert!(client.is_proceeding() && client.has_provisional() && !client.is_trying());
-        assert_eq!(
-            repeated(&mut client, 100),
-            [500, 4500, 8500, 12_500, 16_500, 20_500, 24_500, 28_500]
-        );
+        assert_eq!(repeated(&mut client, 100), [500, 4500, 8500, 12_500, 16_500, 20_500, 24_500, 28_500]);
     }
 
     #[test]
     fn e_fires_at_its_deadline_and_not_a_microsecond_earlier() {
         let mut client = trying();
         assert_eq!(client.deadline(), Some(ms(500)));
-        assert_eq!(
-            client.on_timer(Time::from_micros(499_999), &udp()),
-            ClientTimer::Idle
-        );
-        assert_eq!(
-            client.on_timer(ms(500), &udp()),
-            ClientTimer::Resend(b"BYE")
-        );
+        assert_eq!(client.on_timer(Time::from_micros(499_999), &udp()), ClientTimer::Idle);
+        assert_eq!(client.on_timer(ms(500), &udp()), ClientTimer::Resend(b"BYE"));
         assert_eq!(client.on_timer(ms(500), &udp()), ClientTimer::Idle);
     }
 
@@ -250,10 +207,7 @@ mod tests {
             assert_eq!(client.on_timer(ms(32_000), &udp()), ClientTimer::Timeout);
             assert!(client.is_terminated() && !client.has_final());
             assert_eq!(client.deadline(), None);
-            assert_eq!(
-                client.on_response(ms(32_001), &udp(), 200),
-                ClientResponse::Absorb
-            );
+            assert_eq!(client.on_response(ms(32_001), &udp(), 200), ClientResponse::Absorb);
         }
     }
 
@@ -281,10 +235,7 @@ mod tests {
         let mut client = trying();
         client.on_response(ms(0), &udp(), 200);
         for status in [100, 200, 500] {
-            assert_eq!(
-                client.on_response(ms(1), &udp(), status),
-                ClientResponse::Absorb
-            );
+            assert_eq!(client.on_response(ms(1), &udp(), status), ClientResponse::Absorb);
         }
         assert_eq!(client.on_timer(ms(500), &udp()), ClientTimer::Idle);
         assert_eq!(client.deadline(), Some(ms(5000)));
@@ -316,10 +267,7 @@ mod tests {
             }
             client.stop_retransmitting();
             assert!(repeated(&mut client, 0).is_empty());
-            assert_eq!(
-                client.on_response(ms(31_999), &udp(), 200),
-                ClientResponse::Success
-            );
+            assert_eq!(client.on_response(ms(31_999), &udp(), 200), ClientResponse::Success);
         }
     }
 
@@ -327,10 +275,7 @@ mod tests {
     fn status_codes_outside_100_to_699_change_nothing() {
         let mut client = trying();
         for status in [0, 99, 700, u16::MAX] {
-            assert_eq!(
-                client.on_response(ms(0), &udp(), status),
-                ClientResponse::Absorb
-            );
+            assert_eq!(client.on_response(ms(0), &udp(), status), ClientResponse::Absorb);
         }
         assert!(client.is_trying());
     }

@@ -63,9 +63,7 @@ impl NonInviteServer {
         let sent = !self.has_final();
         if sent {
             self.keep(bytes);
-            self.state = State::Completed {
-                timer_j: now + timers.j(),
-            };
+            self.state = State::Completed { timer_j: now + timers.j() };
         }
         sent
     }
@@ -168,10 +166,7 @@ mod tests {
     fn j_ends_it_and_not_a_microsecond_earlier() {
         let mut server = NonInviteServer::new();
         server.on_final(ms(0), &udp(), b"200".to_vec());
-        assert_eq!(
-            server.on_timer(Time::from_micros(31_999_999)),
-            ServerTimer::Idle
-        );
+        assert_eq!(server.on_timer(Time::from_micros(31_999_999)), ServerTimer::Idle);
         assert_eq!(server.on_timer(ms(32_000)), ServerTimer::Done);
         assert!(server.is_terminated() && server.has_final());
         assert_eq!(server.on_retransmission(), None);

@@ -88,10 +88,7 @@ impl Retransmit {
     /// Set to fire after `interval`.
     pub(super) fn set(now: Time, interval: Duration) -> Self {
         let interval = interval.max(SHORTEST_INTERVAL);
-        Self {
-            at: now + interval,
-            interval,
-        }
+        Self { at: now + interval, interval }
     }
 
     /// Set again for twice as long, but not longer than `cap`. It counts from `now`, not from when it should have
@@ -132,12 +129,7 @@ pub(super) mod tests {
 
     #[test]
     fn reliable_transports_wait_for_no_repetition() {
-        for transport in [
-            Transport::Tcp,
-            Transport::Tls,
-            Transport::Ws,
-            Transport::Wss,
-        ] {
+        for transport in [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss] {
             let timers = Timers::new(&config::Timers::default(), transport);
             assert!(timers.reliable, "{transport}");
             for zero in [timers.d(), timers.i(), timers.j(), timers.k()] {
@@ -149,21 +141,14 @@ pub(super) mod tests {
 
     #[test]
     fn d_stays_at_32_seconds_when_t1_is_short() {
-        let timers = Timers {
-            t1: Duration::from_millis(100),
-            ..udp()
-        };
+        let timers = Timers { t1: Duration::from_millis(100), ..udp() };
         assert_eq!(timers.d(), Duration::from_secs(32));
         assert_eq!(timers.j(), Duration::from_millis(6400));
     }
 
     #[test]
     fn a_zero_t1_still_lets_time_pass_between_repetitions() {
-        let timers = Timers {
-            t1: Duration::ZERO,
-            t2: Duration::ZERO,
-            ..udp()
-        };
+        let timers = Timers { t1: Duration::ZERO, t2: Duration::ZERO, ..udp() };
         let first = Retransmit::start(ms(0), &timers).expect("UDP repeats");
         assert!(first.at > ms(0));
         assert!(first.doubled(first.at, timers.t2).at > first.at);

@@ -56,10 +56,7 @@ struct Entry<T> {
 }
 
 impl List {
-    const EMPTY: Self = Self {
-        first: NIL,
-        last: NIL,
-    };
+    const EMPTY: Self = Self { first: NIL, last: NIL };
 }
 
 impl<T> Wheel<T> {
@@ -67,10 +64,7 @@ impl<T> Wheel<T> {
     pub fn new(now: Time) -> Self {
         Self {
             tick: tick_reached(now),
-            levels: [Level {
-                occupied: 0,
-                slots: [List::EMPTY; SLOTS],
-            }; LEVELS],
+            levels: [Level { occupied: 0, slots: [List::EMPTY; SLOTS] }; LEVELS],
             due: List::EMPTY,
             entries: Vec::new(),
             free: List::EMPTY,
@@ -80,11 +74,7 @@ impl<T> Wheel<T> {
 
     /// Lets `item` come out once `at` is reached; at once when it already is.
     pub fn schedule(&mut self, at: Time, item: T) {
-        let entry = Entry {
-            tick: tick_not_before(at),
-            next: NIL,
-            item: Some(item),
-        };
+        let entry = Entry { tick: tick_not_before(at), next: NIL, item: Some(item) };
         let index = match self.pop(|wheel| &mut wheel.free) {
             Some(index) => {
                 self.entries[index] = entry;
@@ -164,11 +154,7 @@ impl<T> Wheel<T> {
         let slot = occupied.trailing_zeros();
         let shift = level_shift(level);
         let above = self.tick >> shift >> SLOT_BITS << SLOT_BITS << shift;
-        Some(SlotRef {
-            level,
-            slot: slot as usize,
-            start: above | u64::from(slot) << shift,
-        })
+        Some(SlotRef { level, slot: slot as usize, start: above | u64::from(slot) << shift })
     }
 
     /// Puts an entry where it belongs as seen from the wheel's tick: the level of the highest digit (base 64) in
@@ -382,35 +368,17 @@ mod tests {
                 let at = Time::from_micros(now.as_micros() + random.gap_micros());
                 let number = number * 4 + random.below(4) as u32;
                 wheel.schedule(at, (at, number));
-                model
-                    .entry(tick_not_before(at).max(wheel.tick))
-                    .or_insert_with(Vec::new)
-                    .push((at, number));
+                model.entry(tick_not_before(at).max(wheel.tick)).or_insert_with(Vec::new).push((at, number));
             }
-            if let (Some(deadline), Some((tick, _))) =
-                (wheel.next_deadline(), model.first_key_value())
-            {
-                assert!(
-                    deadline <= time_of(*tick),
-                    "seed {seed}: {deadline:?} is after {tick}"
-                );
+            if let (Some(deadline), Some((tick, _))) = (wheel.next_deadline(), model.first_key_value()) {
+                assert!(deadline <= time_of(*tick), "seed {seed}: {deadline:?} is after {tick}");
             }
             now = Time::from_micros(now.as_micros() + random.gap_micros());
             let later = model.split_off(&(tick_reached(now) + 1));
-            let expected: Vec<_> = std::mem::replace(&mut model, later)
-                .into_values()
-                .flatten()
-                .collect();
-            assert!(
-                expected.iter().all(|(at, _)| *at <= now),
-                "seed {seed}: the model is early"
-            );
+            let expected: Vec<_> = std::mem::replace(&mut model, later).into_values().flatten().collect();
+            assert!(expected.iter().all(|(at, _)| *at <= now), "seed {seed}: the model is early");
             assert_eq!(drain(&mut wheel, now), expected, "seed {seed} at {now:?}");
-            assert_eq!(
-                wheel.len(),
-                model.values().map(Vec::len).sum::<usize>(),
-                "seed {seed}"
-            );
+            assert_eq!(wheel.len(), model.values().map(Vec::len).sum::<usize>(), "seed {seed}");
         }
     }
 

@@ -27,36 +27,20 @@ impl Agent {
         let number = self.new_number();
         let key = request.transaction(&self.key);
         let dialog = Dialog::new(request, &number.tag());
-        let call = Call::new(
-            now,
-            request,
-            key,
-            dialog,
-            Local::new(self.local.ip(), port),
-            port,
-        );
+        let call = Call::new(now, request, key, dialog, Local::new(self.local.ip(), port), port);
         self.calls.insert(number, call);
         self.by_invite.insert(key, number);
         self.schedule(number);
         out.push(Command::Open { call: number, port });
         self.reply(now, request, request::TRYING, "", "", out);
         let contact = self.contact();
-        self.reply_as(
-            now,
-            request,
-            request::RINGING,
-            &number.tag(),
-            &contact,
-            "",
-            out,
-        );
+        self.reply_as(now, request, request::RINGING, &number.tag(), &contact, "", out);
     }
 
     /// Ringing is over: send the 200 to the INVITE that is kept.
     pub(super) fn pick_up(&mut self, now: Instant, number: CallNumber, out: &mut Vec<Command>) {
         self.with_invite(number, |agent, request| {
-            let outcome =
-                judge_offer(request).and_then(|offer| Ok((offer, judge_session(request)?)));
+            let outcome = judge_offer(request).and_then(|offer| Ok((offer, judge_session(request)?)));
             if let Ok((offer, interval)) = outcome {
                 agent.accept(now, number, request, offer.as_ref(), interval, out);
             }
@@ -78,11 +62,8 @@ impl Agent {
         };
         call.refresh_session(now, interval);
         let body = call.describe(offer);
-        let headers = format!(
-            "{}{ALLOW}Supported: timer\r\n{}",
-            contact_of(self.local),
-            session_headers(interval)
-        );
+        let headers =
+            format!("{}{ALLOW}Supported: timer\r\n{}", contact_of(self.local), session_headers(interval));
         let bytes = request.reply(request::OK, call.dialog.tag(), &headers, &body);
         let to = request.reply_address();
         call.stage = Stage::Answered {
@@ -91,10 +72,7 @@ impl Agent {
             offered: offer.is_none(),
         };
         self.schedule(number);
-        out.push(Command::Media {
-            call: number,
-            echo: offer.is_none_or(Remote::listens),
-        });
+        out.push(Command::Media { call: number, echo: offer.is_none_or(Remote::listens) });
         self.keep_and_send(now, request, to, bytes, out);
     }
 
@@ -128,27 +106,15 @@ impl Agent {
         let has_offer = !request.message.body().is_empty();
         if has_offer && !matches!(call.stage, Stage::Confirmed) {
             // An offer is still open (RFC 3311 §5.2).
-            return self.reply(
-                now,
-                request,
-                request::SERVER_ERROR,
-                "Retry-After: 2\r\n",
-                "",
-                out,
-            );
+            return self.reply(now, request, request::SERVER_ERROR, "Retry-After: 2\r\n", "", out);
         }
         match judge_offer(request).and_then(|offer| Ok((offer, judge_session(request)?))) {
             Ok((offer, interval)) => {
                 call.dialog.refresh_target(request);
                 call.refresh_session(now, interval);
-                let body = offer
-                    .as_ref()
-                    .map_or_else(String::new, |offer| call.describe(Some(offer)));
+                let body = offer.as_ref().map_or_else(String::new, |offer| call.describe(Some(offer)));
                 if let Some(offer) = &offer {
-                    out.push(Command::Media {
-                        call: number,
-                        echo: offer.listens(),
-                    });
+                    out.push(Command::Media { call: number, echo: offer.listens() });
                 }
                 self.schedule(number);
                 let headers = format!("{}{}", self.contact(), session_headers(interval));
@@ -179,23 +145,11 @@ impl Agent {
     }
 
     /// We offered in the 200, so the ACK brings the answer. Without a usable one the call cannot go on.
-    fn take_answer(
-        &mut self,
-        now: Instant,
-        number: CallNumber,
-        ack: &Request<'_>,
-        out: &mut Vec<Command>,
-    ) {
-        match (
-            Remote::read(ack.message.body()),
-            self.calls.get_mut(&number),
-        ) {
+    fn take_answer(&mut self, now: Instant, number: CallNumber, ack: &Request<'_>, out: &mut Vec<Command>) {
+        match (Remote::read(ack.message.body()), self.calls.get_mut(&number)) {
             (Ok(answer), Some(call)) => {
                 call.speaks = answer.speaks();
-                out.push(Command::Media {
-                    call: number,
-                    echo: answer.listens(),
-                });
+                out.push(Command::Media { call: number, echo: answer.listens() });
             }
             _ => self.hang_up(now, number, "no usable answer in the ACK", out),
         }
@@ -234,9 +188,7 @@ impl Agent {
             let bytes = request.reply(status, &number.tag(), "", "");
             let to = request.reply_address();
             if let Some(call) = agent.calls.get_mut(&number) {
-                call.stage = Stage::Declined {
-                    refusal: Repeat::new(now, to, bytes.clone()),
-                };
+                call.stage = Stage::Declined { refusal: Repeat::new(now, to, bytes.clone()) };
             }
             agent.schedule(number);
             agent.keep_and_send(now, request, to, bytes, out);
@@ -253,9 +205,7 @@ impl Agent {
         };
         let (bytes, source) = (std::mem::take(invite), *source);
         let mut index = Index::new();
-        if index
-            .parse(&bytes, Framing::Datagram, &Limits::default())
-            .is_ok()
+        if index.parse(&bytes, Framing::Datagram, &Limits::default()).is_ok()
             && let Some(request) = Request::read(Message::new(&bytes, &index), source)
         {
             act(self, &request);
@@ -263,27 +213,16 @@ impl Agent {
     }
 
     /// Send a BYE and wait for its answer.
-    pub(super) fn hang_up(
-        &mut self,
-        now: Instant,
-        number: CallNumber,
-        why: &str,
-        out: &mut Vec<Command>,
-    ) {
+    pub(super) fn hang_up(&mut self, now: Instant, number: CallNumber, why: &str, out: &mut Vec<Command>) {
         let local = self.local;
         let Some(call) = self.calls.get_mut(&number) else {
             return;
         };
         let reason = format!("Reason: SIP;cause=480;text=\"{why}\"\r\n");
         let (to, bytes) = call.dialog.request("BYE", local, &reason);
-        call.stage = Stage::Leaving {
-            bye: Repeat::new(now, to, bytes.clone()),
-        };
+        call.stage = Stage::Leaving { bye: Repeat::new(now, to, bytes.clone()) };
         self.schedule(number);
-        out.push(Command::Media {
-            call: number,
-            echo: false,
-        });
+        out.push(Command::Media { call: number, echo: false });
         out.push(Command::Send { to, bytes });
     }
 

@@ -23,11 +23,7 @@ struct Bench {
 
 impl Bench {
     fn new(max_calls: usize) -> Self {
-        let settings = Settings {
-            sip: "192.0.2.1:5080".parse().unwrap(),
-            rtp_ports: 4001..=4005,
-            max_calls,
-        };
+        let settings = Settings { sip: "192.0.2.1:5080".parse().unwrap(), rtp_ports: 4001..=4005, max_calls };
         Self {
             agent: Agent::new(settings.sip, &settings, RandomState::new()),
             now: Instant::now(),
@@ -45,21 +41,14 @@ impl Bench {
     /// Give the agent a message; returns the texts that it sent.
     fn receive(&mut self, message: &str) -> Vec<String> {
         let source = self.source;
-        self.handle(Input::Received {
-            source,
-            bytes: message.as_bytes(),
-        });
+        self.handle(Input::Received { source, bytes: message.as_bytes() });
         self.sent()
     }
 
     /// Let time pass, with a call of the agent at each of its deadlines; returns all texts that it sent.
     fn pass(&mut self, time: Duration) -> Vec<String> {
         let (end, mut sent, mut all) = (self.now + time, Vec::new(), Vec::new());
-        while let Some(deadline) = self
-            .agent
-            .next_deadline()
-            .filter(|deadline| *deadline <= end)
-        {
+        while let Some(deadline) = self.agent.next_deadline().filter(|deadline| *deadline <= end) {
             self.now = self.now.max(deadline);
             self.handle(Input::Deadline);
             sent.extend(self.sent());
@@ -79,25 +68,10 @@ impl Bench {
     }
 
     /// A request of call `id`; `headers` are whole lines, `to_tag` may be empty.
-    fn request(
-        &mut self,
-        method: &str,
-        id: &str,
-        to_tag: &str,
-        headers: &str,
-        body: &str,
-    ) -> String {
+    fn request(&mut self, method: &str, id: &str, to_tag: &str, headers: &str, body: &str) -> String {
         self.requests += 1;
         let cseq = self.requests;
-        request(
-            method,
-            cseq,
-            &format!("z9hG4bK{cseq}"),
-            id,
-            to_tag,
-            headers,
-            body,
-        )
+        request(method, cseq, &format!("z9hG4bK{cseq}"), id, to_tag, headers, body)
     }
 
     /// Set up call `id`; returns the texts up to the 200, and the tag.
@@ -138,16 +112,8 @@ fn request(
     headers: &str,
     body: &str,
 ) -> String {
-    let to_tag = if to_tag.is_empty() {
-        String::new()
-    } else {
-        format!(";tag={to_tag}")
-    };
-    let kind = if body.is_empty() {
-        ""
-    } else {
-        "Content-Type: application/sdp\r\n"
-    };
+    let to_tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
     format!(
         "{method} sip:100@192.0.2.1:5080 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:5060;branch={branch};rport\r\n\
          From: <sip:alice@example.com>;tag=alice\r\nTo: <sip:100@example.com>{to_tag}\r\nCall-ID: {id}\r\n\
@@ -157,52 +123,29 @@ fn request(
 }
 
 fn header<'a>(message: &'a str, name: &str) -> &'a str {
-    let line = message
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    let line = message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     line.unwrap_or_else(|| panic!("no {name} in {message}"))
 }
 
 fn tag_of(message: &str) -> String {
-    header(message, "To")
-        .split_once(";tag=")
-        .unwrap()
-        .1
-        .to_owned()
+    header(message, "To").split_once(";tag=").unwrap().1.to_owned()
 }
 
 fn first_lines(messages: &[String]) -> Vec<&str> {
-    messages
-        .iter()
-        .map(|message| message.lines().next().unwrap())
-        .collect()
+    messages.iter().map(|message| message.lines().next().unwrap()).collect()
 }
 
 #[test]
 fn a_call_rings_is_answered_and_ends_with_its_bye() {
     let mut bench = Bench::new(9);
     let (texts, tag) = bench.answered("a", "", OFFER);
-    assert_eq!(
-        first_lines(&texts),
-        [
-            "SIP/2.0 100 Trying",
-            "SIP/2.0 180 Ringing",
-            "SIP/2.0 200 OK"
-        ]
-    );
+    assert_eq!(first_lines(&texts), ["SIP/2.0 100 Trying", "SIP/2.0 180 Ringing", "SIP/2.0 200 OK"]);
     assert!(!header(&texts[0], "To").contains("tag="));
     assert_eq!(tag_of(&texts[1]), tag);
-    assert!(
-        texts[2].contains("m=audio 4002 RTP/AVP 0 101\r\n"),
-        "{}",
-        texts[2]
-    );
+    assert!(texts[2].contains("m=audio 4002 RTP/AVP 0 101\r\n"), "{}", texts[2]);
     assert_eq!(header(&texts[2], "Contact"), "<sip:echo@192.0.2.1:5080>");
     let number = CallNumber::of_tag(tag.as_bytes()).unwrap();
-    assert!(bench.done.contains(&Command::Media {
-        call: number,
-        echo: true
-    }));
+    assert!(bench.done.contains(&Command::Media { call: number, echo: true }));
 
     assert!(bench.ack("a", &tag, "").is_empty());
     assert!(bench.pass(Duration::from_secs(600)).is_empty());
@@ -210,24 +153,14 @@ fn a_call_rings_is_answered_and_ends_with_its_bye() {
     assert_eq!(first_lines(&bench.receive(&bye)), ["SIP/2.0 200 OK"]);
     assert!(bench.done.contains(&Command::Close { call: number }));
     assert!(bench.is_idle());
-    assert_eq!(
-        first_lines(&bench.receive(&bye)),
-        ["SIP/2.0 200 OK"],
-        "a repeated BYE is answered again"
-    );
+    assert_eq!(first_lines(&bench.receive(&bye)), ["SIP/2.0 200 OK"], "a repeated BYE is answered again");
 }
 
 #[test]
 fn responses_go_back_where_the_request_was_seen_and_say_so() {
     let mut bench = Bench::new(9);
     bench.source = "198.51.100.7:40000".parse().unwrap();
-    let options = bench.request(
-        "OPTIONS",
-        "a",
-        "",
-        "Via: SIP/2.0/UDP 192.0.2.8;branch=z9hG4bKlower\r\n",
-        "",
-    );
+    let options = bench.request("OPTIONS", "a", "", "Via: SIP/2.0/UDP 192.0.2.8;branch=z9hG4bKlower\r\n", "");
     let texts = bench.receive(&options);
     assert_eq!(
         header(&texts[0], "Via"),
@@ -236,13 +169,9 @@ fn responses_go_back_where_the_request_was_seen_and_say_so() {
     assert!(texts[0].contains("Via: SIP/2.0/UDP 192.0.2.8;branch=z9hG4bKlower\r\n"));
     assert!(matches!(bench.done[0], Command::Send { to, .. } if to == bench.source));
 
-    let without_rport = options
-        .replace(";rport", "")
-        .replace("z9hG4bK1", "z9hG4bKother");
+    let without_rport = options.replace(";rport", "").replace("z9hG4bK1", "z9hG4bKother");
     bench.receive(&without_rport);
-    assert!(
-        matches!(bench.done[0], Command::Send { to, .. } if to == "198.51.100.7:5060".parse().unwrap())
-    );
+    assert!(matches!(bench.done[0], Command::Send { to, .. } if to == "198.51.100.7:5060".parse().unwrap()));
 }
 
 #[test]
@@ -250,10 +179,7 @@ fn a_repeated_invite_makes_no_second_call() {
     let mut bench = Bench::new(9);
     let invite = bench.request("INVITE", "a", "", "", OFFER);
     bench.receive(&invite);
-    assert_eq!(
-        first_lines(&bench.receive(&invite)),
-        ["SIP/2.0 180 Ringing"]
-    );
+    assert_eq!(first_lines(&bench.receive(&invite)), ["SIP/2.0 180 Ringing"]);
     let answer = bench.pass(RING);
     assert_eq!(bench.receive(&invite), answer);
     assert_eq!(bench.agent.calls.len(), 1);
@@ -266,16 +192,9 @@ fn the_200_is_repeated_until_the_ack_and_without_one_the_call_ends() {
     assert_eq!(bench.pass(T1 * 3).len(), 2, "after T1 and 3*T1");
     let wrong = request("ACK", 99, "z9hG4bKx", "a", &tag, "", "");
     bench.receive(&wrong);
-    assert_eq!(
-        bench.pass(T1 * 4).len(),
-        1,
-        "an ACK with another CSeq confirms nothing"
-    );
+    assert_eq!(bench.pass(T1 * 4).len(), 1, "an ACK with another CSeq confirms nothing");
     let texts = bench.pass(PATIENCE - T1 * 7);
-    assert_eq!(
-        first_lines(&texts[texts.len() - 1..]),
-        ["BYE sip:alice@192.0.2.9:5060 SIP/2.0"]
-    );
+    assert_eq!(first_lines(&texts[texts.len() - 1..]), ["BYE sip:alice@192.0.2.9:5060 SIP/2.0"]);
     bench.pass(PATIENCE);
     assert!(bench.is_idle(), "a BYE that nobody answers is given up");
 }
@@ -293,18 +212,10 @@ fn our_bye_follows_the_route_and_ends_with_its_answer() {
     assert!(bye.starts_with("BYE sip:alice@192.0.2.9:5060 SIP/2.0\r\n"));
     let expected = "Route: <sip:192.0.2.50:5070;lr>\r\nRoute: <sip:b.example.com;lr>\r\nRoute: <sip:c.example.com;lr>\r\n";
     assert!(bye.contains(expected), "{bye}");
-    assert_eq!(
-        header(bye, "From"),
-        format!("<sip:100@example.com>;tag={tag}")
-    );
+    assert_eq!(header(bye, "From"), format!("<sip:100@example.com>;tag={tag}"));
     assert_eq!(header(bye, "To"), "<sip:alice@example.com>;tag=alice");
     let to = "192.0.2.50:5070".parse().unwrap();
-    assert!(
-        bench
-            .done
-            .iter()
-            .any(|command| matches!(command, Command::Send { to: hop, .. } if *hop == to))
-    );
+    assert!(bench.done.iter().any(|command| matches!(command, Command::Send { to: hop, .. } if *hop == to)));
 
     let answer = bye.replace("BYE sip:alice@192.0.2.9:5060 SIP/2.0", "SIP/2.0 200 OK");
     bench.receive(&answer.replace("Call-ID: a", "Call-ID: b"));
@@ -320,19 +231,10 @@ fn a_cancel_while_ringing_ends_the_invite_with_487_until_its_ack() {
     let tag = tag_of(&bench.receive(&invite)[1]);
     let cancel = request("CANCEL", 1, "z9hG4bK1", "a", "", "", "");
     let texts = bench.receive(&cancel);
-    assert_eq!(
-        first_lines(&texts),
-        ["SIP/2.0 200 OK", "SIP/2.0 487 Request Terminated"]
-    );
-    assert_eq!(
-        (tag_of(&texts[0]), tag_of(&texts[1])),
-        (tag.clone(), tag.clone())
-    );
+    assert_eq!(first_lines(&texts), ["SIP/2.0 200 OK", "SIP/2.0 487 Request Terminated"]);
+    assert_eq!((tag_of(&texts[0]), tag_of(&texts[1])), (tag.clone(), tag.clone()));
     assert_eq!(header(&texts[1], "CSeq"), "1 INVITE");
-    assert_eq!(
-        first_lines(&bench.pass(T1)),
-        ["SIP/2.0 487 Request Terminated"]
-    );
+    assert_eq!(first_lines(&bench.pass(T1)), ["SIP/2.0 487 Request Terminated"]);
     bench.ack("a", &tag, "");
     assert!(bench.is_idle());
 }
@@ -345,10 +247,7 @@ fn a_cancel_too_late_or_for_nothing_changes_nothing() {
     assert_eq!(first_lines(&bench.receive(&late)), ["SIP/2.0 200 OK"]);
     assert_eq!(bench.agent.calls.len(), 1);
     let unknown = request("CANCEL", 1, "z9hG4bKother", "a", "", "", "");
-    assert_eq!(
-        first_lines(&bench.receive(&unknown)),
-        ["SIP/2.0 481 Call/Transaction Does Not Exist"]
-    );
+    assert_eq!(first_lines(&bench.receive(&unknown)), ["SIP/2.0 481 Call/Transaction Does Not Exist"]);
 }
 
 #[test]
@@ -357,10 +256,7 @@ fn a_bye_while_ringing_ends_the_invite_too() {
     let invite = bench.request("INVITE", "a", "", "", OFFER);
     let tag = tag_of(&bench.receive(&invite)[1]);
     let bye = bench.request("BYE", "a", &tag, "", "");
-    assert_eq!(
-        first_lines(&bench.receive(&bye)),
-        ["SIP/2.0 200 OK", "SIP/2.0 487 Request Terminated"]
-    );
+    assert_eq!(first_lines(&bench.receive(&bye)), ["SIP/2.0 200 OK", "SIP/2.0 487 Request Terminated"]);
     bench.pass(PATIENCE);
     assert!(bench.is_idle(), "a 487 without ACK is given up");
 }
@@ -370,13 +266,8 @@ fn an_rtp_port_that_does_not_open_is_503() {
     let mut bench = Bench::new(9);
     let invite = bench.request("INVITE", "a", "", "", OFFER);
     let tag = tag_of(&bench.receive(&invite)[1]);
-    bench.handle(Input::MediaFailed(
-        CallNumber::of_tag(tag.as_bytes()).unwrap(),
-    ));
-    assert_eq!(
-        first_lines(&bench.sent()),
-        ["SIP/2.0 503 Service Unavailable"]
-    );
+    bench.handle(Input::MediaFailed(CallNumber::of_tag(tag.as_bytes()).unwrap()));
+    assert_eq!(first_lines(&bench.sent()), ["SIP/2.0 503 Service Unavailable"]);
 }
 
 #[test]
@@ -386,10 +277,7 @@ fn calls_beyond_the_limit_or_the_ports_are_busy() {
         bench.confirmed("a");
         bench.confirmed("b");
         let third = bench.request("INVITE", "c", "", "", OFFER);
-        assert_eq!(
-            first_lines(&bench.receive(&third)),
-            ["SIP/2.0 486 Busy Here"]
-        );
+        assert_eq!(first_lines(&bench.receive(&third)), ["SIP/2.0 486 Busy Here"]);
     }
 }
 
@@ -404,13 +292,8 @@ fn offers_that_cannot_be_taken_are_refused_with_the_reason() {
         "399 sbc-echo \"WebRTC media is not supported by the echo peer\""
     );
 
-    let other = bench
-        .request("INVITE", "b", "", "", OFFER)
-        .replace("application/sdp", "text/plain");
-    assert_eq!(
-        first_lines(&bench.receive(&other)),
-        ["SIP/2.0 415 Unsupported Media Type"]
-    );
+    let other = bench.request("INVITE", "b", "", "", OFFER).replace("application/sdp", "text/plain");
+    assert_eq!(first_lines(&bench.receive(&other)), ["SIP/2.0 415 Unsupported Media Type"]);
     let reliable = bench.request("INVITE", "c", "", "Require: timer, 100rel\r\n", OFFER);
     let texts = bench.receive(&reliable);
     assert_eq!(first_lines(&texts), ["SIP/2.0 420 Bad Extension"]);
@@ -430,10 +313,7 @@ fn an_invite_without_offer_gets_one_and_the_ack_answers_it() {
 
     let (_, tag) = bench.answered("b", "", "");
     let texts = bench.ack("b", &tag, "");
-    assert_eq!(
-        first_lines(&texts),
-        ["BYE sip:alice@192.0.2.9:5060 SIP/2.0"]
-    );
+    assert_eq!(first_lines(&texts), ["BYE sip:alice@192.0.2.9:5060 SIP/2.0"]);
 }
 
 #[test]
@@ -442,40 +322,24 @@ fn hold_and_resume_are_answered_and_move_the_target() {
     let tag = bench.confirmed("a");
     let call = CallNumber::of_tag(tag.as_bytes()).unwrap();
     let held = OFFER.to_owned() + "a=sendonly\r\n";
-    let hold = bench
-        .request("INVITE", "a", &tag, "", &held)
-        .replace("<sip:alice@", "<sip:moved@");
+    let hold = bench.request("INVITE", "a", &tag, "", &held).replace("<sip:alice@", "<sip:moved@");
     let texts = bench.receive(&hold);
-    assert!(
-        texts[0].starts_with("SIP/2.0 200 OK") && texts[0].contains("a=recvonly\r\n"),
-        "{}",
-        texts[0]
-    );
+    assert!(texts[0].starts_with("SIP/2.0 200 OK") && texts[0].contains("a=recvonly\r\n"), "{}", texts[0]);
     assert!(bench.done.contains(&Command::Media { call, echo: false }));
 
     let crossing = bench.request("INVITE", "a", &tag, "", OFFER);
-    assert_eq!(
-        first_lines(&bench.receive(&crossing)),
-        ["SIP/2.0 491 Request Pending"]
-    );
+    assert_eq!(first_lines(&bench.receive(&crossing)), ["SIP/2.0 491 Request Pending"]);
     bench.requests -= 1;
     bench.ack("a", &tag, "");
     bench.requests += 1;
 
     let resume = bench.request("UPDATE", "a", &tag, "", OFFER);
     let texts = bench.receive(&resume);
-    assert!(
-        texts[0].starts_with("SIP/2.0 200 OK") && texts[0].contains("a=sendrecv\r\n"),
-        "{}",
-        texts[0]
-    );
+    assert!(texts[0].starts_with("SIP/2.0 200 OK") && texts[0].contains("a=sendrecv\r\n"), "{}", texts[0]);
     assert!(bench.done.contains(&Command::Media { call, echo: true }));
 
     let refused = bench.request("INVITE", "a", &tag, "", WEBRTC);
-    assert_eq!(
-        first_lines(&bench.receive(&refused)),
-        ["SIP/2.0 488 Not Acceptable Here"]
-    );
+    assert_eq!(first_lines(&bench.receive(&refused)), ["SIP/2.0 488 Not Acceptable Here"]);
     assert_eq!(bench.agent.calls.len(), 1, "the call goes on");
 }
 
@@ -503,10 +367,7 @@ fn a_session_interval_is_kept_by_refreshing_and_ends_the_call_otherwise() {
     bench.ack("a", &tag, "");
     assert!(bench.pass(Duration::from_secs(55)).is_empty());
     let refresh = bench.request("UPDATE", "a", &tag, timer, "");
-    assert_eq!(
-        header(&bench.receive(&refresh)[0], "Session-Expires"),
-        "90;refresher=uac"
-    );
+    assert_eq!(header(&bench.receive(&refresh)[0], "Session-Expires"), "90;refresher=uac");
     assert!(bench.pass(Duration::from_secs(55)).is_empty());
     let texts = bench.pass(Duration::from_secs(5));
     assert!(texts[0].starts_with("BYE "), "30 s before the end");
@@ -515,18 +376,9 @@ fn a_session_interval_is_kept_by_refreshing_and_ends_the_call_otherwise() {
 #[test]
 fn a_session_interval_too_short_is_refused_and_one_for_us_to_refresh_is_not_taken() {
     let mut bench = Bench::new(9);
-    let short = bench.request(
-        "INVITE",
-        "a",
-        "",
-        "Supported: timer\r\nSession-Expires: 60\r\n",
-        OFFER,
-    );
+    let short = bench.request("INVITE", "a", "", "Supported: timer\r\nSession-Expires: 60\r\n", OFFER);
     let texts = bench.receive(&short);
-    assert_eq!(
-        first_lines(&texts),
-        ["SIP/2.0 422 Session Interval Too Small"]
-    );
+    assert_eq!(first_lines(&texts), ["SIP/2.0 422 Session Interval Too Small"]);
     assert_eq!(header(&texts[0], "Min-SE"), "90");
     let for_us = "Supported: timer\r\nSession-Expires: 90;refresher=uas\r\n";
     for (id, headers) in [("b", for_us), ("c", "Session-Expires: 90\r\n")] {
@@ -540,23 +392,14 @@ fn silence_ends_a_call_unless_the_peer_holds() {
     let mut bench = Bench::new(9);
     let tag = bench.confirmed("a");
     let call = CallNumber::of_tag(tag.as_bytes()).unwrap();
-    let hold = bench.request(
-        "UPDATE",
-        "a",
-        &tag,
-        "",
-        &(OFFER.to_owned() + "a=inactive\r\n"),
-    );
+    let hold = bench.request("UPDATE", "a", &tag, "", &(OFFER.to_owned() + "a=inactive\r\n"));
     bench.receive(&hold);
     bench.handle(Input::MediaSilent(call));
     assert!(bench.done.is_empty());
     let resume = bench.request("UPDATE", "a", &tag, "", OFFER);
     bench.receive(&resume);
     bench.handle(Input::MediaSilent(call));
-    assert_eq!(
-        header(&bench.sent()[0], "Reason"),
-        "SIP;cause=480;text=\"no RTP\""
-    );
+    assert_eq!(header(&bench.sent()[0], "Reason"), "SIP;cause=480;text=\"no RTP\"");
 }
 
 #[test]
@@ -566,17 +409,11 @@ fn requests_of_unknown_dialogs_are_481_and_old_ones_500() {
     for method in ["INVITE", "BYE", "UPDATE", "INFO"] {
         for (id, tag) in [("a", "0123456789abcdef"), ("b", tag.as_str()), ("a", "x")] {
             let stray = bench.request(method, id, tag, "", "");
-            assert_eq!(
-                first_lines(&bench.receive(&stray)),
-                ["SIP/2.0 481 Call/Transaction Does Not Exist"]
-            );
+            assert_eq!(first_lines(&bench.receive(&stray)), ["SIP/2.0 481 Call/Transaction Does Not Exist"]);
         }
     }
     let old = request("INFO", 1, "z9hG4bKold", "a", &tag, "", "");
-    assert_eq!(
-        first_lines(&bench.receive(&old)),
-        ["SIP/2.0 500 Server Internal Error"]
-    );
+    assert_eq!(first_lines(&bench.receive(&old)), ["SIP/2.0 500 Server Internal Error"]);
     let info = bench.request("INFO", "a", &tag, "", "");
     assert_eq!(first_lines(&bench.receive(&info)), ["SIP/2.0 200 OK"]);
 }
@@ -602,26 +439,16 @@ fn a_register_is_granted_listed_with_its_path_and_taken_back() {
     let path = "Path: <sip:token@192.0.2.1;lr>\r\n";
     let first = bench.request("REGISTER", "r", "", &format!("{path}Expires: 300\r\n"), "");
     let texts = bench.receive(&first);
-    assert_eq!(
-        header(&texts[0], "Contact"),
-        "<sip:alice@192.0.2.9:5060>;expires=300"
-    );
+    assert_eq!(header(&texts[0], "Contact"), "<sip:alice@192.0.2.9:5060>;expires=300");
     assert_eq!(header(&texts[0], "Path"), "<sip:token@192.0.2.1;lr>");
 
     bench.pass(Duration::from_secs(100));
-    let second = bench.request("REGISTER", "r", "", path, "").replace(
-        "Contact: <sip:alice@192.0.2.9:5060>",
-        "Contact: <sip:alice@192.0.2.8>;reg-id=1;expires=60",
-    );
+    let second = bench
+        .request("REGISTER", "r", "", path, "")
+        .replace("Contact: <sip:alice@192.0.2.9:5060>", "Contact: <sip:alice@192.0.2.8>;reg-id=1;expires=60");
     let text = bench.receive(&second).remove(0);
-    assert!(
-        text.contains("Contact: <sip:alice@192.0.2.9:5060>;expires=200\r\n"),
-        "{text}"
-    );
-    assert!(
-        text.contains("Contact: <sip:alice@192.0.2.8>;reg-id=1;expires=60\r\n"),
-        "{text}"
-    );
+    assert!(text.contains("Contact: <sip:alice@192.0.2.9:5060>;expires=200\r\n"), "{text}");
+    assert!(text.contains("Contact: <sip:alice@192.0.2.8>;reg-id=1;expires=60\r\n"), "{text}");
 
     bench.pass(Duration::from_secs(100));
     let removal = bench.request("REGISTER", "r", "", &format!("{path}Expires: 0\r\n"), "");
@@ -635,15 +462,10 @@ fn a_register_is_granted_listed_with_its_path_and_taken_back() {
 fn one_user_cannot_take_all_bindings() {
     let mut bench = Bench::new(9);
     for number in 0..17 {
-        let register = bench
-            .request("REGISTER", "r", "", "", "")
-            .replace("<sip:alice@", &format!("<sip:{number}@"));
+        let register =
+            bench.request("REGISTER", "r", "", "", "").replace("<sip:alice@", &format!("<sip:{number}@"));
         let register = register.replace("From: <sip:0", "From: <sip:alice");
-        let line = if number < 16 {
-            "SIP/2.0 200 OK"
-        } else {
-            "SIP/2.0 503 Service Unavailable"
-        };
+        let line = if number < 16 { "SIP/2.0 200 OK" } else { "SIP/2.0 503 Service Unavailable" };
         assert_eq!(first_lines(&bench.receive(&register)), [line]);
     }
 }
@@ -655,10 +477,7 @@ fn broken_messages_get_no_answer_and_leave_nothing_behind() {
     let head = invite.find("\r\n\r\n").unwrap();
     for end in 0..head {
         let source = bench.source;
-        bench.handle(Input::Received {
-            source,
-            bytes: &invite.as_bytes()[..end],
-        });
+        bench.handle(Input::Received { source, bytes: &invite.as_bytes()[..end] });
         assert!(bench.done.is_empty(), "{end}");
     }
     for damage in [

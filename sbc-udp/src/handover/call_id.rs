@@ -32,9 +32,7 @@ fn call_id(datagram: &[u8]) -> Option<&[u8]> {
         }
         // The value may be folded into the next line (§7.3.1).
         let folded = next_line(&mut rest)?;
-        let is_folded = folded
-            .first()
-            .is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+        let is_folded = folded.first().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
         return Some(folded.trim_ascii()).filter(|value| is_folded && !value.is_empty());
     }
 }
@@ -63,30 +61,17 @@ mod tests {
 
     #[test]
     fn long_and_compact_names_in_any_case_are_found() {
-        for header in [
-            "Call-ID: a@b",
-            "call-id:a@b",
-            "CALL-ID \t:  a@b \t",
-            "i: a@b",
-            "I:a@b",
-        ] {
-            let message = format!(
-                "INVITE sip:x SIP/2.0\r\nCSeq: 1 INVITE\r\nContact: <sip:y>\r\n{header}\r\n\r\n"
-            );
+        for header in ["Call-ID: a@b", "call-id:a@b", "CALL-ID \t:  a@b \t", "i: a@b", "I:a@b"] {
+            let message =
+                format!("INVITE sip:x SIP/2.0\r\nCSeq: 1 INVITE\r\nContact: <sip:y>\r\n{header}\r\n\r\n");
             assert_eq!(call_id(message.as_bytes()), Some(&b"a@b"[..]), "{header}");
         }
     }
 
     #[test]
     fn a_folded_value_and_leading_line_ends_are_read() {
-        assert_eq!(
-            call_id(b"\r\n\r\nBYE sip:x SIP/2.0\r\nCall-ID:\r\n a@b\r\n\r\n"),
-            Some(&b"a@b"[..])
-        );
-        assert_eq!(
-            call_id(b"BYE sip:x SIP/2.0\nCall-ID: a@b\n\n"),
-            Some(&b"a@b"[..])
-        );
+        assert_eq!(call_id(b"\r\n\r\nBYE sip:x SIP/2.0\r\nCall-ID:\r\n a@b\r\n\r\n"), Some(&b"a@b"[..]));
+        assert_eq!(call_id(b"BYE sip:x SIP/2.0\nCall-ID: a@b\n\n"), Some(&b"a@b"[..]));
     }
 
     #[test]
@@ -105,10 +90,7 @@ mod tests {
 
     #[test]
     fn the_search_ends_after_four_kibibytes() {
-        let message = format!(
-            "BYE sip:x SIP/2.0\r\nX: {}\r\ni: a\r\n\r\n",
-            "x".repeat(4096)
-        );
+        let message = format!("BYE sip:x SIP/2.0\r\nX: {}\r\ni: a\r\n\r\n", "x".repeat(4096));
         assert_eq!(call_id(message.as_bytes()), None);
     }
 }

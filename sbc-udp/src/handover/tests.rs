@@ -13,9 +13,7 @@ fn with_call_of(workers: usize, owner: usize) -> (Handover<u32>, Vec<u8>) {
     let key = RandomState::new();
     let owned = (0..10_000)
         .map(message)
-        .find(|bytes| {
-            call_id_hash(bytes, &key).is_some_and(|hash| hash % workers as u64 == owner as u64)
-        })
+        .find(|bytes| call_id_hash(bytes, &key).is_some_and(|hash| hash % workers as u64 == owner as u64))
         .expect("one of many calls belongs to each worker");
     (Handover::new(workers, key), owned)
 }
@@ -33,10 +31,7 @@ fn under_load_a_call_goes_to_its_owner_with_its_metadata() {
     assert_eq!(handover.route(0, &call, 7, true), Route::HandedTo(1));
     assert_eq!(handover.route(1, &call, 7, true), Route::Here);
     let handed = handover.try_next(1).expect("it was handed over");
-    assert_eq!(
-        (handed.from(), *handed.metadata(), handed.bytes()),
-        (0, 7, &call[..])
-    );
+    assert_eq!((handed.from(), *handed.metadata(), handed.bytes()), (0, 7, &call[..]));
 }
 
 #[test]
@@ -46,11 +41,7 @@ fn a_cancel_follows_its_invite_until_that_is_handled_even_when_the_load_is_over(
     assert_eq!(handover.route(0, &call, 0, false), Route::HandedTo(1));
     drop(handover.try_next(1));
     let last = handover.try_next(1);
-    assert_eq!(
-        handover.route(0, &call, 0, false),
-        Route::HandedTo(1),
-        "taken, but not handled yet"
-    );
+    assert_eq!(handover.route(0, &call, 0, false), Route::HandedTo(1), "taken, but not handled yet");
     drop(last);
     drop(handover.try_next(1));
     assert_eq!(handover.route(0, &call, 0, false), Route::Here);
@@ -59,10 +50,7 @@ fn a_cancel_follows_its_invite_until_that_is_handled_even_when_the_load_is_over(
 #[test]
 fn a_message_without_call_id_stays() {
     let handover = Handover::new(4, RandomState::new());
-    assert_eq!(
-        handover.route(0, b"OPTIONS sip:x SIP/2.0\r\n\r\n", (), true),
-        Route::Here
-    );
+    assert_eq!(handover.route(0, b"OPTIONS sip:x SIP/2.0\r\n\r\n", (), true), Route::Here);
 }
 
 #[test]

@@ -10,14 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{
-    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
-};
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use sbc_ws::{
-    Certificates, CloseReason, Connections, Handler, Listener, Refused, Settings, bind, serve,
-};
+use sbc_ws::{Certificates, CloseReason, Connections, Handler, Listener, Refused, Settings, bind, serve};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -34,22 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What a worker was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    Opened {
-        id: NonZeroU64,
-        source: SocketAddr,
-    },
-    Received {
-        id: NonZeroU64,
-        message: Vec<u8>,
-    },
-    Closed {
-        id: NonZeroU64,
-        why: CloseReason,
-    },
-    Refused {
-        source: Option<SocketAddr>,
-        why: Refused,
-    },
+    Opened { id: NonZeroU64, source: SocketAddr },
+    Received { id: NonZeroU64, message: Vec<u8> },
+    Closed { id: NonZeroU64, why: CloseReason },
+    Refused { source: Option<SocketAddr>, why: Refused },
 }
 
 /// A handler that writes everything down, and answers `echo …` with the same bytes.
@@ -79,10 +63,7 @@ impl Handler for Recorder {
     }
 
     fn received(&self, id: NonZeroU64, _remote: SocketAddr, _source: SocketAddr, message: &[u8]) {
-        self.note(Event::Received {
-            id,
-            message: message.to_vec(),
-        });
+        self.note(Event::Received { id, message: message.to_vec() });
         if message.starts_with(b"echo") {
             let connections = self.connections.borrow();
             connections.as_ref().unwrap().send(id, message).unwrap();
@@ -120,12 +101,7 @@ impl Worker {
             Arc::clone(&listener),
             Rc::clone(&recorder) as Rc<dyn Handler>,
         ));
-        Self {
-            address,
-            listener,
-            connections,
-            recorder,
-        }
+        Self { address, listener, connections, recorder }
     }
 
     /// Waits for an event that `pick` takes.
@@ -173,12 +149,7 @@ impl Worker {
 
     /// How many connections were reported closed.
     pub(crate) fn closes(&self) -> usize {
-        self.recorder
-            .events
-            .borrow()
-            .iter()
-            .filter(|event| matches!(event, Event::Closed { .. }))
-            .count()
+        self.recorder.events.borrow().iter().filter(|event| matches!(event, Event::Closed { .. })).count()
     }
 
     pub(crate) async fn connect(&self) -> WebSocketStream<TcpStream> {
@@ -228,21 +199,14 @@ pub(crate) async fn read_to_end(stream: &mut (impl AsyncRead + AsyncWrite + Unpi
 
 /// Runs a test as a worker runs: one thread, one `LocalSet`.
 pub(crate) fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let test = async { tokio::time::timeout(PATIENCE, test).await };
-    LocalSet::new()
-        .block_on(&runtime, test)
-        .expect("what the test waits for never happened");
+    LocalSet::new().block_on(&runtime, test).expect("what the test waits for never happened");
 }
 
 pub(crate) fn request() -> Request<()> {
     let mut request = "ws://localhost/".into_client_request().unwrap();
-    request
-        .headers_mut()
-        .insert("Sec-WebSocket-Protocol", HeaderValue::from_static("sip"));
+    request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("sip"));
     request
 }
 
@@ -266,10 +230,7 @@ pub(crate) fn client_config_of(
     pin: &str,
 ) -> Arc<ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Pinned {
-        pin: pin.to_owned(),
-        algorithms: provider.signature_verification_algorithms,
-    };
+    let verifier = Pinned { pin: pin.to_owned(), algorithms: provider.signature_verification_algorithms };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .unwrap()
@@ -297,17 +258,11 @@ impl ServerCertVerifier for Pinned {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let digest = ::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, end_entity);
-        let hex: Vec<_> = digest
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02X}"))
-            .collect();
+        let hex: Vec<_> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
         if hex.join(":") == self.pin {
             Ok(ServerCertVerified::assertion())
         } else {
-            Err(rustls::Error::InvalidCertificate(
-                rustls::CertificateError::UnknownIssuer,
-            ))
+            Err(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer))
         }
     }
 

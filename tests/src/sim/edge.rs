@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use routing_rules::{Balance, Names, Rules};
-use sbc_core::config::{
-    Admission, Config, Failover, HostPort, Key, Listener, Member, Pool, Probe, Timers,
-};
+use sbc_core::config::{Admission, Config, Failover, HostPort, Key, Listener, Member, Pool, Probe, Timers};
 use sbc_core::flow::{ListenerId, Transport, Zone};
 
 /// Where browsers connect to.
@@ -122,8 +120,9 @@ fn pool(name: &str, zone: Zone, listener: u16, members: &[SocketAddr], balance: 
 /// The configuration of the simulated sbc.
 pub fn edge_config(settings: &EdgeSettings) -> Arc<Config> {
     let mut inside = listener("inside", Transport::Udp, INSIDE, Zone::Pool);
-    inside.worker_ports =
-        (1..=u16::from(settings.workers)).map(|port| SocketAddr::new(inside.bind.ip(), 5070 + port)).collect();
+    inside.worker_ports = (1..=u16::from(settings.workers))
+        .map(|port| SocketAddr::new(inside.bind.ip(), 5070 + port))
+        .collect();
     let mut trunk = listener("trunk", Transport::Udp, TRUNK, Zone::Trunk);
     trunk.networks = vec!["203.0.113.0/24".parse().expect("a network")];
     trunk.symmetric = settings.symmetric;
@@ -133,10 +132,8 @@ pub fn edge_config(settings: &EdgeSettings) -> Arc<Config> {
         trunk,
         inside,
     ];
-    let names = Names {
-        pools: &["freeswitch", "carrier"],
-        listeners: &["browsers", "phones", "trunk", "inside"],
-    };
+    let names =
+        Names { pools: &["freeswitch", "carrier"], listeners: &["browsers", "phones", "trunk", "inside"] };
     let rules = Rules::parse(RULES, "routes.toml", &names).expect("the rules of the simulation");
     Arc::new(Config {
         listeners,

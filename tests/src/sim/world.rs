@@ -34,8 +34,12 @@ pub struct Link {
 
 impl Link {
     /// Nothing is lost or overtaken.
-    pub const GOOD: Self =
-        Self { loss_percent: 0, delay: Duration::from_millis(5), jitter: Duration::ZERO, duplicate_percent: 0 };
+    pub const GOOD: Self = Self {
+        loss_percent: 0,
+        delay: Duration::from_millis(5),
+        jitter: Duration::ZERO,
+        duplicate_percent: 0,
+    };
 
     /// Loses `loss_percent` and doubles a quarter of that; what arrives does so in order.
     pub const fn lossy(loss_percent: u64) -> Self {
@@ -351,7 +355,8 @@ impl World {
             agent.keep_registered(true);
             agent.register(now, 300);
         });
-        let done = self.until(120_000, |world| matches!(world.agent(address).registered(), Registered::Yes(_)));
+        let done =
+            self.until(120_000, |world| matches!(world.agent(address).registered(), Registered::Yes(_)));
         assert!(done, "{address} did not get registered: {:?}", self.agent(address).registered());
         self.share_registrations();
     }
@@ -410,8 +415,11 @@ impl World {
     /// One thing happens, if any does before `end`.
     fn step(&mut self, end: Time) -> bool {
         let arrival = self.flying.first_key_value().map(|((at, _), _)| *at);
-        let timer =
-            self.nodes.iter_mut().filter_map(|(at, node)| Some((node.endpoint().next_deadline()?, *at))).min();
+        let timer = self
+            .nodes
+            .iter_mut()
+            .filter_map(|(at, node)| Some((node.endpoint().next_deadline()?, *at)))
+            .min();
         let edge = (0..self.workers.len())
             .filter_map(|worker| Some((self.core.next_deadline(&self.workers[worker])?, worker)))
             .min();

@@ -1,6 +1,7 @@
 //! A response to one of the branches (RFC 3261 §16.7).
 
 use crate::count::Count;
+use crate::dialog::Inside;
 use crate::flow::Zone;
 use crate::hash::Digest;
 use crate::proxy::bindings;
@@ -19,7 +20,8 @@ use std::time::Duration;
 impl Setup {
     /// A response arrived whose Via branch hashes to `branch_id`.
     pub(crate) fn on_response(&mut self, branch_id: Digest, response: &Message<'_>, step: &mut Step<'_>) {
-        let Some(at) = self.branches.iter().position(|one| one.id == branch_id || one.extra_id == Some(branch_id))
+        let Some(at) =
+            self.branches.iter().position(|one| one.id == branch_id || one.extra_id == Some(branch_id))
         else {
             return;
         };
@@ -51,10 +53,10 @@ impl Setup {
             ClientResponse::Success => self.on_success(at, response, step),
             ClientResponse::Failure => self.on_failure(at, response, step),
             ClientResponse::RepeatAck => {
-                if let Client::Invite(client) = &branch.client {
-                    if let Some(ack) = client.ack() {
-                        step.worker.outbox.send(branch.flow, ack);
-                    }
+                if let Client::Invite(client) = &branch.client
+                    && let Some(ack) = client.ack()
+                {
+                    step.worker.outbox.send(branch.flow, ack);
                 }
             }
         }
@@ -95,7 +97,8 @@ impl Setup {
     /// This branch has spoken: whatever comes now comes from it, and the silent ones are let go.
     fn settle_on(&mut self, at: usize) {
         self.next_attempt_at = None;
-        let others = self.branches.iter_mut().enumerate().filter(|(other, branch)| *other != at && !branch.over);
+        let others =
+            self.branches.iter_mut().enumerate().filter(|(other, branch)| *other != at && !branch.over);
         for (_, branch) in others {
             branch.abandoned = true;
             branch.cancel_wanted = matches!(branch.client, Client::Invite(_));
@@ -114,7 +117,8 @@ impl Setup {
             self.finish(bytes, step);
             return;
         }
-        let is_late = self.winner.is_some_and(|winner| winner != at) || (self.winner.is_none() && self.has_final());
+        let is_late =
+            self.winner.is_some_and(|winner| winner != at) || (self.winner.is_none() && self.has_final());
         if is_late {
             self.end_unwanted(at, response, step);
             return;
@@ -122,16 +126,17 @@ impl Setup {
         if self.winner.replace(at).is_none() {
             self.cancel_others(at, step);
             if !self.in_dialog {
-                step.worker.after.push(After::Answered(self.answered_dialog(response, step)));
+                let key = self.answered_dialog(response, step);
+                let inside = self.inside(at, response, step);
+                step.worker.after.push(After::Answered { key, inside });
             }
         }
         let bytes = self.passed(at, response, step);
-        if let Server::Invite(server) = &mut self.server {
-            if server.on_success(step.now, &self.server_timers) {
-                if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
-                    step.worker.outbox.send(flow, &bytes);
-                }
-            }
+        if let Server::Invite(server) = &mut self.server
+            && server.on_success(step.now, &self.server_timers)
+            && let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer)
+        {
+            step.worker.outbox.send(flow, &bytes);
         }
         step.worker.spare.give(bytes);
     }
@@ -143,6 +148,20 @@ impl Setup {
         }
         let tag = tag_of(response, HeaderName::To).unwrap_or(b"");
         dialog_key(&step.core.hash, response.value(HeaderName::CallId), tag)
+    }
+
+    /// For callers from outside that will not follow our Contact.
+    fn inside(&self, at: usize, response: &Message<'_>, step: &Step<'_>) -> Option<Box<Inside>> {
+        if self.upstream.zone == Zone::Pool {
+            return None;
+        }
+        let contact = NameAddr::parse(response.value(HeaderName::Contact)).ok()?;
+        Some(Box::new(Inside {
+            outside: self.upstream.flow,
+            tag: step.core.hash.of(&[tag_of(response, HeaderName::To)?]),
+            peer: self.branches.get(at)?.peer,
+            target: contact.uri.into(),
+        }))
     }
 
     pub(super) fn has_final(&self) -> bool {
@@ -157,7 +176,9 @@ impl Setup {
         if let Client::Invite(client) = &mut branch.client {
             let mut ack = step.worker.spare.take();
             if let Some(sent) = client.request() {
-                with_message(sent, &mut step.worker.inner_index, |request| write_ack(&request, response, &mut ack));
+                with_message(sent, &mut step.worker.inner_index, |request| {
+                    write_ack(&request, response, &mut ack)
+                });
             }
             step.worker.outbox.send(branch.flow, &ack);
             client.set_ack(ack);
@@ -198,7 +219,8 @@ impl Setup {
 
     /// Whether anybody is left to try, or was asked and has not spoken.
     fn others_may_answer(&self, step: &Step<'_>) -> bool {
-        self.plan.has_more(step.settings) || self.branches.iter().any(|branch| !branch.over && !branch.abandoned)
+        self.plan.has_more(step.settings)
+            || self.branches.iter().any(|branch| !branch.over && !branch.abandoned)
     }
 
     fn try_another(&mut self, step: &mut Step<'_>) {
@@ -315,7 +337,8 @@ impl Setup {
 
 /// Whether a REGISTER asks for its own end (RFC 3261 §10.2.2).
 fn asks_to_leave(request: &Message<'_>) -> bool {
-    let contact = request.first(HeaderName::Contact).and_then(|header| crate::wire::split(header.value).next());
+    let contact =
+        request.first(HeaderName::Contact).and_then(|header| crate::wire::split(header.value).next());
     let own = contact.and_then(|item| NameAddr::parse(item.text).ok()?.params.value("expires"));
     own.unwrap_or_else(|| request.value(HeaderName::Expires)) == b"0"
 }

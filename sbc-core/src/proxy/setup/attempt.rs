@@ -39,8 +39,8 @@ impl Setup {
         let upstream = self.upstream;
         with_message(&request, &mut index, |message| {
             let listener = step.settings.listener(upstream.flow.listener);
-            let incoming =
-                listener.and_then(|listener| Incoming::read(message, listener, upstream.flow, upstream.source));
+            let incoming = listener
+                .and_then(|listener| Incoming::read(message, listener, upstream.flow, upstream.source));
             if let Some(incoming) = incoming {
                 self.attempt(&incoming, step);
             }
@@ -138,7 +138,8 @@ impl Setup {
             return None;
         }
         let failover = &step.settings.pools.get(*pool)?.config.failover;
-        let patience = if self.method == Some(Method::Invite) { failover.invite_after } else { failover.other_after };
+        let patience =
+            if self.method == Some(Method::Invite) { failover.invite_after } else { failover.other_after };
         let at = step.now + patience;
         (at < self.patience).then_some(at)
     }

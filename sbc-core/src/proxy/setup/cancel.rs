@@ -37,7 +37,11 @@ impl Setup {
     /// §9.1: not before something provisional arrived; until then it is only wanted.
     fn cancel_branch(&mut self, at: usize, reason: Option<&[u8]>, step: &mut Step<'_>) {
         let branch = &mut self.branches[at];
-        if branch.over || branch.has_final() || branch.extra.is_some() || !matches!(branch.client, Client::Invite(_)) {
+        if branch.over
+            || branch.has_final()
+            || branch.extra.is_some()
+            || !matches!(branch.client, Client::Invite(_))
+        {
             return;
         }
         branch.cancel_wanted = true;

@@ -122,7 +122,10 @@ impl Setup {
     /// The network says that nobody is there.
     pub(crate) fn on_unreachable(&mut self, flow: crate::flow::Flow, step: &mut Step<'_>) {
         let gone = self.branches.iter_mut().filter(|branch| {
-            branch.flow.remote == flow.remote && !branch.over && !branch.has_provisional() && !branch.has_final()
+            branch.flow.remote == flow.remote
+                && !branch.over
+                && !branch.has_provisional()
+                && !branch.has_final()
         });
         let mut was_waited_for = false;
         for branch in gone {

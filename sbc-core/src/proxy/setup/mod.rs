@@ -21,7 +21,9 @@ use crate::proxy::worker::{After, Timer, Worker};
 use crate::seal::{BindingId, Peer};
 use crate::sip::Method;
 use crate::time::Time;
-use crate::transaction::{Ack, EntryId, InviteClient, InviteServer, NonInviteClient, NonInviteServer, Timers};
+use crate::transaction::{
+    Ack, EntryId, InviteClient, InviteServer, NonInviteClient, NonInviteServer, Timers,
+};
 use crate::wire::{Framing, Limits, Message};
 pub(crate) use plan::{Plan, towards};
 
@@ -136,8 +138,10 @@ pub(crate) struct NewSetup {
 impl Setup {
     pub(crate) fn new(incoming: &Incoming<'_>, new: NewSetup, step: &mut Step<'_>) -> Self {
         let config = &step.settings.config.timers;
-        let transport =
-            step.settings.listener(incoming.upstream.flow.listener).map_or(crate::flow::Transport::Udp, |one| one.transport);
+        let transport = step
+            .settings
+            .listener(incoming.upstream.flow.listener)
+            .map_or(crate::flow::Transport::Udp, |one| one.transport);
         let server_timers = Timers::new(config, transport);
         let is_invite = incoming.method == Some(Method::Invite);
         Self {
@@ -311,7 +315,9 @@ impl Setup {
 
     /// No final answer, and no branch that said anything.
     fn is_unanswered(&self) -> bool {
-        !self.has_final() && !self.given_up && !self.branches.iter().any(|branch| !branch.over && branch.has_provisional())
+        !self.has_final()
+            && !self.given_up
+            && !self.branches.iter().any(|branch| !branch.over && branch.has_provisional())
     }
 }
 
@@ -366,7 +372,11 @@ impl Branch {
 }
 
 /// Read stored bytes again: they were readable when they were stored.
-fn with_message<R>(bytes: &[u8], index: &mut crate::wire::Index, read: impl FnOnce(Message<'_>) -> R) -> Option<R> {
+fn with_message<R>(
+    bytes: &[u8],
+    index: &mut crate::wire::Index,
+    read: impl FnOnce(Message<'_>) -> R,
+) -> Option<R> {
     index.parse(bytes, Framing::Datagram, &Limits::default()).ok()?;
     Some(read(Message::new(bytes, index)))
 }

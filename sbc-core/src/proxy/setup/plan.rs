@@ -42,7 +42,15 @@ impl Plan {
                 let zone = settings.listener(flow.listener)?.zone;
                 let member = settings.pools.member_at(flow.remote).filter(|_| zone == Zone::Pool);
                 let target = target.clone();
-                Some(Next { flow, zone, peer: *peer, target, member, address: None, leg: leg_of(peer, settings) })
+                Some(Next {
+                    flow,
+                    zone,
+                    peer: *peer,
+                    target,
+                    member,
+                    address: None,
+                    leg: leg_of(peer, settings),
+                })
             }
             Self::Pool { pool, balance, key, tried, first, left } => {
                 *left = left.checked_sub(1)?;
@@ -60,7 +68,15 @@ impl Plan {
                 };
                 let leg = leg_of(&peer, settings);
                 let zone = state.config.zone;
-                Some(Next { flow, zone, peer, target: None, member: Some((*pool, member)), address: Some(address), leg })
+                Some(Next {
+                    flow,
+                    zone,
+                    peer,
+                    target: None,
+                    member: Some((*pool, member)),
+                    address: Some(address),
+                    leg,
+                })
             }
             Self::Bindings { left } => {
                 let reached = left.pop()?;
@@ -100,7 +116,9 @@ pub(crate) fn towards(flow: Flow, call_id: &[u8], settings: &Settings) -> Option
 fn leg_of(peer: &Peer, settings: &Settings) -> u32 {
     let digest = match (peer.binding, peer.address) {
         (Some(binding), _) => binding.0,
-        (None, PeerAddress::Datagram(address)) => settings.stable.of(&[b"leg", address.to_string().as_bytes()]),
+        (None, PeerAddress::Datagram(address)) => {
+            settings.stable.of(&[b"leg", address.to_string().as_bytes()])
+        }
         (None, PeerAddress::Connection { boot, number }) => Digest::from(boot ^ number),
         (None, PeerAddress::Binding) => 0,
     };

@@ -50,8 +50,7 @@ fn users_call_each_other_whatever_they_use() {
             let uri = format!("sip:{number}@example.test");
             let leg = world.act(caller, |agent, now| agent.call(now, &uri));
             world.until_up(caller, leg);
-            let other = world.until_called(callee);
-            world.until_up(callee, other);
+            let other = world.call_up(callee);
             world.run(1000);
             let (first, second) = if seed % 2 == 0 { (caller, leg) } else { (callee, other) };
             world.act(first, |agent, now| agent.bye(now, second));

@@ -114,8 +114,7 @@ fn a_blind_transfer_leads_on() {
         world.agent(PHONE).policy = Policy::Answer { after: Duration::from_millis(300) };
         world.agent(OTHER_BROWSER).policy = Policy::Answer { after: Duration::from_millis(300) };
         let leg = up(&mut world, BROWSER, "sip:1002@example.test");
-        let at_other = world.until_called(OTHER_BROWSER);
-        world.until_up(OTHER_BROWSER, at_other);
+        let at_other = world.call_up(OTHER_BROWSER);
         world.run(1000);
         assert!(world.act(OTHER_BROWSER, |agent, now| agent.refer(now, at_other, "sip:9196@example.test")));
         assert_eq!(replied(&mut world, OTHER_BROWSER, at_other, "REFER"), Some(202));

@@ -128,7 +128,7 @@ fn the_pool_goes_on_with_a_browser_that_was_called() {
         world.agent(BROWSER).policy = Policy::Answer { after: Duration::from_millis(100) };
         let leg = world.act(PHONE, |agent, now| agent.call(now, "sip:1001@example.test"));
         world.until_up(PHONE, leg);
-        let called = world.until_called(BROWSER);
+        let called = world.call_up(BROWSER);
         world.run(2_000);
         world.restart();
         crowd(&mut world);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sbc_tests::agent::{LegId, Policy, State};
+use sbc_tests::agent::{LegId, Policy};
 use sbc_tests::sim::{BROWSER, EdgeSettings, MEMBERS, OTHER_BROWSER, PHONE, World, cast, for_seeds};
 
 const SEEDS: u64 = 40;
@@ -44,14 +44,9 @@ fn transfer(seed: u64, loss: u64, on_one_member: bool) {
     let transfer = world.agent(BROWSER).call_of(first).map(|call| call.transfer.clone());
     assert!(told, "the transfer was told as {transfer:?}");
     world.until_ended(BROWSER, second);
-    for other in [OTHER_BROWSER, PHONE] {
-        let leg = world.agent(other).incoming().expect("a call");
-        assert_eq!(world.state(other, leg), State::Up, "{other} must still talk");
-    }
-    let leg = world.agent(PHONE).incoming().expect("a call");
-    world.act(PHONE, |agent, now| agent.bye(now, leg));
-    let leg = world.agent(OTHER_BROWSER).incoming().expect("a call");
-    world.until_ended(OTHER_BROWSER, leg);
+    let (one, other) = (world.call_up(OTHER_BROWSER), world.call_up(PHONE));
+    world.act(PHONE, |agent, now| agent.bye(now, other));
+    world.until_ended(OTHER_BROWSER, one);
     world.assert_quiet();
 }
 

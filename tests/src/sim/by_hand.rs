@@ -18,6 +18,17 @@ pub struct Departure {
     pub bytes: Vec<u8>,
 }
 
+/// A message that came in at sbc.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// Who sent it, as sbc sees it.
+    pub from: SocketAddr,
+    /// Which address of ours it was sent to.
+    pub to: SocketAddr,
+    /// The message.
+    pub bytes: Vec<u8>,
+}
+
 impl Departure {
     /// The message, read.
     ///

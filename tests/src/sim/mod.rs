@@ -10,7 +10,7 @@ mod edge;
 mod secrecy;
 mod world;
 
-pub use by_hand::{Departure, answer, replace};
+pub use by_hand::{Arrival, Departure, answer, replace};
 pub use cast::{BROWSER, CARRIER, EXCHANGE, MEMBERS, OTHER_BROWSER, PHONE, cast, for_seeds};
 pub use chance::Chance;
 pub use edge::{EdgeSettings, INSIDE, PHONES, TRUNK, WSS, edge_config};

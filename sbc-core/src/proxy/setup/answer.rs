@@ -71,7 +71,7 @@ impl Setup {
         if branch.abandoned || branch.over {
             return;
         }
-        self.settle_on(at);
+        self.settle_on(at, step);
         if self.method != Some(Method::Invite) {
             return;
         }
@@ -95,14 +95,22 @@ impl Setup {
     }
 
     /// This branch has spoken: whatever comes now comes from it, and the silent ones are let go.
-    fn settle_on(&mut self, at: usize) {
+    ///
+    /// They are cancelled without a provisional response, which RFC 3261 §9.1 forbids because CANCEL might
+    /// overtake its INVITE. Here the INVITE was last sent long before, and the other way is worse: where
+    /// only the answers were lost, somebody's phone would ring for a caller who talks to another member.
+    fn settle_on(&mut self, at: usize, step: &mut Step<'_>) {
         self.next_attempt_at = None;
-        let others =
-            self.branches.iter_mut().enumerate().filter(|(other, branch)| *other != at && !branch.over);
-        for (_, branch) in others {
+        for other in (0..self.branches.len()).filter(|other| *other != at) {
+            let branch = &mut self.branches[other];
+            if branch.over || branch.abandoned {
+                continue;
+            }
             branch.abandoned = true;
-            branch.cancel_wanted = matches!(branch.client, Client::Invite(_));
             branch.stop_retransmitting();
+            if matches!(branch.client, Client::Invite(_)) && branch.extra.is_none() {
+                self.send_cancel(other, step);
+            }
         }
     }
 
@@ -111,7 +119,7 @@ impl Setup {
         self.trying_at = None;
         self.branches[at].over = true;
         if self.method != Some(Method::Invite) {
-            self.settle_on(at);
+            self.settle_on(at, step);
             self.after_success(response, step);
             let bytes = self.passed(at, response, step);
             self.finish(bytes, step);
@@ -197,7 +205,7 @@ impl Setup {
             step.core.counters.add(Count::Failovers);
             self.try_another(step);
         } else {
-            self.settle_on(at);
+            self.settle_on(at, step);
             self.conclude(step);
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use sbc_core::count::Count;
 use sbc_tests::agent::Policy;
 use sbc_tests::sim::{
     Arrival, BROWSER, CARRIER, Chance, EXCHANGE, EdgeSettings, INSIDE, MEMBERS, OTHER_BROWSER, PHONE, PHONES,
@@ -173,20 +174,30 @@ fn with_numbers(message: &[u8], chance: &mut Chance) -> Vec<u8> {
 fn ten_thousand_damaged_messages_do_no_harm() {
     let good = good_messages();
     assert!(good.len() > 150, "{} good messages", good.len());
-    let doors: BTreeSet<SocketAddr> = DOORS.iter().map(|(_, to)| to.parse().unwrap()).collect();
-    assert!(
-        doors.iter().all(|door| good.iter().any(|one| one.to == *door || *door == INSIDE.parse().unwrap()))
-    );
+    for door in [PHONES, WSS, TRUNK] {
+        assert!(
+            good.iter().any(|message| message.to == door.parse().unwrap()),
+            "nothing good came to {door}"
+        );
+    }
+    for seed in 0..3 {
+        eprintln!("seed {seed}");
+        let mut world = everybody();
+        throw(&mut world, &good, &mut Chance::new(seed));
+        everything_is_as_before(&mut world);
+    }
+}
+
+/// Throw damaged messages, and look after each volley where sbc has sent anything.
+fn throw(world: &mut World, good: &[Arrival], chance: &mut Chance) {
     let mut known: BTreeSet<SocketAddr> = DOORS.iter().map(|(from, _)| from.parse().unwrap()).collect();
     known.insert(EXCHANGE.parse().unwrap());
-    let mut world = everybody();
-    let mut chance = Chance::new(42);
     for volley in 0..MESSAGES / VOLLEY {
         world.departures.clear();
         for _ in 0..VOLLEY {
             let pick = &good[chance.below(good.len() as u64) as usize];
             let other = &good[chance.below(good.len() as u64) as usize];
-            let bytes = damage(&pick.bytes, &other.bytes, &mut chance);
+            let bytes = damage(&pick.bytes, &other.bytes, chance);
             // Half of them where such a message belongs, half at any door.
             let (from, to) = DOORS[chance.below(DOORS.len() as u64) as usize];
             if chance.percent(50) {
@@ -199,7 +210,8 @@ fn ten_thousand_damaged_messages_do_no_harm() {
         let astray = world.departures.iter().find(|departure| !known.contains(&departure.to));
         assert!(astray.is_none(), "volley {volley} led to {astray:?}");
     }
-    everything_is_as_before(&mut world);
+    let passed = world.core().counters().get(Count::Forwarded);
+    assert!(passed > MESSAGES as u64 / 50, "some damage is of the kind that passes: {passed}");
 }
 
 fn everything_is_as_before(world: &mut World) {
@@ -216,7 +228,15 @@ fn everything_is_as_before(world: &mut World) {
         world.act(caller, |agent, now| agent.bye(now, leg));
         world.until_ended(caller, leg);
     }
-    world.run(60_000);
+    // Some damaged INVITE may have begun a call that both ends take for a true one. With them gone, too, no
+    // record outlives the longest silence a dialog is granted.
+    for member in MEMBERS {
+        world.kill(member, false);
+    }
+    for agent in [BROWSER, OTHER_BROWSER, PHONE] {
+        world.agent(agent).keep_registered(false);
+    }
+    world.run(13 * 3_600_000);
     let status = world.core().status();
-    assert_eq!((status.calls, status.transactions), (0, 0));
+    assert_eq!((status.calls, status.transactions, status.registrations), (0, 0, 0));
 }

@@ -234,7 +234,7 @@ fn pass_request(stage: &mut Stage, recorded: &Message) {
         let rest = routes.iter().skip(1).cloned();
         replace(&mut request, "Route", &std::iter::once(route).chain(rest).collect::<Vec<_>>());
     } else {
-        replace(&mut request, "Route", &[stage.path.clone()]);
+        replace(&mut request, "Route", std::slice::from_ref(&stage.path));
     }
     if let Start::Request { uri, .. } = &mut request.start {
         *uri = CONTACT.to_owned();

@@ -99,13 +99,13 @@ impl Edge {
         sent.map(|(flow, bytes)| (zone(flow), bytes)).collect()
     }
 
-    fn from_phone(&mut self, message: &[u8]) -> Message {
+    fn phone_sends(&mut self, message: &[u8]) -> Message {
         let phone = self.at.phone;
         only(self.handle(PHONES, phone, message), Zone::Pool).0
     }
 
     /// What the phone gets of it, and its length.
-    fn from_member(&mut self, message: &[u8]) -> (Message, usize) {
+    fn member_sends(&mut self, message: &[u8]) -> (Message, usize) {
         let member = self.at.member;
         only(self.handle(POOL, member, message), Zone::Public)
     }
@@ -119,11 +119,11 @@ impl Edge {
              Call-ID: register\r\nCSeq: 1 REGISTER\r\nContact: <sip:{NUMBER}@{phone};ob>\r\nExpires: 300\r\n\
              Content-Length: 0\r\n\r\n"
         );
-        let register = self.from_phone(text.as_bytes());
+        let register = self.phone_sends(text.as_bytes());
         let mut ok = answer(&register, 200, "member");
         ok.push("Contact", format!("<sip:{NUMBER}@{phone};ob>;expires=300"));
         ok.close(None);
-        self.from_member(&ok.to_bytes());
+        self.member_sends(&ok.to_bytes());
         register.get("Path").expect("a Path").to_owned()
     }
 
@@ -152,7 +152,7 @@ impl Edge {
              Call-ID: {CALL_ID}\r\nCSeq: 1 INVITE\r\nContact: <sip:{NUMBER}@{phone};ob>\r\n\
              Content-Length: 0\r\n\r\n"
         );
-        self.from_phone(text.as_bytes())
+        self.phone_sends(text.as_bytes())
     }
 
     /// Contacts as FreeSWITCH writes them.
@@ -230,7 +230,7 @@ fn a_request_to_a_phone_grows_by_350_bytes_at_most() {
             replace(&mut invite, "CSeq", &[format!("{} INVITE", 123_028_505 + number)]);
             let via = invite.get("Via").expect("a Via").replace("DgH", &format!("Dg{number}"));
             replace(&mut invite, "Via", &[via]);
-            let (sent, length) = edge.from_member(&invite.to_bytes());
+            let (sent, length) = edge.member_sends(&invite.to_bytes());
             let more = added(&invite, &sent);
             assert!(more <= ADDED, "{more} bytes are added to {invite:?}: {sent:?}");
             assert!(length <= invite.to_bytes().len() + ADDED, "{length}");
@@ -255,7 +255,7 @@ fn an_answer_to_a_phone_grows_by_350_bytes_at_most() {
             let mut ok = answer(&invite, 200, "S33j7U2BZNZDa");
             ok.push("Contact", edge.member_contacts()[number].clone());
             ok.close(None);
-            let (sent, length) = edge.from_member(&ok.to_bytes());
+            let (sent, length) = edge.member_sends(&ok.to_bytes());
             let more = added(&ok, &sent);
             assert!(more <= ADDED, "{more} bytes are added to {ok:?}: {sent:?}");
             assert!(length <= ok.to_bytes().len() + ADDED, "{length}");
@@ -277,7 +277,7 @@ fn a_challenge_to_a_phone_grows_by_350_bytes_at_most() {
             "Digest realm=\"example.test\", nonce=\"032bf06a-e628-4b51-b63c-9370f7ca08e7\", algorithm=MD5, qop=\"auth\"",
         );
         challenge.close(None);
-        let (sent, _) = edge.from_member(&challenge.to_bytes());
+        let (sent, _) = edge.member_sends(&challenge.to_bytes());
         let more = added(&challenge, &sent);
         assert!(more > 0 && more <= ADDED, "{more} bytes are added: {sent:?}");
     }

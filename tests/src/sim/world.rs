@@ -591,9 +591,7 @@ impl World {
             None => listener.bind,
         };
         if listener.zone != Zone::Pool {
-            if let Some(told) = secrecy::told(bytes) {
-                self.told.push(told);
-            }
+            self.told.extend(secrecy::told(bytes));
         }
         assert_eq!(
             flow.connection.is_some(),

@@ -95,7 +95,8 @@ fn an_asymmetric_carrier_is_followed_only_inside_its_networks() {
         );
         let sent = world.say("203.0.113.77:6000", TRUNK, &text, &call_id);
         let to: Vec<String> = sent.iter().map(|(to, _)| to.to_string()).collect();
-        let expected = if via == CARRIER { CARRIER } else { "203.0.113.77:6000" };
+        // RFC 3261 §18.2.2: else to where it came from, at the port that the Via names.
+        let expected = if via == CARRIER { CARRIER } else { "203.0.113.77:5099" };
         assert_eq!(to, [expected], "{via}");
         assert!(sent[0].1.get("Via").is_some_and(|via| !via.contains(&format!("received={outside}"))));
     }

@@ -31,6 +31,8 @@ pub const SPARE_BUFFERS: usize = 256;
 /// A buffer that grew beyond this is not kept.
 pub const SPARE_BUFFER_BYTES: usize = 16 * 1024;
 
+/// How long after a challenge a request with credentials counts as the answer to it.
+pub const CHALLENGE_ANSWER: Duration = Duration::from_secs(32);
 /// How long a request for a dead flow waits for its binding to come back.
 pub const FLOW_RETURN: Duration = Duration::from_secs(12);
 /// For so long after the start, a binding nobody has heard of may still be on its way back.

@@ -126,3 +126,33 @@ fn both_members_get_their_share() {
         }
     }
 }
+
+#[test]
+fn a_registration_comes_home_when_its_member_does() {
+    for_seeds(SEEDS, |seed, _| {
+        let settings = EdgeSettings { balance: Balance::HashAor, ..EdgeSettings::new(&MEMBERS) };
+        let mut world = cast(seed, &settings, 0);
+        // The phone uses a nonce as long as it can, and with it the name of the member that made it.
+        world.agent(PHONE).reuse_nonce(true);
+        let home_of = |world: &mut World| {
+            let now = world.now;
+            let refreshes = |member: &&str, world: &mut World| -> u64 {
+                let bindings = world.member(member).status(now).bindings;
+                bindings.iter().filter(|one| one.aor.starts_with("1003@")).map(|one| one.refreshes).sum()
+            };
+            MEMBERS.iter().max_by_key(|member| refreshes(member, world)).copied().expect("two members")
+        };
+        let home = home_of(&mut world);
+        world.kill(home, true);
+        world.run(15_000);
+        world.register(PHONE);
+        world.add_member(home.parse().unwrap(), |_| {});
+        world.run(60_000);
+        world.register(PHONE);
+        world.register(PHONE);
+        let now = world.now;
+        let at_home = world.member(home).status(now).bindings;
+        assert!(at_home.iter().any(|binding| binding.aor.starts_with("1003@") && binding.refreshes >= 2));
+        world.assert_quiet();
+    });
+}

@@ -110,7 +110,7 @@ pub(crate) fn redirect_outside(
                     text.extend_from_slice(user);
                     text.push(b'@');
                 }
-                text.extend_from_slice(settings.outside_name(listener).as_bytes());
+                text.extend_from_slice(settings.outside_authority(listener).as_bytes());
                 replace_uri(&header, &item, &address, &text, edits);
             }
         }

@@ -65,7 +65,7 @@ pub(crate) fn seal_refer_to(
             text.extend_from_slice(user);
             text.push(b'@');
         }
-        text.extend_from_slice(settings.outside_name(listener).as_bytes());
+        text.extend_from_slice(settings.outside_authority(listener).as_bytes());
     }
     write_headers(&uri, &mut text);
     edits.replace(absolute(&header, 0, &address.uri_range), &text);

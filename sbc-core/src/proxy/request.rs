@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 
 use crate::admission;
+use crate::config::Balance;
 use crate::count::Count;
 use crate::flow::{Flow, Zone};
 use crate::limits;
-use crate::pool::Tried;
+use crate::pool::{PoolState, Tried};
 use crate::proxy::core::Core;
 use crate::proxy::hop::{Answer, Route, called_aor, top_of_route};
 use crate::proxy::incoming::Incoming;
@@ -67,7 +68,7 @@ impl Core {
                 self.forward_to_peer(worker, now, settings, id, &incoming, &top, peer, target);
             }
             Route::Pool { pool, balance } => {
-                let plan = self.pool_plan(&incoming, settings, pool, balance);
+                let plan = self.pool_plan(now, &incoming, settings, pool, balance);
                 self.forward(worker, now, settings, id, &incoming, &top, plan, None);
             }
             Route::Bindings(mut left) => {
@@ -157,35 +158,49 @@ impl Core {
 
     fn pool_plan(
         &self,
+        now: Time,
         incoming: &Incoming<'_>,
         settings: &Settings,
         pool: usize,
-        balance: crate::config::Balance,
+        balance: Balance,
     ) -> Plan {
         let state = settings.pools.get(pool);
-        let challenger = credentials::challenger(&incoming.message, settings);
-        if let Some(Err(OpenError::Forged)) = challenger {
-            self.counters.add(Count::ForgedToken);
-        }
-        let first = challenger
-            .and_then(Result::ok)
-            .and_then(|member| state.and_then(|state| state.at(member)))
-            .or_else(|| self.challenged_before(incoming, settings, pool));
+        let first = state.and_then(|state| self.challenger(now, incoming, settings, state, balance));
         let key = match balance {
-            crate::config::Balance::HashAor => called_aor(incoming, settings),
-            _ => settings.stable.of(&[b"call", incoming.call_id]),
+            Balance::HashAor => called_aor(incoming, settings),
+            Balance::HashCallId | Balance::RoundRobin => settings.stable.of(&[b"call", incoming.call_id]),
         };
         let left = state.map_or(1, |state| state.config.failover.attempts.max(1));
         Plan::Pool { pool, balance, key, tried: Tried::default(), first, left }
     }
 
-    /// A client that does not send `opaque` back: whoever challenged this Call-ID last.
-    fn challenged_before(&self, incoming: &Incoming<'_>, settings: &Settings, pool: usize) -> Option<usize> {
+    /// The member whose challenge a request answers: by the `opaque` we added, else by its Call-ID.
+    ///
+    /// A registration under `hash:aor` has a home. It leaves it for a challenger only while it answers the
+    /// challenge; a phone that uses an old nonce again would stay away for ever.
+    fn challenger(
+        &self,
+        now: Time,
+        incoming: &Incoming<'_>,
+        settings: &Settings,
+        state: &PoolState,
+        balance: Balance,
+    ) -> Option<usize> {
         if !credentials::present(&incoming.message) {
             return None;
         }
-        let member = self.challenges.member(self.hash.of(&[b"challenge", incoming.call_id]))?;
-        settings.pools.get(pool)?.at(member)
+        let named = credentials::challenger(&incoming.message, settings);
+        if let Some(Err(OpenError::Forged)) = named {
+            self.counters.add(Count::ForgedToken);
+        }
+        let recent = self.challenges.member(self.hash.of(&[b"challenge", incoming.call_id]));
+        let has_home = incoming.method == Some(Method::Register) && balance == Balance::HashAor;
+        let address = if has_home {
+            recent.filter(|(_, at)| now.since(*at) < limits::CHALLENGE_ANSWER).map(|(member, _)| member)
+        } else {
+            named.and_then(Result::ok).or(recent.map(|(member, _)| member))
+        };
+        state.at(address?)
     }
 
     /// Make the entry and its first branch.

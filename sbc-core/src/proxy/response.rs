@@ -34,7 +34,7 @@ impl Core {
         let branch_id = self.hash.of(&[b"branch", branch, response.value(HeaderName::CallId)]);
         let owner = self.branches.get(&branch_id).map(|owner| *owner);
         if let Some(id) = owner {
-            self.remember_challenge(&response, flow);
+            self.remember_challenge(&response, flow, now);
             self.step(worker, now, settings, id, |setup, step| setup.on_response(branch_id, &response, step));
             return;
         }
@@ -115,10 +115,10 @@ impl Core {
     }
 
     /// Whose nonce a Call-ID's credentials will be made with.
-    fn remember_challenge(&self, response: &Message<'_>, flow: Flow) {
+    fn remember_challenge(&self, response: &Message<'_>, flow: Flow, now: Time) {
         if matches!(response.status(), 401 | 407) {
             let key = self.hash.of(&[b"challenge", response.value(HeaderName::CallId)]);
-            self.challenges.remember(key, flow.remote);
+            self.challenges.remember(key, flow.remote, now);
         }
     }
 }

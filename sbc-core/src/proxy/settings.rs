@@ -93,6 +93,12 @@ impl Settings {
         self.config.admission.domains.first().map_or(&*listener.advertise.host, |domain| domain)
     }
 
+    /// The same where a URI is to be followed: without a domain the port counts.
+    pub(crate) fn outside_authority(&self, listener: &Listener) -> String {
+        let domain = self.config.admission.domains.first();
+        domain.map_or_else(|| listener.advertise.to_string(), |domain| domain.to_string())
+    }
+
     /// Which local port of `listener` a message of this call leaves by.
     ///
     /// It hangs on the Call-ID, not on the worker: the same INVITE leaves by the same port after a

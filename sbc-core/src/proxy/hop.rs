@@ -174,14 +174,16 @@ impl Core {
 fn open_request_uri(incoming: &Incoming<'_>, uri: &Uri<'_>, settings: &Settings) -> Option<Route> {
     let kind = KeyRing::kind_of(uri.user?)?;
     let open = |kind, call_id| settings.tokens.open_contact(kind, call_id, uri);
-    let opened = match (kind, refer::replaced_by(&incoming.message)) {
-        // A token is no way past the rules: it leads on inside its dialog, a replacement of that dialog,
-        // and for a carrier to the member that registered there.
-        (Kind::Registered, _) if incoming.upstream.zone == Zone::Trunk => open(kind, b""),
-        (Kind::Contact, _) if incoming.is_in_dialog() => open(kind, incoming.call_id),
-        (Kind::Contact, Some(replaced)) => open(kind, replaced),
+    let replaced = refer::replaced_by(&incoming.message);
+    let (opened, leads_on) = match kind {
+        // A token is no way past the rules: it leads on inside its dialog, to replace that dialog, and for
+        // a carrier to the member that registered there.
+        Kind::Registered => (open(kind, b""), incoming.upstream.zone == Zone::Trunk),
+        Kind::Contact if incoming.is_in_dialog() => (open(kind, incoming.call_id), true),
+        Kind::Contact => (open(kind, replaced.unwrap_or(incoming.call_id)), replaced.is_some()),
         _ => return None,
     };
+    let opened = opened.and_then(|seal| if leads_on { Ok(seal) } else { Err(OpenError::Forged) });
     match opened {
         Ok(seal) => {
             let mut target = Vec::new();

@@ -104,7 +104,8 @@ impl Judged {
     }
 }
 
-const EVIDENCE: [Count; 6] = [
+const EVIDENCE: [Count; 7] = [
+    Count::NoRule,
     Count::ForgedToken,
     Count::UnknownKey,
     Count::NoToken,
@@ -253,9 +254,20 @@ fn a_token_moved_to_another_call_is_forged() {
         let judged = judge(&mut dialog.world, STRANGER, PHONES, &text, "another");
         assert_eq!(judged, Judged::refused(403, Count::ForgedToken), "{method}");
     }
-    // Outside a dialog it is no way in, either.
-    let text =
-        request("INVITE", &dialog.target, &dialog.from, "<sip:9196@example.test>", "third", "moved", "");
+}
+
+#[test]
+fn outside_its_dialog_a_token_is_no_way_past_the_rules() {
+    let mut dialog = Dialog::new(&EdgeSettings::new(&MEMBERS));
+    let to = "<sip:9196@example.test>";
+    for call_id in [dialog.call_id.clone(), "another".to_owned()] {
+        let text = request("INVITE", &dialog.target, &dialog.from, to, &call_id, "out", "");
+        let judged = judge(&mut dialog.world, STRANGER, PHONES, &text, &call_id);
+        assert_eq!(judged, Judged::refused(404, Count::NoRule));
+    }
+    // It leads to a call that it replaces, and to no other.
+    let replaces = "Replaces: another;to-tag=a;from-tag=b\r\n";
+    let text = request("INVITE", &dialog.target, &dialog.from, to, "third", "out", replaces);
     let judged = judge(&mut dialog.world, STRANGER, PHONES, &text, "third");
     assert_eq!(judged, Judged::refused(403, Count::ForgedToken));
 }

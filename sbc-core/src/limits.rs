@@ -46,5 +46,7 @@ pub const DIALOG_IDLE: Duration = Duration::from_secs(12 * 3600);
 pub const TRYING_AFTER_OTHER: Duration = Duration::from_millis(3500);
 /// A binding that says nothing for so long is not waited for alone.
 pub const BINDING_PATIENCE: Duration = Duration::from_secs(2);
+/// How often a member that is slow with a request other than INVITE is looked at.
+pub const LOOK_AT_MEMBER: Duration = Duration::from_secs(1);
 /// A retry is asked for after this, where no member takes a request, in seconds.
 pub const RETRY_AFTER_SECONDS: u32 = 5;

@@ -1,6 +1,7 @@
 //! Time passes: repetitions, failover, the end of patience (RFC 3261 §16.8 and §17).
 
 use crate::count::Count;
+use crate::limits;
 use crate::proxy::reply::Reply;
 use crate::proxy::setup::{Branch, Client, Server, Setup, Step};
 use crate::proxy::worker::After;
@@ -112,8 +113,17 @@ impl Setup {
 
     /// `invite_after` or `other_after` is over: the next member is asked too. The silent one is not given
     /// up: what was lost may have been datagrams, and whoever speaks first has the request.
+    ///
+    /// A request other than INVITE stays where the member answers its probes: FreeSWITCH says nothing while
+    /// it looks a user up, and that is not a dead server.
     fn give_up_waiting_for_member(&mut self, step: &mut Step<'_>) {
         self.next_attempt_at = None;
+        let last = self.branches.iter().rfind(|branch| !branch.over).and_then(|branch| branch.member);
+        let is_alive = last.is_some_and(|(pool, member)| step.settings.pools.is_in_good_health(pool, member));
+        if is_alive && self.method != Some(Method::Invite) {
+            self.next_attempt_at = Some(step.now + limits::LOOK_AT_MEMBER);
+            return;
+        }
         if let Some(branch) = self.branches.iter_mut().rfind(|branch| !branch.over) {
             miss(branch, step);
         }

@@ -8,7 +8,7 @@ use crate::flow::{Flow, Zone};
 use crate::proxy::contact::Sealing;
 use crate::proxy::incoming::Incoming;
 use crate::proxy::settings::Settings;
-use crate::proxy::{credentials, policy, refer, route, via};
+use crate::proxy::{credentials, description, policy, refer, route, via};
 use crate::seal::{Kind, OpenError, Peer};
 use crate::sip::{Method, forms_dialog};
 use crate::wire::{Edits, HeaderName, Message, NameAddr, Uri, write_u64};
@@ -197,8 +197,9 @@ fn has_own_rule(name: HeaderName) -> bool {
     )
 }
 
-/// Write the served domain over every pool address in the remaining headers. Towards a carrier, whom
-/// FreeSWITCH thinks it called at our inner address, To names the carrier.
+/// Write the served domain over every pool address in the remaining headers, and nothing over the names
+/// in a session description. Towards a carrier, whom FreeSWITCH thinks it called at our inner address,
+/// To names the carrier.
 pub(crate) fn hide(
     message: &Message<'_>,
     from: Zone,
@@ -208,6 +209,7 @@ pub(crate) fn hide(
     member: Option<SocketAddr>,
     edits: &mut Edits,
 ) {
+    description::hide_maker(message, &settings.hidden, edits);
     let domain = settings.outside_name(listener);
     let carrier = member.filter(|_| to == Zone::Trunk).map(|member| member.ip().to_string());
     for header in message.headers() {

@@ -1,5 +1,7 @@
 //! One record for each dialog that has been heard of.
 
+use std::net::SocketAddr;
+
 use crate::flow::Flow;
 use crate::hash::{Digest, DigestMap};
 use crate::limits;
@@ -30,11 +32,13 @@ struct Record {
     last: Time,
     is_call: bool,
     inside: Option<Box<Inside>>,
+    /// The pool member that has the other side of it.
+    member: Option<SocketAddr>,
 }
 
 impl Record {
     const fn new(last: Time) -> Self {
-        Self { heard: None, last, is_call: false, inside: None }
+        Self { heard: None, last, is_call: false, inside: None, member: None }
     }
 }
 
@@ -45,24 +49,32 @@ pub struct Records {
 }
 
 impl Records {
-    /// A call was answered. True the first time.
-    pub fn answered(&self, key: DialogKey, inside: Option<Box<Inside>>, now: Time) -> bool {
+    /// A call with `member` was answered. True the first time.
+    pub fn answered(
+        &self,
+        key: DialogKey,
+        member: Option<SocketAddr>,
+        inside: Option<Box<Inside>>,
+        now: Time,
+    ) -> bool {
         if self.is_full(key) {
             return false;
         }
         let mut record = self.records.entry(key.0).or_insert(Record::new(now));
         record.last = now;
         record.inside = inside;
+        record.member = member;
         !std::mem::replace(&mut record.is_call, true)
     }
 
-    /// The outside party sent a valid request from `flow`. True where it moved there since the last one.
-    pub fn heard(&self, key: DialogKey, flow: Flow, now: Time) -> bool {
+    /// The outside party sent `member` a valid request from `flow`. True where it moved there since the last one.
+    pub fn heard(&self, key: DialogKey, member: Option<SocketAddr>, flow: Flow, now: Time) -> bool {
         if self.is_full(key) {
             return false;
         }
         let mut record = self.records.entry(key.0).or_insert(Record::new(now));
         record.last = now;
+        record.member = member;
         record.heard.replace(flow) != Some(flow)
     }
 
@@ -73,6 +85,11 @@ impl Records {
     /// Where the outside party was last heard.
     pub fn last_flow(&self, key: DialogKey) -> Option<Flow> {
         self.records.get(&key.0)?.heard
+    }
+
+    /// The pool member that has the other side of the dialog.
+    pub fn member(&self, key: DialogKey) -> Option<SocketAddr> {
+        self.records.get(&key.0)?.member
     }
 
     /// Where a request of the outside party goes that carries none of our addresses (some do not follow
@@ -119,9 +136,9 @@ mod tests {
     fn a_dialog_moves_with_its_party() {
         let records = Records::default();
         let key = DialogKey(1);
-        assert!(records.heard(key, flow(1), Time::ZERO));
-        assert!(!records.heard(key, flow(1), Time::ZERO));
-        assert!(records.heard(key, flow(2), Time::ZERO));
+        assert!(records.heard(key, None, flow(1), Time::ZERO));
+        assert!(!records.heard(key, None, flow(1), Time::ZERO));
+        assert!(records.heard(key, None, flow(2), Time::ZERO));
         assert_eq!(records.last_flow(key), Some(flow(2)));
     }
 
@@ -129,8 +146,8 @@ mod tests {
     fn a_call_counts_once_and_ends() {
         let records = Records::default();
         let key = DialogKey(1);
-        assert!(records.answered(key, None, Time::ZERO));
-        assert!(!records.answered(key, None, Time::ZERO));
+        assert!(records.answered(key, None, None, Time::ZERO));
+        assert!(!records.answered(key, None, None, Time::ZERO));
         assert_eq!(records.calls(), 1);
         assert!(records.ended(key));
         assert!(!records.ended(key));
@@ -141,7 +158,7 @@ mod tests {
     fn a_forgotten_dialog_is_forgotten() {
         let records = Records::default();
         let key = DialogKey(1);
-        records.answered(key, None, Time::ZERO);
+        records.answered(key, None, None, Time::ZERO);
         let due = records.expire(key, Time::from_millis(1)).unwrap();
         assert_eq!(records.expire(key, due), None);
         assert_eq!(records.calls(), 0);

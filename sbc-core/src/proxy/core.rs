@@ -258,8 +258,8 @@ impl Core {
                     }
                 }
                 After::Unregistered(id) => self.directory.removed(id),
-                After::Answered { key, inside } => {
-                    if self.dialogs.answered(key, inside, now) {
+                After::Answered { key, member, inside } => {
+                    if self.dialogs.answered(key, member, inside, now) {
                         self.counters.add(Count::Answered);
                         worker.wheel.schedule(now + limits::DIALOG_IDLE, Timer::Dialog(key));
                     }

@@ -30,6 +30,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) path: Option<Peer>,
     /// How many Route values on top are ours.
     pub(crate) routes: usize,
+    /// The member with the dialog that a Refer-To wants replaced, as far as its record knows.
+    pub(crate) replaced_at: Option<SocketAddr>,
 }
 
 /// Append the request as it leaves.
@@ -149,7 +151,9 @@ fn towards_pool(
         });
     }
     credentials::restore_opaque(message, settings, edits);
-    refer::open_refer_to(message, settings, edits)
+    // A member finds a dialog of its own by Call-ID, whatever the URI says.
+    let elsewhere = hop.replaced_at.filter(|member| *member != hop.flow.remote);
+    refer::open_refer_to(message, elsewhere, settings, edits)
 }
 
 fn towards_outside(

@@ -64,7 +64,7 @@ impl Core {
             Route::Answer(answer) => self.answer(worker, &incoming, &answer),
             Route::Drop(count) => self.counters.add(count),
             Route::Peer { peer, target } => {
-                self.heard(worker, now, settings, &incoming);
+                self.heard(worker, now, settings, &incoming, &peer);
                 self.forward_to_peer(worker, now, settings, id, &incoming, &top, peer, target);
             }
             Route::Pool { pool, balance } => {
@@ -121,12 +121,23 @@ impl Core {
     }
 
     /// A valid request of a dialog from outside: its party is where it came from, whatever tokens say.
-    fn heard(&self, worker: &mut Worker, now: Time, settings: &Settings, incoming: &Incoming<'_>) {
+    fn heard(
+        &self,
+        worker: &mut Worker,
+        now: Time,
+        settings: &Settings,
+        incoming: &Incoming<'_>,
+        peer: &Peer,
+    ) {
         if incoming.upstream.zone == Zone::Pool || !incoming.is_in_dialog() {
             return;
         }
         let key = incoming.dialog(&self.hash);
-        if self.dialogs.heard(key, incoming.upstream.flow, now) {
+        let member = match peer.address {
+            PeerAddress::Datagram(address) => Some(address),
+            PeerAddress::Binding | PeerAddress::Connection { .. } => None,
+        };
+        if self.dialogs.heard(key, member, incoming.upstream.flow, now) {
             worker.wheel.schedule(now + limits::DIALOG_IDLE, Timer::Dialog(key));
             self.wake(worker, now, settings, key.0, incoming.upstream.flow);
         }
@@ -310,7 +321,7 @@ impl Core {
         let top = top_of_route(incoming, settings);
         match self.route(incoming, &top, settings, now) {
             Route::Peer { peer, target } => {
-                self.heard(worker, now, settings, incoming);
+                self.heard(worker, now, settings, incoming, &peer);
                 let dialog = (incoming.upstream.zone == Zone::Pool).then(|| incoming.dialog(&self.hash));
                 if let Reach::Flow(flow) = self.reach(&peer, dialog, settings, now) {
                     let flow = self.trunk_hop(flow, incoming, &top, settings);
@@ -361,6 +372,7 @@ impl Core {
             upstream,
             path: None,
             routes: top.values,
+            replaced_at: None,
         };
         let mut bytes = worker.spare.take();
         if write_request(incoming, &hop, settings, &mut worker.edits, &mut bytes).is_ok() {

@@ -23,6 +23,7 @@ pub(super) fn told(message: &[u8]) -> Option<String> {
 /// Media passes by, so a description tells addresses; it need not tell whose they are.
 fn told_by_body(body: &[u8]) -> Option<String> {
     let body = String::from_utf8_lossy(body).to_lowercase();
-    let name = SECRETS.iter().filter(|secret| !secret.ends_with('.')).find(|secret| body.contains(**secret))?;
+    let name =
+        SECRETS.iter().filter(|secret| !secret.ends_with('.')).find(|secret| body.contains(**secret))?;
     Some(format!("{name:?} in a body"))
 }

@@ -136,7 +136,8 @@ impl Setup {
             if !self.in_dialog {
                 let key = self.answered_dialog(response, step);
                 let inside = self.inside(at, response, step);
-                step.worker.after.push(After::Answered { key, inside });
+                let member = self.member(at);
+                step.worker.after.push(After::Answered { key, member, inside });
             }
         }
         let bytes = self.passed(at, response, step);
@@ -156,6 +157,14 @@ impl Setup {
         }
         let tag = tag_of(response, HeaderName::To).unwrap_or(b"");
         dialog_key(&step.core.hash, response.value(HeaderName::CallId), tag)
+    }
+
+    /// The pool's side of the call.
+    fn member(&self, at: usize) -> Option<std::net::SocketAddr> {
+        if self.upstream.zone == Zone::Pool {
+            return Some(self.upstream.flow.remote);
+        }
+        self.branches.get(at).filter(|branch| branch.zone == Zone::Pool).map(|branch| branch.flow.remote)
     }
 
     /// For callers from outside that will not follow our Contact.

@@ -92,6 +92,7 @@ impl Setup {
             upstream: self.upstream_peer,
             path: self.registers.filter(|_| next.zone == Zone::Pool).map(|registers| registers.path),
             routes: self.routes,
+            replaced_at: step.core.holder_of_replaced(&incoming.message),
         };
         if write_request(incoming, &hop, step.settings, &mut step.worker.edits, &mut bytes).is_err() {
             step.core.counters.add(Count::ForgedToken);

@@ -26,8 +26,6 @@ pub const IN_FLIGHT_PER_MEMBER: usize = 1024;
 pub const BRANCHES: usize = 16;
 /// Contacts of one REGISTER, and of one answer to it.
 pub const CONTACTS: usize = 64;
-/// Longest Via list of a pool request that is hidden, in bytes; a longer one is refused.
-pub const HIDDEN_VIAS: usize = 8 * 1024;
 /// Recycled buffers kept by one worker.
 pub const SPARE_BUFFERS: usize = 256;
 /// A buffer that grew beyond this is not kept.
@@ -41,5 +39,10 @@ pub const RELEARNING: Duration = Duration::from_secs(60);
 pub const TRYING_AFTER: Duration = Duration::from_millis(200);
 /// How long a dialog record lives without any message of its dialog.
 pub const DIALOG_IDLE: Duration = Duration::from_secs(12 * 3600);
+/// 100 Trying to a request other than INVITE goes out after this: when its repetitions have slowed down
+/// to T2 (RFC 4320 §4.1).
+pub const TRYING_AFTER_OTHER: Duration = Duration::from_millis(3500);
+/// A binding that says nothing for so long is not waited for alone.
+pub const BINDING_PATIENCE: Duration = Duration::from_secs(2);
 /// A retry is asked for after this, where no member takes a request, in seconds.
 pub const RETRY_AFTER_SECONDS: u32 = 5;

@@ -10,6 +10,7 @@ pub mod agent;
 pub mod member;
 #[cfg(test)]
 mod net;
+pub mod process;
 pub mod shell;
 pub mod sim;
 pub mod ua;

@@ -70,7 +70,7 @@ fn a_failure_beyond_the_member_is_not_tried_again() {
         let mut world = cast(seed, &EdgeSettings::new(&MEMBERS), loss);
         let leg = world.act(PHONE, |agent, now| agent.call(now, "sip:9503@example.test"));
         world.until_ended(PHONE, leg);
-        assert!(matches!(world.state(PHONE, leg), State::Ended { status: 503, .. }));
+        assert!(matches!(world.state(PHONE, leg), State::Ended { status: 500, .. }));
         let now = world.now;
         let call_id = world.agent(PHONE).call_of(leg).expect("a call").call_id.clone();
         let started: u32 = MEMBERS

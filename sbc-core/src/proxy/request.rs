@@ -17,9 +17,9 @@ use crate::proxy::route::Consumed;
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::{NewSetup, Plan, Registers, Setup, Step};
 use crate::proxy::via::write_branch;
-use crate::proxy::worker::{Timer, Worker};
+use crate::proxy::worker::Worker;
 use crate::proxy::{bindings, credentials};
-use crate::seal::{BranchSeal, Peer, PeerAddress};
+use crate::seal::{BranchSeal, OpenError, Peer, PeerAddress};
 use crate::sip::Method;
 use crate::time::Time;
 use crate::transaction::key::{proof, server_key};
@@ -64,7 +64,6 @@ impl Core {
             Route::Answer(answer) => self.answer(worker, &incoming, &answer),
             Route::Drop(count) => self.counters.add(count),
             Route::Peer { peer, target } => {
-                self.heard(worker, now, settings, &incoming, &peer);
                 self.forward_to_peer(worker, now, settings, id, &incoming, &top, peer, target);
             }
             Route::Pool { pool, balance } => {
@@ -107,7 +106,7 @@ impl Core {
         let extra = match (answer.status, answer.retry_after) {
             (200, _) => {
                 "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, NOTIFY, \
-                 SUBSCRIBE, MESSAGE, PUBLISH\r\nAccept: application/sdp\r\nSupported: path, outbound\r\n"
+                 SUBSCRIBE, MESSAGE, PUBLISH\r\nAccept: application/sdp\r\nSupported: path\r\n"
                     .to_owned()
             }
             (_, Some(seconds)) => format!("Retry-After: {seconds}\r\n"),
@@ -118,29 +117,6 @@ impl Core {
         worker.outbox.send_with(upstream.reply, |out| {
             write_reply(&incoming.message, upstream.source, &reply, &self.hash, out);
         });
-    }
-
-    /// A valid request of a dialog from outside: its party is where it came from, whatever tokens say.
-    fn heard(
-        &self,
-        worker: &mut Worker,
-        now: Time,
-        settings: &Settings,
-        incoming: &Incoming<'_>,
-        peer: &Peer,
-    ) {
-        if incoming.upstream.zone == Zone::Pool || !incoming.is_in_dialog() {
-            return;
-        }
-        let key = incoming.dialog(&self.hash);
-        let member = match peer.address {
-            PeerAddress::Datagram(address) => Some(address),
-            PeerAddress::Binding | PeerAddress::Connection { .. } => None,
-        };
-        if self.dialogs.heard(key, member, incoming.upstream.flow, now) {
-            worker.wheel.schedule(now + limits::DIALOG_IDLE, Timer::Dialog(key));
-            self.wake(worker, now, settings, key.0, incoming.upstream.flow);
-        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call site; the parts have no common name")]
@@ -158,7 +134,7 @@ impl Core {
         let dialog = (incoming.is_in_dialog() && incoming.upstream.zone == Zone::Pool)
             .then(|| incoming.dialog(&self.hash));
         let (flow, wait) = match self.reach(&peer, dialog, settings, now) {
-            Reach::Flow(flow) => (Some(self.trunk_hop(flow, incoming, top, settings)), None),
+            Reach::Flow(flow) => (Some(trunk_hop(flow, incoming, top, target.as_deref(), settings)), None),
             Reach::Wait { key, until } => (None, Some((key, until))),
             Reach::Dead => {
                 self.counters.add(Count::FlowDead);
@@ -179,25 +155,6 @@ impl Core {
         Answer { status: if is_bye { 200 } else { 430 }, reason: None, retry_after: None, count: None }
     }
 
-    /// An asymmetric carrier is followed: its Route or Contact, as long as that is inside its networks.
-    fn trunk_hop(&self, flow: Flow, incoming: &Incoming<'_>, top: &Consumed, settings: &Settings) -> Flow {
-        let listener = settings.listener(flow.listener);
-        let Some(listener) = listener.filter(|one| one.zone == Zone::Trunk && !one.symmetric) else {
-            return flow;
-        };
-        let mut routes =
-            incoming.message.all(HeaderName::Route).flat_map(|header| crate::wire::split(header.value));
-        let next = routes.nth(top.values).map_or(incoming.message.request_uri(), |item| item.text);
-        let uri = crate::wire::NameAddr::parse(next).map_or(next, |address| address.uri);
-        let address = crate::wire::Uri::parse(uri).ok().and_then(|uri| uri.socket_address());
-        match address
-            .filter(|address| listener.networks.iter().any(|network| network.contains(&address.ip())))
-        {
-            Some(remote) => Flow { remote, ..flow },
-            None => flow,
-        }
-    }
-
     fn pool_plan(
         &self,
         incoming: &Incoming<'_>,
@@ -206,7 +163,12 @@ impl Core {
         balance: crate::config::Balance,
     ) -> Plan {
         let state = settings.pools.get(pool);
-        let first = credentials::challenger(&incoming.message, settings)
+        let challenger = credentials::challenger(&incoming.message, settings);
+        if let Some(Err(OpenError::Forged)) = challenger {
+            self.counters.add(Count::ForgedToken);
+        }
+        let first = challenger
+            .and_then(Result::ok)
             .and_then(|member| state.and_then(|state| state.at(member)))
             .or_else(|| self.challenged_before(incoming, settings, pool));
         let key = match balance {
@@ -321,10 +283,9 @@ impl Core {
         let top = top_of_route(incoming, settings);
         match self.route(incoming, &top, settings, now) {
             Route::Peer { peer, target } => {
-                self.heard(worker, now, settings, incoming, &peer);
                 let dialog = (incoming.upstream.zone == Zone::Pool).then(|| incoming.dialog(&self.hash));
                 if let Reach::Flow(flow) = self.reach(&peer, dialog, settings, now) {
-                    let flow = self.trunk_hop(flow, incoming, &top, settings);
+                    let flow = trunk_hop(flow, incoming, &top, target.as_deref(), settings);
                     self.forward_statelessly(
                         worker,
                         settings,
@@ -362,7 +323,7 @@ impl Core {
             proof: proof(&settings.stable, &incoming.message, &incoming.via),
             vias: b"",
         };
-        write_branch(&settings.tokens, &seal, &mut branch);
+        write_branch(&settings.tokens, incoming.call_id, &seal, &mut branch);
         let hop = Hop {
             zone,
             flow,
@@ -398,5 +359,30 @@ impl Core {
         let count = known.is_none().then_some(Count::StrayCancel);
         // The answer to CANCEL belongs before the 487 that it leads to, but order is not owed.
         self.answer(worker, incoming, &Answer { status, reason: None, retry_after: None, count });
+    }
+}
+
+/// An asymmetric carrier is followed: its Route or Contact, as long as that is inside its networks. Only
+/// the pool's Route counts: it is the carrier's own, come back.
+fn trunk_hop(
+    flow: Flow,
+    incoming: &Incoming<'_>,
+    top: &Consumed,
+    target: Option<&[u8]>,
+    settings: &Settings,
+) -> Flow {
+    let listener = settings.listener(flow.listener);
+    let Some(listener) = listener.filter(|one| one.zone == Zone::Trunk && !one.symmetric) else {
+        return flow;
+    };
+    let message = incoming.message;
+    let mut routes = message.all(HeaderName::Route).flat_map(|header| crate::wire::split(header.value));
+    let route = routes.nth(top.values).filter(|_| incoming.upstream.zone == Zone::Pool);
+    let next = route.map_or(target.unwrap_or(message.request_uri()), |item| item.text);
+    let uri = crate::wire::NameAddr::parse(next).map_or(next, |address| address.uri);
+    let address = crate::wire::Uri::parse(uri).ok().and_then(|uri| uri.socket_address());
+    match address.filter(|address| listener.networks.iter().any(|network| network.contains(&address.ip()))) {
+        Some(remote) => Flow { remote, ..flow },
+        None => flow,
     }
 }

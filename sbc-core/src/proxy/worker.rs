@@ -29,8 +29,8 @@ pub struct Worker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timer {
     Entry(EntryId, u32),
-    Binding(BindingId),
-    Dialog(DialogKey),
+    Binding(BindingId, u32),
+    Dialog(DialogKey, u32),
     Probe { pool: u16, member: u16, epoch: u32 },
 }
 
@@ -49,6 +49,8 @@ pub(crate) enum After {
     Unregistered(BindingId),
     /// A call was answered.
     Answered { key: DialogKey, member: Option<SocketAddr>, inside: Option<Box<Inside>> },
+    /// The pool granted a request of a dialog that its outside party sent from here.
+    Heard { key: DialogKey, member: Option<SocketAddr>, flow: crate::flow::Flow },
     /// A dialog ended.
     Ended(DialogKey),
     /// The entry waits for this no longer.

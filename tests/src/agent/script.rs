@@ -61,6 +61,7 @@ impl Agent {
         headers: Vec<(String, String)>,
     ) -> LegId {
         let (media, kind) = self.media();
+        let media = media.offerer();
         let call_id = self.new_call_id();
         let call = Invite {
             uri: uri.into(),

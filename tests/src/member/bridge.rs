@@ -79,7 +79,7 @@ impl Member {
         of: (&str, Kind, &str),
     ) -> LegId {
         let (number, kind, host) = of;
-        let media = self.media();
+        let media = self.media().offerer();
         let extra = std::mem::take(&mut call.parts.head);
         call.parts = self.invite_parts(caller, host, media.offer(kind));
         call.parts.head.extend(extra);

@@ -22,6 +22,8 @@ pub struct Media {
     password: String,
     stream: String,
     ssrc: u32,
+    /// Our DTLS role in answers: it never changes during a call (RFC 8842 §5.3).
+    role: &'static str,
 }
 
 impl Media {
@@ -37,7 +39,13 @@ impl Media {
             password: ids.text(24),
             stream: ids.text(32),
             ssrc: (number >> 20) as u32,
+            role: "active",
         }
+    }
+
+    /// Media of a call that begins with our offer: whoever answers takes the active role (RFC 5763 §5).
+    pub fn offerer(self) -> Self {
+        Self { role: "passive", ..self }
     }
 
     /// An offer.
@@ -58,7 +66,7 @@ impl Media {
             Kind::Web => {
                 let profile =
                     if offer.contains("UDP/TLS/RTP/SAVPF") { "UDP/TLS/RTP/SAVPF" } else { "RTP/SAVPF" };
-                self.web(profile, "0 101", "active", direction)
+                self.web(profile, "0 101", self.role, direction)
             }
         }
     }

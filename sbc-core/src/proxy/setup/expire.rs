@@ -104,7 +104,9 @@ impl Setup {
         self.send_cancel(at, step);
         if !self.cancelled {
             self.branches[at].over = true;
-            self.answer(&Reply::status(408), step);
+            if !self.tries_next(step) {
+                self.give_up(step);
+            }
         }
     }
 
@@ -112,7 +114,7 @@ impl Setup {
     /// up: what was lost may have been datagrams, and whoever speaks first has the request.
     fn give_up_waiting_for_member(&mut self, step: &mut Step<'_>) {
         self.next_attempt_at = None;
-        if let Some(branch) = self.branches.iter().rfind(|branch| !branch.over) {
+        if let Some(branch) = self.branches.iter_mut().rfind(|branch| !branch.over) {
             miss(branch, step);
         }
         step.core.counters.add(Count::Failovers);
@@ -146,7 +148,7 @@ impl Setup {
         if others || self.has_final() {
             return true;
         }
-        if self.cancelled || !self.plan.has_more(step.settings) || step.now >= self.patience {
+        if self.cancelled || !self.plan.has_more(step.settings) {
             return false;
         }
         step.core.counters.add(Count::Failovers);
@@ -167,7 +169,7 @@ impl Setup {
 
     /// Nobody said anything in time. RFC 4320 §4.2: a request other than INVITE is left to the caller's
     /// own timer, a 408 would only come too late.
-    fn give_up(&mut self, step: &mut Step<'_>) {
+    pub(super) fn give_up(&mut self, step: &mut Step<'_>) {
         self.patience = Time::NEVER;
         if self.best.is_some() {
             self.conclude(step);
@@ -196,9 +198,12 @@ impl Setup {
     }
 }
 
-/// A member that did not answer in time has missed once.
-fn miss(branch: &Branch, step: &Step<'_>) {
-    if let (Some((pool, member)), false) = (branch.member, branch.has_provisional()) {
+/// An INVITE that got nothing at all in its time counts against its member, once. Other requests do not:
+/// a slow look-up is not a dead server, and probes will tell.
+fn miss(branch: &mut Branch, step: &Step<'_>) {
+    let is_silent = matches!(branch.client, Client::Invite(_)) && !branch.has_provisional();
+    if let (Some((pool, member)), true, false) = (branch.member, is_silent, branch.missed) {
+        branch.missed = true;
         step.settings.pools.missed(pool, member);
     }
 }

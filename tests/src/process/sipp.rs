@@ -1,0 +1,148 @@
+//! SIPp, as the members of a pool and as a caller.
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::public_view::split_messages;
+use super::{Process, Site, binaries, until};
+
+/// Where the scenarios are.
+const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/sipp");
+
+fn scenario(name: &str) -> String {
+    format!("{SCENARIOS}/{name}.xml")
+}
+
+/// SIPp without a terminal, at one address, with its statistics once a second in `<name>.csv`.
+fn command(name: &str, scenario_name: &str, own: SocketAddr) -> Command {
+    let mut command = Command::new(binaries::installed("sipp"));
+    command.args(["-sf", &scenario(scenario_name), "-nostdin", "-nd", "-skip_rlimit"]);
+    command.args(["-i", &own.ip().to_string(), "-p", &own.port().to_string()]);
+    command.args(["-trace_stat", "-fd", "1", "-stf", &format!("{name}.csv")]);
+    command.args(["-trace_err", "-error_file", &format!("{name}.err")]);
+    command
+}
+
+/// The last line of a statistics file by the names of its columns.
+fn statistics(path: &Path) -> HashMap<String, String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let mut lines = text.lines().filter(|line| !line.is_empty());
+    let (Some(names), Some(values)) = (lines.next(), lines.next_back()) else {
+        return HashMap::new();
+    };
+    let cells = |line: &str| line.split(';').map(str::to_owned).collect::<Vec<_>>();
+    cells(names).into_iter().zip(cells(values)).collect()
+}
+
+fn number(statistics: &HashMap<String, String>, column: &str) -> u64 {
+    statistics.get(column).and_then(|value| value.parse().ok()).unwrap_or(0)
+}
+
+/// SIPp as a member of the pool: answers calls, and OPTIONS.
+#[derive(Debug)]
+pub struct Member {
+    process: Process,
+    statistics: PathBuf,
+}
+
+impl Member {
+    /// Starts both members of a site.
+    ///
+    /// # Panics
+    /// When SIPp does not start.
+    pub fn pair(site: &Site) -> [Self; 2] {
+        [Self::start(site, 0), Self::start(site, 1)]
+    }
+
+    fn start(site: &Site, index: usize) -> Self {
+        let name = format!("member-{index}");
+        let mut command = command(&name, "member", site.members[index]);
+        command.arg("-aa");
+        let process = Process::start(&name, site.directory(), &mut command).expect("sipp starts");
+        Self { process, statistics: site.directory().join(format!("{name}.csv")) }
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Calls that have reached it, as written last; SIPp writes once a second.
+    pub fn calls(&self) -> u64 {
+        number(&statistics(&self.statistics), "GenericCounter1(C)")
+    }
+}
+
+/// What a finished caller counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// Calls begun.
+    pub begun: u64,
+    /// Calls whose INVITE got its 200.
+    pub answered: u64,
+    /// Calls answered whose BYE found no member any more.
+    pub orphaned: u64,
+    /// Calls that failed, whatever the reason.
+    pub failed: u64,
+    /// Messages that the scenario did not expect.
+    pub unexpected: u64,
+}
+
+/// SIPp calling through sbc over UDP.
+#[derive(Debug)]
+pub struct Caller {
+    process: Process,
+    statistics: PathBuf,
+    messages: PathBuf,
+}
+
+impl Caller {
+    /// Starts `calls` calls, `rate` a second, each `length` long.
+    ///
+    /// # Panics
+    /// When SIPp does not start.
+    pub fn start(site: &Site, calls: u32, rate: u32, length: Duration) -> Self {
+        let name = "caller";
+        let mut command = command(name, "caller", site.outside());
+        command.arg(site.udp.to_string());
+        command.args(["-m", &calls.to_string(), "-r", &rate.to_string(), "-l", &calls.to_string()]);
+        command.args(["-d", &length.as_millis().to_string(), "-s", "9196"]);
+        command.args(["-trace_msg", "-message_file", "caller.messages", "-timeout", "50"]);
+        let process = Process::start(name, site.directory(), &mut command).expect("sipp starts");
+        let file = |name: &str| site.directory().join(name);
+        Self { process, statistics: file("caller.csv"), messages: file("caller.messages") }
+    }
+
+    /// Calls answered so far, as written last; SIPp writes once a second.
+    pub fn answered(&self) -> u64 {
+        number(&statistics(&self.statistics), "GenericCounter1(C)")
+    }
+
+    /// Waits for the end of all calls.
+    ///
+    /// # Panics
+    /// When they do not end.
+    pub fn finish(&mut self) -> Outcome {
+        until("the caller has finished", || self.process.ended().is_some());
+        let seen = statistics(&self.statistics);
+        Outcome {
+            begun: number(&seen, "TotalCallCreated"),
+            answered: number(&seen, "GenericCounter1(C)"),
+            orphaned: number(&seen, "GenericCounter2(C)"),
+            failed: number(&seen, "FailedCall(C)"),
+            unexpected: number(&seen, "FailedUnexpectedMessage(C)"),
+        }
+    }
+
+    /// Every message that it has received.
+    ///
+    /// # Panics
+    /// When SIPp wrote none.
+    pub fn received(&self) -> Vec<Vec<u8>> {
+        split_messages(&fs::read(&self.messages).expect("a log of messages"))
+    }
+}

@@ -1,0 +1,213 @@
+//! One test's place: a directory, and loopback addresses that no other test uses.
+
+use std::fmt;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Members in the pool of a site.
+const MEMBERS: usize = 2;
+/// Worker ports on the pool side.
+const WORKERS: u16 = 2;
+/// Ports tried for a run of free ones.
+const MOST_TRIES: usize = 200;
+
+/// How the pool chooses a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Balance {
+    /// `hash:call-id`
+    CallId,
+    /// `hash:aor`
+    Aor,
+    /// `round-robin`
+    RoundRobin,
+}
+
+impl Balance {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::CallId, Self::Aor, Self::RoundRobin];
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CallId => "hash:call-id",
+            Self::Aor => "hash:aor",
+            Self::RoundRobin => "round-robin",
+        })
+    }
+}
+
+/// Addresses, all free when the site was made. The inside has its own IP addresses, so that one of them in a
+/// message to the outside cannot be mistaken for another.
+#[derive(Debug)]
+pub struct Site {
+    directory: PathBuf,
+    /// What callers talk to.
+    pub wss: SocketAddr,
+    /// The same without TLS.
+    pub ws: SocketAddr,
+    /// The same over UDP.
+    pub udp: SocketAddr,
+    /// What members talk to; the ports after it are the workers'.
+    pub inside: SocketAddr,
+    /// Where members listen.
+    pub members: [SocketAddr; MEMBERS],
+    /// The admin API of sbc.
+    pub admin: SocketAddr,
+    network: [u8; 2],
+}
+
+impl Site {
+    /// A new place.
+    ///
+    /// # Panics
+    /// When the machine has no free ports or no room for files.
+    pub fn new(name: &str) -> Self {
+        static SITES: AtomicU8 = AtomicU8::new(1);
+        let number = SITES.fetch_add(1, Ordering::Relaxed);
+        let process = std::process::id();
+        let [.., low] = process.to_be_bytes();
+        let network = [low | 128, number];
+        let directory = std::env::temp_dir().join(format!("sbc-e2e-{process}-{name}"));
+        fs::create_dir_all(&directory).expect("a temporary directory");
+        let ip = |host| Ipv4Addr::new(127, network[0], network[1], host);
+        Self {
+            directory,
+            wss: free_tcp(ip(1)),
+            ws: free_tcp(ip(1)),
+            udp: free_udp(ip(1)),
+            inside: free_run(ip(2), WORKERS + 1),
+            members: [free_udp(ip(3)), free_udp(ip(4))],
+            admin: free_tcp(ip(2)),
+            network,
+        }
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A free UDP address of the outside for one more endpoint.
+    pub fn outside(&self) -> SocketAddr {
+        free_udp(Ipv4Addr::new(127, self.network[0], self.network[1], 5))
+    }
+
+    /// A free TCP address for something that a test asks.
+    pub fn local_http(&self) -> SocketAddr {
+        free_tcp(Ipv4Addr::new(127, self.network[0], self.network[1], 6))
+    }
+
+    /// IP addresses that must never be seen outside.
+    pub(super) fn secret_hosts(&self) -> impl Iterator<Item = IpAddr> {
+        [self.inside.ip()].into_iter().chain(self.members.map(|member| member.ip()))
+    }
+
+    /// Ports that must never be seen outside.
+    pub(super) fn secret_ports(&self) -> impl Iterator<Item = u16> {
+        let own = self.inside.port()..=self.inside.port() + WORKERS;
+        own.chain(self.members.map(|member| member.port()))
+    }
+
+    /// The URL of the WebSocket listener with TLS.
+    pub fn wss_url(&self) -> String {
+        format!("wss://{}", self.wss)
+    }
+
+    /// Writes `sbc.toml` and `routes.toml`: the pool `freeswitch` with both members.
+    pub(super) fn write_config(&self, balance: Balance) -> PathBuf {
+        let Self { wss, ws, udp, inside, admin, members: [first, second], .. } = self;
+        let (from, to) = (inside.port() + 1, inside.port() + WORKERS);
+        let config = format!(
+            r#"routes = "routes.toml"
+[node]
+name = "edge"
+state_dir = "state"
+workers = {WORKERS}
+[[listener]]
+name = "browsers"
+transport = "wss"
+bind = "{wss}"
+zone = "public"
+[[listener]]
+name = "browsers-plain"
+transport = "ws"
+bind = "{ws}"
+zone = "public"
+[[listener]]
+name = "phones"
+transport = "udp"
+bind = "{udp}"
+zone = "public"
+[[listener]]
+name = "inside"
+transport = "udp"
+bind = "{inside}"
+worker_ports = "{from}-{to}"
+zone = "pool"
+[pool.freeswitch]
+members = [{{ uri = "sip:{first}" }}, {{ uri = "sip:{second}" }}]
+balance = "{balance}"
+probe = {{ interval = "500ms", timeout = "500ms", fall = 2, rise = 1 }}
+failover = {{ invite_after = "1s", other_after = "2s", attempts = 3 }}
+[admission]
+domains = ["example.test"]
+[admin]
+bind = "{admin}"
+[log]
+format = "text"
+"#
+        );
+        fs::write(self.directory.join("routes.toml"), ROUTES).expect("a file in the temporary directory");
+        let path = self.directory.join("sbc.toml");
+        fs::write(&path, config).expect("a file in the temporary directory");
+        path
+    }
+}
+
+/// Registrations stay with their user's member, whatever the pool's balance is for calls.
+const ROUTES: &str = r#"[[rule]]
+name = "to a user registered here"
+match = { zone = "pool", registered = true }
+route = { bindings = true }
+[[rule]]
+name = "registrations stay with their server"
+match = { method = ["REGISTER", "SUBSCRIBE"], domain = "example.test" }
+route = { pool = "freeswitch", balance = "hash:aor" }
+[[rule]]
+name = "in"
+match = { zone = "public" }
+route = { pool = "freeswitch" }
+"#;
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // What a failed test left tells why.
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+fn free_udp(ip: Ipv4Addr) -> SocketAddr {
+    UdpSocket::bind((ip, 0)).and_then(|socket| socket.local_addr()).expect("a free port")
+}
+
+fn free_tcp(ip: Ipv4Addr) -> SocketAddr {
+    TcpListener::bind((ip, 0)).and_then(|socket| socket.local_addr()).expect("a free port")
+}
+
+/// The first of `count` neighbouring ports that are all free.
+fn free_run(ip: Ipv4Addr, count: u16) -> SocketAddr {
+    for _ in 0..MOST_TRIES {
+        let first = free_udp(ip);
+        let last = first.port().checked_add(count - 1);
+        let free = |last| (first.port()..=last).all(|port| UdpSocket::bind((ip, port)).is_ok());
+        if last.is_some_and(free) {
+            return first;
+        }
+    }
+    panic!("no {count} free ports in a row at {ip}");
+}

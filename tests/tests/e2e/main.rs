@@ -1,0 +1,7 @@
+//! End to end: the program itself between real peers. One behaviour per file, one test at a time.
+
+mod browser_calls;
+mod credentials;
+mod load;
+mod restart;
+mod secrecy;

@@ -1,5 +1,6 @@
 //! One record for each dialog that has been heard of.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::flow::Flow;
@@ -34,11 +35,13 @@ struct Record {
     /// Its timer carries the same number; a timer of an earlier life says nothing.
     generation: u32,
     inside: Option<Box<Inside>>,
+    /// The pool member that has the other side of it.
+    member: Option<SocketAddr>,
 }
 
 impl Record {
     const fn new(last: Time, generation: u32) -> Self {
-        Self { heard: None, last, is_call: false, generation, inside: None }
+        Self { heard: None, last, is_call: false, generation, inside: None, member: None }
     }
 }
 
@@ -59,17 +62,27 @@ pub struct Records {
 }
 
 impl Records {
-    /// A call was answered.
-    pub fn answered(&self, key: DialogKey, inside: Option<Box<Inside>>, now: Time) -> Noted {
+    /// A call with `member` was answered.
+    pub fn answered(
+        &self,
+        key: DialogKey,
+        member: Option<SocketAddr>,
+        inside: Option<Box<Inside>>,
+        now: Time,
+    ) -> Noted {
         self.note(key, now, |record| {
+            record.member = member;
             record.inside = inside;
             !std::mem::replace(&mut record.is_call, true)
         })
     }
 
-    /// The pool granted a request that the outside party sent from `flow`: that is where the party is.
-    pub fn heard(&self, key: DialogKey, flow: Flow, now: Time) -> Noted {
-        self.note(key, now, |record| record.heard.replace(flow) != Some(flow))
+    /// `member` granted a request that the outside party sent from `flow`: that is where the party is.
+    pub fn heard(&self, key: DialogKey, member: Option<SocketAddr>, flow: Flow, now: Time) -> Noted {
+        self.note(key, now, |record| {
+            record.member = member;
+            record.heard.replace(flow) != Some(flow)
+        })
     }
 
     fn note(&self, key: DialogKey, now: Time, change: impl FnOnce(&mut Record) -> bool) -> Noted {
@@ -95,6 +108,11 @@ impl Records {
     pub fn last_flow(&self, key: DialogKey) -> Option<(Flow, Time)> {
         let record = self.records.get(&key.0)?;
         Some((record.heard?, record.last))
+    }
+
+    /// The pool member that has the other side of the dialog.
+    pub fn member(&self, key: DialogKey) -> Option<SocketAddr> {
+        self.records.get(&key.0)?.member
     }
 
     /// Where a request of the outside party goes that carries none of our addresses (some do not follow
@@ -141,9 +159,9 @@ mod tests {
     fn a_dialog_moves_with_its_party() {
         let records = Records::default();
         let key = DialogKey(1);
-        assert!(records.heard(key, flow(1), Time::ZERO).changed);
-        assert!(!records.heard(key, flow(1), Time::ZERO).changed);
-        assert!(records.heard(key, flow(2), Time::ZERO).changed);
+        assert!(records.heard(key, None, flow(1), Time::ZERO).changed);
+        assert!(!records.heard(key, None, flow(1), Time::ZERO).changed);
+        assert!(records.heard(key, None, flow(2), Time::ZERO).changed);
         assert_eq!(records.last_flow(key), Some((flow(2), Time::ZERO)));
     }
 
@@ -151,8 +169,8 @@ mod tests {
     fn a_call_counts_once_and_ends() {
         let records = Records::default();
         let key = DialogKey(1);
-        assert!(records.answered(key, None, Time::ZERO).changed);
-        assert!(!records.answered(key, None, Time::ZERO).changed);
+        assert!(records.answered(key, None, None, Time::ZERO).changed);
+        assert!(!records.answered(key, None, None, Time::ZERO).changed);
         assert_eq!(records.calls(), 1);
         assert!(records.ended(key));
         assert!(!records.ended(key));
@@ -163,7 +181,7 @@ mod tests {
     fn a_forgotten_dialog_is_forgotten() {
         let records = Records::default();
         let key = DialogKey(1);
-        records.answered(key, None, Time::ZERO);
+        records.answered(key, None, None, Time::ZERO);
         let due = records.expire(key, 0, Time::from_millis(1)).unwrap();
         assert_eq!(records.expire(key, 0, due), None);
         assert_eq!(records.calls(), 0);

@@ -260,15 +260,15 @@ impl Core {
                     }
                 }
                 After::Unregistered(id) => self.directory.removed(id),
-                After::Answered { key, inside } => {
-                    let noted = self.dialogs.answered(key, inside, now);
+                After::Answered { key, member, inside } => {
+                    let noted = self.dialogs.answered(key, member, inside, now);
                     if noted.changed {
                         self.counters.add(Count::Answered);
                     }
                     watch(worker, now, key, noted);
                 }
-                After::Heard { key, flow } => {
-                    let noted = self.dialogs.heard(key, flow, now);
+                After::Heard { key, member, flow } => {
+                    let noted = self.dialogs.heard(key, member, flow, now);
                     watch(worker, now, key, noted);
                     if noted.changed {
                         self.wake(worker, now, settings, key.0, flow);

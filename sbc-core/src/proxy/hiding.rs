@@ -51,6 +51,12 @@ impl Hidden {
         Self { finder, addresses }
     }
 
+    /// Names only.
+    #[cfg(test)]
+    pub(crate) fn of_software() -> Self {
+        Self::of(Vec::new())
+    }
+
     /// Whether this is an address of the inside.
     pub(crate) fn has(&self, ip: IpAddr, port: Option<u16>) -> bool {
         self.addresses.iter().any(|address| address.ip == ip.to_canonical() && address.tells(port))

@@ -8,7 +8,7 @@ use crate::flow::{Flow, Zone};
 use crate::proxy::contact::Sealing;
 use crate::proxy::incoming::Incoming;
 use crate::proxy::settings::Settings;
-use crate::proxy::{credentials, policy, refer, route, via};
+use crate::proxy::{credentials, description, policy, refer, route, via};
 use crate::seal::{Kind, OpenError, Peer};
 use crate::sip::{Method, forms_dialog};
 use crate::wire::{Edits, HeaderName, Message, NameAddr, Uri, write_u64};
@@ -30,6 +30,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) path: Option<Peer>,
     /// How many Route values on top are ours.
     pub(crate) routes: usize,
+    /// The member with the dialog that a Refer-To wants replaced, as far as its record knows.
+    pub(crate) replaced_at: Option<SocketAddr>,
 }
 
 /// Append the request as it leaves.
@@ -149,7 +151,9 @@ fn towards_pool(
         });
     }
     credentials::restore_opaque(message, settings, edits);
-    refer::open_refer_to(message, settings, edits)
+    // A member finds a dialog of its own by Call-ID, whatever the URI says.
+    let elsewhere = hop.replaced_at.filter(|member| *member != hop.flow.remote);
+    refer::open_refer_to(message, elsewhere, settings, edits)
 }
 
 fn towards_outside(
@@ -196,8 +200,9 @@ fn has_own_rule(name: HeaderName) -> bool {
     )
 }
 
-/// Write the served domain over every pool address in the remaining headers. Towards a carrier, whom
-/// FreeSWITCH thinks it called at our inner address, To names the carrier.
+/// Write the served domain over every pool address in the remaining headers, and nothing over the names
+/// in a session description. Towards a carrier, whom FreeSWITCH thinks it called at our inner address,
+/// To names the carrier.
 pub(crate) fn hide(
     message: &Message<'_>,
     from: Zone,
@@ -207,6 +212,7 @@ pub(crate) fn hide(
     carrier: Option<IpAddr>,
     edits: &mut Edits,
 ) {
+    description::hide_maker(message, &settings.hidden, edits);
     let domain = settings.outside_name(listener);
     let carrier = carrier.map(|ip| ip.to_string());
     for header in message.headers() {

@@ -348,6 +348,7 @@ impl Core {
             upstream,
             path: None,
             routes: top.values,
+            replaced_at: None,
         };
         let mut bytes = worker.spare.take();
         if write_request(incoming, &hop, settings, &mut worker.edits, &mut bytes).is_ok() {

@@ -128,12 +128,12 @@ impl Setup {
         self.branches[at].over = true;
         if self.method != Some(Method::Invite) {
             self.settle_on(at, step);
-            self.after_success(response, step);
+            self.after_success(at, response, step);
             let bytes = self.passed(at, response, step);
             self.finish(bytes, step);
             return;
         }
-        self.heard(step);
+        self.heard(at, step);
         let is_late =
             self.winner.is_some_and(|winner| winner != at) || (self.winner.is_none() && self.has_final());
         if is_late {
@@ -145,7 +145,8 @@ impl Setup {
             if !self.in_dialog {
                 let key = self.answered_dialog(response, step);
                 let inside = self.inside(at, response, step);
-                step.worker.after.push(After::Answered { key, inside });
+                let member = self.member(at);
+                step.worker.after.push(After::Answered { key, member, inside });
             }
         }
         let bytes = self.passed(at, response, step);
@@ -165,6 +166,14 @@ impl Setup {
         }
         let tag = tag_of(response, HeaderName::To).unwrap_or(b"");
         dialog_key(&step.core.hash, response.value(HeaderName::CallId), tag)
+    }
+
+    /// The pool's side of the call.
+    fn member(&self, at: usize) -> Option<std::net::SocketAddr> {
+        if self.upstream.zone == Zone::Pool {
+            return Some(self.upstream.flow.remote);
+        }
+        self.branches.get(at).filter(|branch| branch.zone == Zone::Pool).map(|branch| branch.flow.remote)
     }
 
     /// For callers from outside that will not follow our Contact.
@@ -355,15 +364,16 @@ impl Setup {
 
     /// The pool took a request of the dialog: its party is where that came from. Nothing less moves a
     /// dialog, or whoever knows a token could lead it away.
-    fn heard(&self, step: &mut Step<'_>) {
+    fn heard(&self, at: usize, step: &mut Step<'_>) {
         if self.in_dialog && self.upstream.zone != Zone::Pool {
-            step.worker.after.push(After::Heard { key: self.dialog, flow: self.upstream.flow });
+            let (key, member, flow) = (self.dialog, self.member(at), self.upstream.flow);
+            step.worker.after.push(After::Heard { key, member, flow });
         }
     }
 
-    fn after_success(&mut self, response: &Message<'_>, step: &mut Step<'_>) {
+    fn after_success(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
         if self.method != Some(Method::Bye) {
-            self.heard(step);
+            self.heard(at, step);
         }
         match self.method {
             Some(Method::Bye) => step.worker.after.push(After::Ended(self.dialog)),

@@ -17,8 +17,11 @@ run:
 prepare:
 	tests/prepare
 
+# So many worlds of chance does each test in virtual time go through.
+SEEDS ?= 1000
+
 test: prepare
-	$(CARGO) test --workspace
+	SBC_SIM_SEEDS=$(SEEDS) $(CARGO) test --workspace
 
 lint:
 	$(CARGO) fmt --all --check

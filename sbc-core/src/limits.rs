@@ -26,13 +26,13 @@ pub const IN_FLIGHT_PER_MEMBER: usize = 1024;
 pub const BRANCHES: usize = 16;
 /// Contacts of one REGISTER, and of one answer to it.
 pub const CONTACTS: usize = 64;
-/// Longest Via list of a pool request that is hidden, in bytes; a longer one is refused.
-pub const HIDDEN_VIAS: usize = 8 * 1024;
 /// Recycled buffers kept by one worker.
 pub const SPARE_BUFFERS: usize = 256;
 /// A buffer that grew beyond this is not kept.
 pub const SPARE_BUFFER_BYTES: usize = 16 * 1024;
 
+/// How long after a challenge a request with credentials counts as the answer to it.
+pub const CHALLENGE_ANSWER: Duration = Duration::from_secs(32);
 /// How long a request for a dead flow waits for its binding to come back.
 pub const FLOW_RETURN: Duration = Duration::from_secs(12);
 /// For so long after the start, a binding nobody has heard of may still be on its way back.
@@ -41,5 +41,12 @@ pub const RELEARNING: Duration = Duration::from_secs(60);
 pub const TRYING_AFTER: Duration = Duration::from_millis(200);
 /// How long a dialog record lives without any message of its dialog.
 pub const DIALOG_IDLE: Duration = Duration::from_secs(12 * 3600);
+/// 100 Trying to a request other than INVITE goes out after this: when its repetitions have slowed down
+/// to T2 (RFC 4320 §4.1).
+pub const TRYING_AFTER_OTHER: Duration = Duration::from_millis(3500);
+/// A binding that says nothing for so long is not waited for alone.
+pub const BINDING_PATIENCE: Duration = Duration::from_secs(2);
+/// How often a member that is slow with a request other than INVITE is looked at.
+pub const LOOK_AT_MEMBER: Duration = Duration::from_secs(1);
 /// A retry is asked for after this, where no member takes a request, in seconds.
 pub const RETRY_AFTER_SECONDS: u32 = 5;

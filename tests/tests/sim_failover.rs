@@ -70,7 +70,7 @@ fn a_failure_beyond_the_member_is_not_tried_again() {
         let mut world = cast(seed, &EdgeSettings::new(&MEMBERS), loss);
         let leg = world.act(PHONE, |agent, now| agent.call(now, "sip:9503@example.test"));
         world.until_ended(PHONE, leg);
-        assert!(matches!(world.state(PHONE, leg), State::Ended { status: 503, .. }));
+        assert!(matches!(world.state(PHONE, leg), State::Ended { status: 500, .. }));
         let now = world.now;
         let call_id = world.agent(PHONE).call_of(leg).expect("a call").call_id.clone();
         let started: u32 = MEMBERS
@@ -125,4 +125,34 @@ fn both_members_get_their_share() {
             assert!(answered >= 4, "{balance:?}: {member} answered {answered} of 20");
         }
     }
+}
+
+#[test]
+fn a_registration_comes_home_when_its_member_does() {
+    for_seeds(SEEDS, |seed, _| {
+        let settings = EdgeSettings { balance: Balance::HashAor, ..EdgeSettings::new(&MEMBERS) };
+        let mut world = cast(seed, &settings, 0);
+        // The phone uses a nonce as long as it can, and with it the name of the member that made it.
+        world.agent(PHONE).reuse_nonce(true);
+        let home_of = |world: &mut World| {
+            let now = world.now;
+            let refreshes = |member: &&str, world: &mut World| -> u64 {
+                let bindings = world.member(member).status(now).bindings;
+                bindings.iter().filter(|one| one.aor.starts_with("1003@")).map(|one| one.refreshes).sum()
+            };
+            MEMBERS.iter().max_by_key(|member| refreshes(member, world)).copied().expect("two members")
+        };
+        let home = home_of(&mut world);
+        world.kill(home, true);
+        world.run(15_000);
+        world.register(PHONE);
+        world.add_member(home.parse().unwrap(), |_| {});
+        world.run(60_000);
+        world.register(PHONE);
+        world.register(PHONE);
+        let now = world.now;
+        let at_home = world.member(home).status(now).bindings;
+        assert!(at_home.iter().any(|binding| binding.aor.starts_with("1003@") && binding.refreshes >= 2));
+        world.assert_quiet();
+    });
 }

@@ -148,12 +148,14 @@ fn the_pool_goes_on_with_a_browser_that_was_called() {
 #[test]
 fn a_200_that_the_pool_repeats_reaches_its_caller() {
     for_seeds(SEEDS, |seed, loss| {
-        let mut world = cast(seed, &EdgeSettings::new(&MEMBERS), loss);
+        // One member: with two, loss can leave the caller with an INVITE that no member had yet, and that is
+        // what a crash may lose.
+        let mut world = cast(seed, &EdgeSettings::new(&MEMBERS[..1]), loss);
         // 9180 answers after two seconds; the restart falls between.
         let leg = world.act(PHONE, |agent, now| agent.call(now, "sip:9180@example.test"));
         let rings = |world: &mut World| {
             let now = world.now;
-            MEMBERS.iter().any(|member| !world.member(member).status(now).legs.is_empty())
+            MEMBERS[..1].iter().any(|member| !world.member(member).status(now).legs.is_empty())
         };
         assert!(world.until(30_000, rings));
         world.run(500);

@@ -1,5 +1,8 @@
 //! One record for each dialog that has been heard of.
 
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use crate::flow::Flow;
 use crate::hash::{Digest, DigestMap};
 use crate::limits;
@@ -29,50 +32,87 @@ struct Record {
     heard: Option<Flow>,
     last: Time,
     is_call: bool,
+    /// Its timer carries the same number; a timer of an earlier life says nothing.
+    generation: u32,
     inside: Option<Box<Inside>>,
+    /// The pool member that has the other side of it.
+    member: Option<SocketAddr>,
 }
 
 impl Record {
-    const fn new(last: Time) -> Self {
-        Self { heard: None, last, is_call: false, inside: None }
+    const fn new(last: Time, generation: u32) -> Self {
+        Self { heard: None, last, is_call: false, generation, inside: None, member: None }
     }
+}
+
+/// What a note did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Noted {
+    /// Set where the record is new: its timer is to carry this number.
+    pub new: Option<u32>,
+    /// A call that counts now, or a party that moved.
+    pub changed: bool,
 }
 
 /// The records of this node.
 #[derive(Default)]
 pub struct Records {
+    generations: AtomicU32,
     records: DigestMap<Record>,
 }
 
 impl Records {
-    /// A call was answered. True the first time.
-    pub fn answered(&self, key: DialogKey, inside: Option<Box<Inside>>, now: Time) -> bool {
-        if self.is_full(key) {
-            return false;
-        }
-        let mut record = self.records.entry(key.0).or_insert(Record::new(now));
-        record.last = now;
-        record.inside = inside;
-        !std::mem::replace(&mut record.is_call, true)
+    /// A call with `member` was answered.
+    pub fn answered(
+        &self,
+        key: DialogKey,
+        member: Option<SocketAddr>,
+        inside: Option<Box<Inside>>,
+        now: Time,
+    ) -> Noted {
+        self.note(key, now, |record| {
+            record.member = member;
+            record.inside = inside;
+            !std::mem::replace(&mut record.is_call, true)
+        })
     }
 
-    /// The outside party sent a valid request from `flow`. True where it moved there since the last one.
-    pub fn heard(&self, key: DialogKey, flow: Flow, now: Time) -> bool {
+    /// `member` granted a request that the outside party sent from `flow`: that is where the party is.
+    pub fn heard(&self, key: DialogKey, member: Option<SocketAddr>, flow: Flow, now: Time) -> Noted {
+        self.note(key, now, |record| {
+            record.member = member;
+            record.heard.replace(flow) != Some(flow)
+        })
+    }
+
+    fn note(&self, key: DialogKey, now: Time, change: impl FnOnce(&mut Record) -> bool) -> Noted {
         if self.is_full(key) {
-            return false;
+            return Noted::default();
         }
-        let mut record = self.records.entry(key.0).or_insert(Record::new(now));
+        let mut new = None;
+        let mut record = self.records.entry(key.0).or_insert_with(|| {
+            let generation = self.generations.fetch_add(1, Ordering::Relaxed);
+            new = Some(generation);
+            Record::new(now, generation)
+        });
         record.last = now;
-        record.heard.replace(flow) != Some(flow)
+        let changed = change(&mut record);
+        Noted { new, changed }
     }
 
     fn is_full(&self, key: DialogKey) -> bool {
         self.records.len() >= limits::DIALOGS && !self.records.contains_key(&key.0)
     }
 
-    /// Where the outside party was last heard.
-    pub fn last_flow(&self, key: DialogKey) -> Option<Flow> {
-        self.records.get(&key.0)?.heard
+    /// Where the outside party was last heard, and when.
+    pub fn last_flow(&self, key: DialogKey) -> Option<(Flow, Time)> {
+        let record = self.records.get(&key.0)?;
+        Some((record.heard?, record.last))
+    }
+
+    /// The pool member that has the other side of the dialog.
+    pub fn member(&self, key: DialogKey) -> Option<SocketAddr> {
+        self.records.get(&key.0)?.member
     }
 
     /// Where a request of the outside party goes that carries none of our addresses (some do not follow
@@ -90,8 +130,8 @@ impl Records {
     }
 
     /// Forget a dialog that nothing was heard of for long; otherwise say when to ask again.
-    pub fn expire(&self, key: DialogKey, now: Time) -> Option<Time> {
-        let last = self.records.get(&key.0)?.last;
+    pub fn expire(&self, key: DialogKey, generation: u32, now: Time) -> Option<Time> {
+        let last = self.records.get(&key.0).filter(|record| record.generation == generation)?.last;
         let due = last + limits::DIALOG_IDLE;
         if due > now {
             return Some(due);
@@ -119,18 +159,18 @@ mod tests {
     fn a_dialog_moves_with_its_party() {
         let records = Records::default();
         let key = DialogKey(1);
-        assert!(records.heard(key, flow(1), Time::ZERO));
-        assert!(!records.heard(key, flow(1), Time::ZERO));
-        assert!(records.heard(key, flow(2), Time::ZERO));
-        assert_eq!(records.last_flow(key), Some(flow(2)));
+        assert!(records.heard(key, None, flow(1), Time::ZERO).changed);
+        assert!(!records.heard(key, None, flow(1), Time::ZERO).changed);
+        assert!(records.heard(key, None, flow(2), Time::ZERO).changed);
+        assert_eq!(records.last_flow(key), Some((flow(2), Time::ZERO)));
     }
 
     #[test]
     fn a_call_counts_once_and_ends() {
         let records = Records::default();
         let key = DialogKey(1);
-        assert!(records.answered(key, None, Time::ZERO));
-        assert!(!records.answered(key, None, Time::ZERO));
+        assert!(records.answered(key, None, None, Time::ZERO).changed);
+        assert!(!records.answered(key, None, None, Time::ZERO).changed);
         assert_eq!(records.calls(), 1);
         assert!(records.ended(key));
         assert!(!records.ended(key));
@@ -141,9 +181,9 @@ mod tests {
     fn a_forgotten_dialog_is_forgotten() {
         let records = Records::default();
         let key = DialogKey(1);
-        records.answered(key, None, Time::ZERO);
-        let due = records.expire(key, Time::from_millis(1)).unwrap();
-        assert_eq!(records.expire(key, due), None);
+        records.answered(key, None, None, Time::ZERO);
+        let due = records.expire(key, 0, Time::from_millis(1)).unwrap();
+        assert_eq!(records.expire(key, 0, due), None);
         assert_eq!(records.calls(), 0);
     }
 }

@@ -1,4 +1,5 @@
-//! Which member challenged which call: for clients that do not send `opaque` back.
+//! Which member challenged which call, and when: for clients that do not send `opaque` back, and to tell
+//! the answer to a challenge from a nonce used again long after.
 //!
 //! A fixed number of slots; a newer challenge takes the place of an older one. Losing one costs a
 //! second challenge, no more.
@@ -7,12 +8,13 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
 use crate::hash::Digest;
+use crate::time::Time;
 
 const SLOTS: usize = 4096;
 
 /// The newest challenges.
 pub struct Challenges {
-    slots: Mutex<Vec<Option<(Digest, SocketAddr)>>>,
+    slots: Mutex<Vec<Option<(Digest, SocketAddr, Time)>>>,
 }
 
 impl Default for Challenges {
@@ -23,18 +25,18 @@ impl Default for Challenges {
 
 impl Challenges {
     /// `member` challenged the call `key`.
-    pub fn remember(&self, key: Digest, member: SocketAddr) {
+    pub fn remember(&self, key: Digest, member: SocketAddr, now: Time) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = slots.get_mut(slot_of(key)) {
-            *slot = Some((key, member));
+            *slot = Some((key, member, now));
         }
     }
 
-    /// Who challenged the call `key`.
-    pub fn member(&self, key: Digest) -> Option<SocketAddr> {
+    /// Who challenged the call `key`, and when.
+    pub fn member(&self, key: Digest) -> Option<(SocketAddr, Time)> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let (owner, member) = (*slots.get(slot_of(key))?)?;
-        (owner == key).then_some(member)
+        let (owner, member, at) = (*slots.get(slot_of(key))?)?;
+        (owner == key).then_some((member, at))
     }
 }
 
@@ -51,10 +53,10 @@ mod tests {
         let challenges = Challenges::default();
         let (a, b) = ("10.0.0.1:5080".parse().unwrap(), "10.0.0.2:5080".parse().unwrap());
         assert_eq!(challenges.member(5), None);
-        challenges.remember(5, a);
-        challenges.remember(5, b);
-        assert_eq!(challenges.member(5), Some(b));
-        challenges.remember(5 + SLOTS as Digest, a);
+        challenges.remember(5, a, Time::ZERO);
+        challenges.remember(5, b, Time::from_millis(1));
+        assert_eq!(challenges.member(5), Some((b, Time::from_millis(1))));
+        challenges.remember(5 + SLOTS as Digest, a, Time::ZERO);
         assert_eq!(challenges.member(5), None, "the slot has another owner now");
     }
 }

@@ -80,6 +80,13 @@ impl Pools {
         Some((state, state.members.get(member)?))
     }
 
+    /// Whether a member answered its last probe; a pool without probes vouches for nobody.
+    pub fn is_in_good_health(&self, pool: usize, member: usize) -> bool {
+        self.member(pool, member).is_some_and(|(state, member)| {
+            state.config.probe.is_some() && member.probing(|probing| probing.is_in_good_health())
+        })
+    }
+
     /// A request was sent to a member.
     pub fn sent(&self, pool: usize, member: usize, entry: EntryId) {
         if let Some((_, member)) = self.member(pool, member) {

@@ -55,6 +55,11 @@ impl Probing {
         self.health
     }
 
+    /// Whether it answered its last probe.
+    pub const fn is_in_good_health(&self) -> bool {
+        matches!(self.health, Health::Up) && self.missed == 0
+    }
+
     /// The number of the probe in flight or last sent.
     pub const fn sequence(&self) -> u32 {
         self.sequence

@@ -15,7 +15,7 @@ use crate::wire::{Edits, HeaderName, Message, NameAddr, Uri, eq_ignore_case, spl
 /// §6), else AoR with the Contact URI. `None` for `*`, or without a Contact.
 pub(crate) fn binding_of(request: &Message<'_>, aor: Digest, settings: &Settings) -> Option<BindingId> {
     let header = request.first(HeaderName::Contact)?;
-    let item = split(header.value).next()?;
+    let item = split(header.value).next().filter(|item| item.text != b"*")?;
     let address = NameAddr::parse(item.text).ok()?;
     let aor = aor.to_be_bytes();
     let id = match address.params.value("+sip.instance") {

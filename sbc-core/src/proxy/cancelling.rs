@@ -6,7 +6,7 @@ use std::io::Write as _;
 use crate::config::Listener;
 use crate::proxy::reply::write_line;
 use crate::proxy::via::write_own_via;
-use crate::wire::{CSeq, HeaderName, Message, NameAddr, split};
+use crate::wire::{CSeq, HeaderName, Message, NameAddr, Uri, split};
 
 /// Append the CANCEL of a request we sent; `reason` is the caller's own Reason header (RFC 3326).
 pub(crate) fn write_cancel(sent: &Message<'_>, reason: Option<&[u8]>, out: &mut Vec<u8>) {
@@ -33,15 +33,31 @@ pub(crate) fn write_ack(sent: &Message<'_>, response: &Message<'_>, out: &mut Ve
     write_end(out);
 }
 
+/// Append the ACK of a failure whose request is forgotten: all that matching needs is in the response.
+pub(crate) fn write_ack_from_response(response: &Message<'_>, out: &mut Vec<u8>) {
+    let to = response.value(HeaderName::To);
+    write_start(b"ACK", NameAddr::parse(to).map_or(to, |address| address.uri), out);
+    if let Some(top) = split(response.value(HeaderName::Via)).next() {
+        write_line(b"Via", top.text, out);
+    }
+    out.extend_from_slice(b"Max-Forwards: 70\r\n");
+    write_line(b"From", response.value(HeaderName::From), out);
+    write_line(b"To", to, out);
+    write_line(b"Call-ID", response.value(HeaderName::CallId), out);
+    write_cseq(response, 0, b"ACK", out);
+    write_end(out);
+}
+
 /// Append the ACK of a 2xx, on behalf of a caller who does not want it.
 pub(crate) fn write_ack_of_success(
     response: &Message<'_>,
     listener: &Listener,
     port: u8,
     branch: &[u8],
+    is_ours: &dyn Fn(&Uri<'_>) -> bool,
     out: &mut Vec<u8>,
 ) {
-    write_in_dialog(b"ACK", 0, response, listener, port, branch, out);
+    write_in_dialog((b"ACK", 0), response, (listener, port), branch, is_ours, out);
 }
 
 /// Append the BYE that ends the dialog of such a 2xx.
@@ -50,30 +66,44 @@ pub(crate) fn write_bye(
     listener: &Listener,
     port: u8,
     branch: &[u8],
+    is_ours: &dyn Fn(&Uri<'_>) -> bool,
     out: &mut Vec<u8>,
 ) {
-    write_in_dialog(b"BYE", 1, response, listener, port, branch, out);
+    write_in_dialog((b"BYE", 1), response, (listener, port), branch, is_ours, out);
 }
 
 fn write_in_dialog(
-    method: &[u8],
-    cseq_step: u32,
+    (method, cseq_step): (&[u8], u32),
     response: &Message<'_>,
-    listener: &Listener,
-    port: u8,
+    (listener, port): (&Listener, u8),
     branch: &[u8],
+    is_ours: &dyn Fn(&Uri<'_>) -> bool,
     out: &mut Vec<u8>,
 ) {
     let contact = response.value(HeaderName::Contact);
     let target = NameAddr::parse(contact).map_or(contact, |address| address.uri);
     write_start(method, target, out);
     write_own_via(listener, port, branch, out);
+    write_route_set(response, is_ours, out);
     out.extend_from_slice(b"Max-Forwards: 70\r\n");
     write_line(b"From", response.value(HeaderName::From), out);
     write_line(b"To", response.value(HeaderName::To), out);
     write_line(b"Call-ID", response.value(HeaderName::CallId), out);
     write_cseq(response, cseq_step, method, out);
     write_end(out);
+}
+
+/// RFC 3261 §12.1.2: the Record-Route of the answer in reverse; we are not on our own way.
+fn write_route_set(response: &Message<'_>, is_ours: &dyn Fn(&Uri<'_>) -> bool, out: &mut Vec<u8>) {
+    let recorded = response.all(HeaderName::RecordRoute).flat_map(|header| split(header.value));
+    let mut recorded: Vec<_> = recorded.map(|item| item.text).collect();
+    recorded.reverse();
+    for value in recorded {
+        let uri = NameAddr::parse(value).ok().and_then(|address| Uri::parse(address.uri).ok());
+        if !uri.is_some_and(|uri| is_ours(&uri)) {
+            write_line(b"Route", value, out);
+        }
+    }
 }
 
 fn write_start(method: &[u8], uri: &[u8], out: &mut Vec<u8>) {

@@ -6,7 +6,7 @@ use crate::config::Listener;
 use crate::flow::is_websocket;
 use crate::proxy::settings::Settings;
 use crate::seal::{ContactUri, Kind, Peer};
-use crate::wire::{Edits, Header, HeaderName, Item, Message, NameAddr, Uri, split};
+use crate::wire::{Edits, Header, HeaderName, Item, Message, NameAddr, Uri, split, write_unfolded};
 
 /// What takes the place of a Contact URI.
 pub(crate) struct Sealing<'a> {
@@ -24,6 +24,10 @@ pub(crate) struct Sealing<'a> {
 impl Sealing<'_> {
     /// Append the URI; false where it cannot be sealed.
     pub(crate) fn write(&self, target: &[u8], out: &mut Vec<u8>) -> bool {
+        // It comes back as a Request-URI, where no line may be folded.
+        let mut unfolded = Vec::new();
+        write_unfolded(&mut unfolded, target);
+        let target = unfolded.as_slice();
         let contact = ContactUri {
             kind: self.kind,
             call_id: self.call_id,
@@ -106,7 +110,7 @@ pub(crate) fn redirect_outside(
                     text.extend_from_slice(user);
                     text.push(b'@');
                 }
-                text.extend_from_slice(settings.outside_name(listener).as_bytes());
+                text.extend_from_slice(settings.outside_authority(listener).as_bytes());
                 replace_uri(&header, &item, &address, &text, edits);
             }
         }

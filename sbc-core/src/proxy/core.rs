@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use crate::admission;
 use crate::config::Config;
 use crate::count::{Count, Counters};
-use crate::dialog::Records;
+use crate::dialog::{DialogKey, Noted, Records};
 use crate::flow::Flow;
 use crate::hash::{Digest, DigestMap, KeyedHash};
 use crate::io::Input;
@@ -17,7 +17,7 @@ use crate::pool::Challenges;
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::{Setup, Step};
 use crate::proxy::worker::{After, Timer, Worker};
-use crate::registration::{Directory, Registration};
+use crate::registration::{Directory, Registration, Remembered};
 use crate::time::Time;
 use crate::transaction::EntryId;
 use crate::wire::{Framing, Index, Limits, Message, ParseError};
@@ -107,7 +107,7 @@ impl Core {
             self.counters.add(Count::TooLarge);
             return;
         }
-        if !admission::is_peer(listener, source.ip().to_canonical()) {
+        if !admission::is_peer(listener, source.ip().to_canonical(), &settings.members) {
             self.counters.add(Count::NotAPeer);
             return;
         }
@@ -167,14 +167,16 @@ impl Core {
 
     fn unreachable(&self, worker: &mut Worker, now: Time, flow: Flow) {
         let settings = self.settings.load();
-        let Some((pool, member)) = settings.pools.member_at(flow.remote) else { return };
-        let Some(state) = settings.pools.get(pool) else { return };
-        let Some(member_state) = state.members.get(member) else { return };
-        if let Some(probe) = &state.config.probe {
-            member_state.probing(|probing| probing.on_unreachable(probe));
-        }
-        for id in member_state.take_in_flight() {
-            self.step(worker, now, &settings, id, |setup, step| setup.on_unreachable(flow, step));
+        for state in settings.pools.iter() {
+            let Some(member) = state.at(flow.remote).and_then(|member| state.members.get(member)) else {
+                continue;
+            };
+            if let Some(probe) = &state.config.probe {
+                member.probing(|probing| probing.on_unreachable(probe));
+            }
+            for id in member.take_in_flight() {
+                self.step(worker, now, &settings, id, |setup, step| setup.on_unreachable(flow, step));
+            }
         }
     }
 
@@ -185,14 +187,14 @@ impl Core {
                 Timer::Entry(id, generation) => {
                     self.step(worker, now, &settings, id, |setup, step| setup.on_timer(generation, step));
                 }
-                Timer::Binding(id) => {
-                    if let Some(next) = self.directory.expire(id, now) {
-                        worker.wheel.schedule(next, Timer::Binding(id));
+                Timer::Binding(id, generation) => {
+                    if let Some(next) = self.directory.expire(id, generation, now) {
+                        worker.wheel.schedule(next, Timer::Binding(id, generation));
                     }
                 }
-                Timer::Dialog(key) => {
-                    if let Some(next) = self.dialogs.expire(key, now) {
-                        worker.wheel.schedule(next, Timer::Dialog(key));
+                Timer::Dialog(key, generation) => {
+                    if let Some(next) = self.dialogs.expire(key, generation, now) {
+                        worker.wheel.schedule(next, Timer::Dialog(key, generation));
                     }
                 }
                 Timer::Probe { pool, member, epoch } => {
@@ -249,19 +251,27 @@ impl Core {
                         contact: &binding.contact,
                         expires: binding.expires,
                     };
-                    let is_new = self.directory.path_of(id).is_none();
-                    if self.directory.registered(&registration, now) {
-                        if is_new {
-                            worker.wheel.schedule(binding.expires, Timer::Binding(id));
-                        }
+                    let remembered = self.directory.registered(&registration, now);
+                    if let Remembered::New { generation } = remembered {
+                        worker.wheel.schedule(binding.expires, Timer::Binding(id, generation));
+                    }
+                    if remembered != Remembered::Full {
                         self.wake(worker, now, settings, id.0, binding.flow);
                     }
                 }
                 After::Unregistered(id) => self.directory.removed(id),
-                After::Answered { key, inside } => {
-                    if self.dialogs.answered(key, inside, now) {
+                After::Answered { key, member, inside } => {
+                    let noted = self.dialogs.answered(key, member, inside, now);
+                    if noted.changed {
                         self.counters.add(Count::Answered);
-                        worker.wheel.schedule(now + limits::DIALOG_IDLE, Timer::Dialog(key));
+                    }
+                    watch(worker, now, key, noted);
+                }
+                After::Heard { key, member, flow } => {
+                    let noted = self.dialogs.heard(key, member, flow, now);
+                    watch(worker, now, key, noted);
+                    if noted.changed {
+                        self.wake(worker, now, settings, key.0, flow);
                     }
                 }
                 After::Ended(key) => {
@@ -283,5 +293,12 @@ impl Core {
         for waiting in self.directory.wake(key) {
             self.step(worker, now, settings, waiting, |setup, step| setup.resume(flow, step));
         }
+    }
+}
+
+/// Ask for the time when a new record may be forgotten.
+fn watch(worker: &mut Worker, now: Time, key: DialogKey, noted: Noted) {
+    if let Some(generation) = noted.new {
+        worker.wheel.schedule(now + limits::DIALOG_IDLE, Timer::Dialog(key, generation));
     }
 }

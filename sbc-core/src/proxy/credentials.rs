@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use crate::proxy::contact::absolute;
 use crate::proxy::settings::Settings;
+use crate::seal::OpenError;
 use crate::wire::{Digest, Edits, HeaderName, Message};
 
 const CREDENTIALS: [HeaderName; 2] = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
@@ -16,11 +17,17 @@ pub(crate) fn present(message: &Message<'_>) -> bool {
     CREDENTIALS.iter().any(|name| message.first(*name).is_some())
 }
 
-/// The member whose challenge a request answers.
-pub(crate) fn challenger(message: &Message<'_>, settings: &Settings) -> Option<SocketAddr> {
+/// The member whose challenge a request answers; an error where its token was sealed elsewhere or altered.
+pub(crate) fn challenger(
+    message: &Message<'_>,
+    settings: &Settings,
+) -> Option<Result<SocketAddr, OpenError>> {
     CREDENTIALS.iter().flat_map(|name| message.all(*name)).find_map(|header| {
         let digest = Digest::parse(header.value).ok()?;
-        settings.tokens.open_challenge(digest.get("opaque")?, |member, _| member).ok()
+        match settings.tokens.open_challenge(digest.get("opaque")?, |member, _| member) {
+            Err(OpenError::NotAToken) => None,
+            opened => Some(opened),
+        }
     })
 }
 

@@ -51,6 +51,12 @@ impl Hidden {
         Self { finder, addresses }
     }
 
+    /// Names only.
+    #[cfg(test)]
+    pub(crate) fn of_software() -> Self {
+        Self::of(Vec::new())
+    }
+
     /// Whether this is an address of the inside.
     pub(crate) fn has(&self, ip: IpAddr, port: Option<u16>) -> bool {
         self.addresses.iter().any(|address| address.ip == ip.to_canonical() && address.tells(port))
@@ -115,7 +121,8 @@ fn inside_sockets(config: &Config) -> Vec<SocketAddr> {
 /// 10.0.0.1 is not part of 110.0.0.15.
 fn is_whole(text: &[u8], start: usize, end: usize) -> bool {
     let part = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
-    let before = start.checked_sub(1).and_then(|at| text.get(at));
+    let is_escaped = start.checked_sub(3).and_then(|at| text.get(at)) == Some(&b'%');
+    let before = start.checked_sub(1).and_then(|at| text.get(at)).filter(|_| !is_escaped);
     let after = text.get(end);
     let goes_on = after.is_some_and(u8::is_ascii_digit)
         || (after == Some(&b'.') && text.get(end + 1).is_some_and(u8::is_ascii_digit));
@@ -125,14 +132,15 @@ fn is_whole(text: &[u8], start: usize, end: usize) -> bool {
 fn with_brackets_and_port(text: &[u8], start: usize, end: usize) -> (Range<usize>, Option<u16>) {
     let bracketed = start > 0 && text.get(start - 1) == Some(&b'[') && text.get(end) == Some(&b']');
     let (start, end) = if bracketed { (start - 1, end + 1) } else { (start, end) };
-    if text.get(end) != Some(&b':') {
+    let rest = text.get(end..).unwrap_or(b"");
+    let is_escaped = rest.get(..3).is_some_and(|three| three.eq_ignore_ascii_case(b"%3a"));
+    let colon = if is_escaped { 3 } else { usize::from(rest.starts_with(b":")) };
+    let digits = rest.iter().skip(colon).take_while(|byte| byte.is_ascii_digit()).count();
+    if colon == 0 || digits == 0 {
         return (start..end, None);
     }
-    let digits = text.iter().skip(end + 1).take_while(|byte| byte.is_ascii_digit()).count();
-    let port =
-        text.get(end + 1..end + 1 + digits).and_then(|port| std::str::from_utf8(port).ok()?.parse().ok());
-    let end = if digits > 0 { end + 1 + digits } else { end };
-    (start..end, port)
+    let port = rest.get(colon..colon + digits).and_then(|port| std::str::from_utf8(port).ok()?.parse().ok());
+    (start..end + colon + digits, port)
 }
 
 #[cfg(test)]
@@ -169,6 +177,12 @@ mod tests {
         }
         assert_eq!(found(&hidden, "10.0.2.1."), ["10.0.2.1"]);
         assert_eq!(found(&hidden, "10.0.2.10 10.0.2.1"), ["10.0.2.1"]);
+    }
+
+    #[test]
+    fn escaped_addresses_are_found() {
+        let hidden = hidden(&["10.0.2.1"]);
+        assert_eq!(found(&hidden, "sip%3Aa%4010.0.2.1%3A5080%3Bx"), ["10.0.2.1%3A5080"]);
     }
 
     #[test]

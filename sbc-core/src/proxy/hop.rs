@@ -56,6 +56,9 @@ impl Core {
         settings: &Settings,
         now: Time,
     ) -> Route {
+        if is_out_of_hops_ping(incoming) {
+            return Route::Answer(Answer { status: 200, reason: None, retry_after: None, count: None });
+        }
         let by_token = match incoming.upstream.zone {
             Zone::Pool => self.route_from_pool(incoming, top, settings),
             Zone::Public | Zone::Trunk => self.route_from_outside(incoming, top, settings),
@@ -88,7 +91,7 @@ impl Core {
         // FreeSWITCH without a Record-Route to go by: the record may still know.
         let flow = self.dialogs.last_flow(incoming.dialog(&self.hash));
         Some(match flow {
-            Some(flow) => Route::Peer { peer: self.peer_of(&flow, None, settings), target: None },
+            Some((flow, _)) => Route::Peer { peer: self.peer_of(&flow, None, settings), target: None },
             None => without_token(incoming),
         })
     }
@@ -99,6 +102,10 @@ impl Core {
         top: &Consumed,
         settings: &Settings,
     ) -> Option<Route> {
+        // Our Route tokens are never told outside: whoever brings an altered one has tried to make one.
+        if let Some(Err(error @ OpenError::Forged)) = top.peer {
+            return Some(refuse_token(incoming, error));
+        }
         let uri = Uri::parse(incoming.message.request_uri()).ok()?;
         if let Some(route) = open_request_uri(incoming, &uri, settings) {
             return Some(route);
@@ -167,14 +174,16 @@ impl Core {
 fn open_request_uri(incoming: &Incoming<'_>, uri: &Uri<'_>, settings: &Settings) -> Option<Route> {
     let kind = KeyRing::kind_of(uri.user?)?;
     let open = |kind, call_id| settings.tokens.open_contact(kind, call_id, uri);
-    let opened = match kind {
-        Kind::Registered => open(kind, b""),
-        Kind::Contact => match (open(kind, incoming.call_id), refer::replaced_by(&incoming.message)) {
-            (Err(OpenError::Forged), Some(replaced)) => open(kind, replaced),
-            (opened, _) => opened,
-        },
+    let replaced = refer::replaced_by(&incoming.message);
+    let (opened, leads_on) = match kind {
+        // A token is no way past the rules: it leads on inside its dialog, to replace that dialog, and for
+        // a carrier to the member that registered there.
+        Kind::Registered => (open(kind, b""), incoming.upstream.zone == Zone::Trunk),
+        Kind::Contact if incoming.is_in_dialog() => (open(kind, incoming.call_id), true),
+        Kind::Contact => (open(kind, replaced.unwrap_or(incoming.call_id)), replaced.is_some()),
         _ => return None,
     };
+    let opened = opened.and_then(|seal| if leads_on { Ok(seal) } else { Err(OpenError::Forged) });
     match opened {
         Ok(seal) => {
             let mut target = Vec::new();
@@ -188,11 +197,16 @@ fn open_request_uri(incoming: &Incoming<'_>, uri: &Uri<'_>, settings: &Settings)
     }
 }
 
-fn refuse_token(incoming: &Incoming<'_>, error: OpenError) -> Route {
-    let (status, count) = match error {
+/// What a token that does not open is owed, and counted as.
+pub(crate) const fn refusal_of(error: OpenError) -> (u16, Count) {
+    match error {
         OpenError::Forged => (403, Count::ForgedToken),
         OpenError::UnknownKey | OpenError::NotAToken => (481, Count::UnknownKey),
-    };
+    }
+}
+
+fn refuse_token(incoming: &Incoming<'_>, error: OpenError) -> Route {
+    let (status, count) = refusal_of(error);
     if incoming.method == Some(Method::Ack) { Route::Drop(count) } else { Answer::refuse(status, count) }
 }
 
@@ -203,16 +217,20 @@ fn without_token(incoming: &Incoming<'_>) -> Route {
     }
 }
 
-/// OPTIONS that ask whether we are here (RFC 3261 §11): no user, or out of hops; from the pool, whatever
+/// RFC 3261 §16.3 item 3: OPTIONS that may go no further is for us.
+fn is_out_of_hops_ping(incoming: &Incoming<'_>) -> bool {
+    incoming.method == Some(Method::Options) && incoming.message.value(HeaderName::MaxForwards) == b"0"
+}
+
+/// OPTIONS that ask whether we are here (RFC 3261 §11): no user; from the pool, whatever
 /// user stands before our address (a gateway's or a registration's ping).
 fn asks_us(incoming: &Incoming<'_>, settings: &Settings) -> bool {
     if incoming.method != Some(Method::Options) {
         return false;
     }
     let Ok(uri) = Uri::parse(incoming.message.request_uri()) else { return false };
-    let out_of_hops = incoming.message.value(HeaderName::MaxForwards) == b"0";
     let for_us = settings.is_ours(&uri) || is_own_domain(&uri, settings);
-    out_of_hops || (for_us && (uri.user.is_none() || incoming.upstream.zone == Zone::Pool))
+    for_us && (uri.user.is_none() || incoming.upstream.zone == Zone::Pool)
 }
 
 fn is_own_domain(uri: &Uri<'_>, settings: &Settings) -> bool {

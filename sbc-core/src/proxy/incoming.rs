@@ -107,9 +107,7 @@ fn reply_flow(listener: &Listener, flow: Flow, via: &Via<'_>) -> Flow {
         return flow;
     }
     let host = std::str::from_utf8(crate::proxy::settings::strip_brackets(via.host)).ok();
-    let Some(ip) = host.and_then(|host| host.parse().ok()) else { return flow };
-    if !listener.networks.iter().any(|network| network.contains(&ip)) {
-        return flow;
-    }
-    Flow { remote: SocketAddr::new(ip, via.port.unwrap_or(5060)), ..flow }
+    let named = host.and_then(|host| host.parse().ok());
+    let named = named.filter(|ip| listener.networks.iter().any(|network| network.contains(ip)));
+    Flow { remote: SocketAddr::new(named.unwrap_or(flow.remote.ip()), via.port.unwrap_or(5060)), ..flow }
 }

@@ -5,6 +5,7 @@ mod cancelling;
 mod contact;
 mod core;
 mod credentials;
+mod description;
 mod hiding;
 mod hop;
 mod incoming;

@@ -1,14 +1,14 @@
 //! The request that leaves: all edits of one hop, collected here and applied once (RFC 3261 §16.6).
 
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::config::Listener;
 use crate::flow::{Flow, Zone};
 use crate::proxy::contact::Sealing;
 use crate::proxy::incoming::Incoming;
 use crate::proxy::settings::Settings;
-use crate::proxy::{credentials, policy, refer, route, via};
+use crate::proxy::{credentials, description, policy, refer, route, via};
 use crate::seal::{Kind, OpenError, Peer};
 use crate::sip::{Method, forms_dialog};
 use crate::wire::{Edits, HeaderName, Message, NameAddr, Uri, write_u64};
@@ -30,6 +30,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) path: Option<Peer>,
     /// How many Route values on top are ours.
     pub(crate) routes: usize,
+    /// The member with the dialog that a Refer-To wants replaced, as far as its record knows.
+    pub(crate) replaced_at: Option<SocketAddr>,
 }
 
 /// Append the request as it leaves.
@@ -124,7 +126,7 @@ fn towards_pool(
     edits: &mut Edits,
 ) -> Result<(), OpenError> {
     let message = &incoming.message;
-    let Some((_, pool_listener)) = settings.pool_listener() else { return Ok(()) };
+    let Some(pool_listener) = settings.listener(hop.flow.listener) else { return Ok(()) };
     let top = message.start_line_range().end;
     if forms_dialog(incoming.method) && !incoming.is_in_dialog() && incoming.upstream.zone != Zone::Pool {
         edits.insert_with(top, |out| {
@@ -149,7 +151,9 @@ fn towards_pool(
         });
     }
     credentials::restore_opaque(message, settings, edits);
-    refer::open_refer_to(message, settings, edits)
+    // A member finds a dialog of its own by Call-ID, whatever the URI says.
+    let elsewhere = hop.replaced_at.filter(|member| *member != hop.flow.remote);
+    refer::open_refer_to(message, elsewhere, settings, edits)
 }
 
 fn towards_outside(
@@ -173,7 +177,9 @@ fn towards_outside(
     if incoming.upstream.zone == Zone::Pool {
         route::take_all_off(message, HeaderName::RecordRoute, edits);
         refer::seal_refer_to(message, settings, listener, edits);
-        hide(message, incoming.upstream.zone, hop.zone, settings, listener, hop.member, edits);
+        // FreeSWITCH called the carrier at our inner address: To names the carrier's own.
+        let carrier = (hop.zone == Zone::Trunk).then(|| hop.flow.remote.ip());
+        hide(message, incoming.upstream.zone, hop.zone, settings, listener, carrier, edits);
     }
 }
 
@@ -182,10 +188,7 @@ fn has_own_rule(name: HeaderName) -> bool {
     matches!(
         name,
         HeaderName::Via
-            | HeaderName::Contact
             | HeaderName::Route
-            | HeaderName::RecordRoute
-            | HeaderName::ReferTo
             | HeaderName::CallId
             | HeaderName::CSeq
             | HeaderName::WwwAuthenticate
@@ -197,21 +200,27 @@ fn has_own_rule(name: HeaderName) -> bool {
     )
 }
 
-/// Write the served domain over every pool address in the remaining headers. Towards a carrier, whom
-/// FreeSWITCH thinks it called at our inner address, To names the carrier.
+/// Write the served domain over every pool address in the remaining headers, and nothing over the names
+/// in a session description. Towards a carrier, whom FreeSWITCH thinks it called at our inner address,
+/// To names the carrier.
 pub(crate) fn hide(
     message: &Message<'_>,
     from: Zone,
     to: Zone,
     settings: &Settings,
     listener: &Listener,
-    member: Option<SocketAddr>,
+    carrier: Option<IpAddr>,
     edits: &mut Edits,
 ) {
+    description::hide_maker(message, &settings.hidden, edits);
     let domain = settings.outside_name(listener);
-    let carrier = member.filter(|_| to == Zone::Trunk).map(|member| member.ip().to_string());
+    let carrier = carrier.map(|ip| ip.to_string());
     for header in message.headers() {
         if has_own_rule(header.name) || policy::stops(&header, from, to) {
+            continue;
+        }
+        if to == Zone::Public && header.name == HeaderName::PAssertedIdentity && is_anonymous(message) {
+            edits.delete(header.line());
             continue;
         }
         let name = match (&carrier, header.name) {
@@ -226,6 +235,12 @@ pub(crate) fn hide(
             edits.replace(start + found.range.start..start + found.range.end, text.as_bytes());
         }
     }
+}
+
+/// RFC 3325 §9.3: with `Privacy: id` an asserted identity stops before strangers.
+fn is_anonymous(message: &Message<'_>) -> bool {
+    let values = message.all(HeaderName::Privacy).flat_map(|header| header.value.split(|byte| *byte == b';'));
+    values.map(crate::wire::trim).any(|value| value.eq_ignore_ascii_case(b"id"))
 }
 
 /// Give From and To of an answer back to the pool as it wrote them, where [`hide`] had changed them.

@@ -95,7 +95,7 @@ fn records_route(passing: &Passing<'_>, method: Option<Method>) -> bool {
 /// FreeSWITCH as caller reverses the list: the last one is the first hop of its requests.
 fn record_route_last(passing: &Passing<'_>, settings: &Settings, edits: &mut Edits) {
     let response = &passing.response;
-    let Some((_, pool_listener)) = settings.pool_listener() else { return };
+    let Some(pool_listener) = settings.listener(passing.to_flow.listener) else { return };
     let at = response.last(HeaderName::RecordRoute).map_or(response.head_end(), |header| header.line().end);
     edits.insert_with(at, |out| {
         route::write_own(b"Record-Route", Kind::RecordRoute, &passing.from, settings, pool_listener, out);

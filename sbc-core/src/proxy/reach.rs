@@ -23,7 +23,8 @@ pub(crate) enum Reach {
 }
 
 impl Core {
-    /// Where a peer is. The dialog's own last flow comes first: that is where it was really heard.
+    /// Where a peer is: where its dialog was last heard, or where its binding was last registered,
+    /// whichever is newer; else where the token says.
     pub(crate) fn reach(
         &self,
         peer: &Peer,
@@ -31,19 +32,23 @@ impl Core {
         settings: &Settings,
         now: Time,
     ) -> Reach {
-        if let Some(flow) =
-            dialog.and_then(|key| self.dialogs.last_flow(key)).and_then(|flow| self.if_open(flow))
-        {
-            return Reach::Flow(flow);
+        let looked_up = peer.binding.map(|binding| (binding, self.directory.lookup(binding)));
+        let heard = dialog.and_then(|key| self.dialogs.last_flow(key));
+        let heard = heard.and_then(|(flow, at)| Some((self.if_open(flow)?, at)));
+        match (heard, looked_up) {
+            (Some((_, at)), Some((_, Lookup::Live { flow, since }))) if since > at => {
+                return Reach::Flow(flow);
+            }
+            (Some((flow, _)), _) => return Reach::Flow(flow),
+            (None, _) => {}
         }
         if let PeerAddress::Connection { boot, number } = peer.address
             && let Some(flow) = self.own_connection(boot, number)
         {
             return Reach::Flow(flow);
         }
-        let looked_up = peer.binding.map(|binding| (binding, self.directory.lookup(binding)));
         match (looked_up, peer.address) {
-            (Some((_, Lookup::Live(flow))), _) => Reach::Flow(flow),
+            (Some((_, Lookup::Live { flow, .. })), _) => Reach::Flow(flow),
             (_, PeerAddress::Datagram(remote)) => match settings.listener_of(peer.listener) {
                 Some(listener) => Reach::Flow(Flow { listener, port: peer.port, remote, connection: None }),
                 None => Reach::Dead,
@@ -81,7 +86,7 @@ impl Core {
     /// Where an answer goes: the flow it came by, or the next connection of whoever that was.
     pub(crate) fn reply_flow(&self, reply: Flow, peer: &Peer) -> Option<Flow> {
         self.if_open(reply).or_else(|| match self.directory.lookup(peer.binding?) {
-            Lookup::Live(flow) => Some(flow),
+            Lookup::Live { flow, .. } => Some(flow),
             Lookup::Dead(_) | Lookup::Unknown => None,
         })
     }

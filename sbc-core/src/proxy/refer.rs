@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use crate::config::Listener;
 use crate::flow::is_websocket;
 use crate::proxy::contact::{absolute, replace_uri};
+use crate::proxy::core::Core;
+use crate::proxy::incoming::dialog_key;
 use crate::proxy::settings::Settings;
 use crate::seal::{ContactUri, Kind, OpenError, Peer, PeerAddress};
 use crate::wire::{Edits, HeaderName, Item, Message, NameAddr, Uri};
@@ -12,12 +14,27 @@ use crate::wire::{Edits, HeaderName, Item, Message, NameAddr, Uri};
 /// Longest Call-ID read from an escaped Replaces, in bytes.
 const REPLACED_CALL_ID_MAX: usize = 512;
 
-/// Towards the pool: our token opens, and the member's own address takes its place.
+impl Core {
+    /// The pool member that has the dialog which a Refer-To wants replaced, as far as its record knows.
+    pub(crate) fn holder_of_replaced(&self, message: &Message<'_>) -> Option<SocketAddr> {
+        let address = NameAddr::parse(message.first(HeaderName::ReferTo)?.value).ok()?;
+        let replaces = replaces_of(&Uri::parse(address.uri).ok()?)?;
+        let call_id = call_id_of(&replaces)?;
+        // Which of its tags is that of the party outside depends on who called.
+        let params = replaces.split(|byte| *byte == b';').skip(1);
+        let mut tags = params.filter_map(|param| param.splitn(2, |byte| *byte == b'=').nth(1));
+        tags.find_map(|tag| self.dialogs.member(dialog_key(&self.hash, call_id, tag)))
+    }
+}
+
+/// Towards the pool: our token opens, and the member's own address takes its place. An address of
+/// record whose Replaces names a dialog `elsewhere` is asked there: no member could find it by name.
 ///
 /// # Errors
 /// A token that does not open leads nowhere.
 pub(crate) fn open_refer_to(
     message: &Message<'_>,
+    elsewhere: Option<SocketAddr>,
     settings: &Settings,
     edits: &mut Edits,
 ) -> Result<(), OpenError> {
@@ -36,7 +53,14 @@ pub(crate) fn open_refer_to(
             replace_uri(&header, &whole, &address, &text, edits);
             Ok(())
         }
-        Err(OpenError::NotAToken) => Ok(()),
+        Err(OpenError::NotAToken) => {
+            if let Some(member) = elsewhere {
+                let start = absolute(&header, 0, &address.uri_range).start;
+                let host = start + uri.host_range.start..start + uri.host_range.end;
+                edits.replace(host, member.to_string().as_bytes());
+            }
+            Ok(())
+        }
         Err(error) => Err(error),
     }
 }
@@ -65,7 +89,7 @@ pub(crate) fn seal_refer_to(
             text.extend_from_slice(user);
             text.push(b'@');
         }
-        text.extend_from_slice(settings.outside_name(listener).as_bytes());
+        text.extend_from_slice(settings.outside_authority(listener).as_bytes());
     }
     write_headers(&uri, &mut text);
     edits.replace(absolute(&header, 0, &address.uri_range), &text);
@@ -103,16 +127,24 @@ fn write_headers(uri: &Uri<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// The Call-ID in the `Replaces` of a URI's header part, unescaped.
+/// The Call-ID in the `Replaces` of a URI's header part.
 fn replaced_call_id(uri: &Uri<'_>) -> Option<Vec<u8>> {
+    call_id_of(&replaces_of(uri)?).map(<[u8]>::to_vec)
+}
+
+fn call_id_of(replaces: &[u8]) -> Option<&[u8]> {
+    let call_id = replaces.split(|byte| *byte == b';').next()?;
+    (!call_id.is_empty() && call_id.len() <= REPLACED_CALL_ID_MAX).then_some(call_id)
+}
+
+/// The `Replaces` of a URI's header part, unescaped.
+fn replaces_of(uri: &Uri<'_>) -> Option<Vec<u8>> {
     let headers = uri.headers?;
     let value = headers.split(|byte| *byte == b'&').find_map(|field| {
         let (name, value) = field.split_at_checked(b"replaces=".len())?;
         name.eq_ignore_ascii_case(b"replaces=").then_some(value)
     })?;
-    let text = unescape(value);
-    let call_id = text.split(|byte| *byte == b';').next()?;
-    (!call_id.is_empty() && call_id.len() <= REPLACED_CALL_ID_MAX).then(|| call_id.to_vec())
+    Some(unescape(value))
 }
 
 fn unescape(text: &[u8]) -> Vec<u8> {

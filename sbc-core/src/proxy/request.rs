@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 
 use crate::admission;
+use crate::config::Balance;
 use crate::count::Count;
 use crate::flow::{Flow, Zone};
 use crate::limits;
-use crate::pool::Tried;
+use crate::pool::{PoolState, Tried};
 use crate::proxy::core::Core;
 use crate::proxy::hop::{Answer, Route, called_aor, top_of_route};
 use crate::proxy::incoming::Incoming;
@@ -17,9 +18,9 @@ use crate::proxy::route::Consumed;
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::{NewSetup, Plan, Registers, Setup, Step};
 use crate::proxy::via::write_branch;
-use crate::proxy::worker::{Timer, Worker};
+use crate::proxy::worker::Worker;
 use crate::proxy::{bindings, credentials};
-use crate::seal::{BranchSeal, Peer, PeerAddress};
+use crate::seal::{BranchSeal, OpenError, Peer, PeerAddress};
 use crate::sip::Method;
 use crate::time::Time;
 use crate::transaction::key::{proof, server_key};
@@ -64,11 +65,10 @@ impl Core {
             Route::Answer(answer) => self.answer(worker, &incoming, &answer),
             Route::Drop(count) => self.counters.add(count),
             Route::Peer { peer, target } => {
-                self.heard(worker, now, settings, &incoming);
                 self.forward_to_peer(worker, now, settings, id, &incoming, &top, peer, target);
             }
             Route::Pool { pool, balance } => {
-                let plan = self.pool_plan(&incoming, settings, pool, balance);
+                let plan = self.pool_plan(now, &incoming, settings, pool, balance);
                 self.forward(worker, now, settings, id, &incoming, &top, plan, None);
             }
             Route::Bindings(mut left) => {
@@ -107,7 +107,7 @@ impl Core {
         let extra = match (answer.status, answer.retry_after) {
             (200, _) => {
                 "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, NOTIFY, \
-                 SUBSCRIBE, MESSAGE, PUBLISH\r\nAccept: application/sdp\r\nSupported: path, outbound\r\n"
+                 SUBSCRIBE, MESSAGE, PUBLISH\r\nAccept: application/sdp\r\nSupported: path\r\n"
                     .to_owned()
             }
             (_, Some(seconds)) => format!("Retry-After: {seconds}\r\n"),
@@ -118,18 +118,6 @@ impl Core {
         worker.outbox.send_with(upstream.reply, |out| {
             write_reply(&incoming.message, upstream.source, &reply, &self.hash, out);
         });
-    }
-
-    /// A valid request of a dialog from outside: its party is where it came from, whatever tokens say.
-    fn heard(&self, worker: &mut Worker, now: Time, settings: &Settings, incoming: &Incoming<'_>) {
-        if incoming.upstream.zone == Zone::Pool || !incoming.is_in_dialog() {
-            return;
-        }
-        let key = incoming.dialog(&self.hash);
-        if self.dialogs.heard(key, incoming.upstream.flow, now) {
-            worker.wheel.schedule(now + limits::DIALOG_IDLE, Timer::Dialog(key));
-            self.wake(worker, now, settings, key.0, incoming.upstream.flow);
-        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call site; the parts have no common name")]
@@ -147,7 +135,7 @@ impl Core {
         let dialog = (incoming.is_in_dialog() && incoming.upstream.zone == Zone::Pool)
             .then(|| incoming.dialog(&self.hash));
         let (flow, wait) = match self.reach(&peer, dialog, settings, now) {
-            Reach::Flow(flow) => (Some(self.trunk_hop(flow, incoming, top, settings)), None),
+            Reach::Flow(flow) => (Some(trunk_hop(flow, incoming, top, target.as_deref(), settings)), None),
             Reach::Wait { key, until } => (None, Some((key, until))),
             Reach::Dead => {
                 self.counters.add(Count::FlowDead);
@@ -168,51 +156,51 @@ impl Core {
         Answer { status: if is_bye { 200 } else { 430 }, reason: None, retry_after: None, count: None }
     }
 
-    /// An asymmetric carrier is followed: its Route or Contact, as long as that is inside its networks.
-    fn trunk_hop(&self, flow: Flow, incoming: &Incoming<'_>, top: &Consumed, settings: &Settings) -> Flow {
-        let listener = settings.listener(flow.listener);
-        let Some(listener) = listener.filter(|one| one.zone == Zone::Trunk && !one.symmetric) else {
-            return flow;
-        };
-        let mut routes =
-            incoming.message.all(HeaderName::Route).flat_map(|header| crate::wire::split(header.value));
-        let next = routes.nth(top.values).map_or(incoming.message.request_uri(), |item| item.text);
-        let uri = crate::wire::NameAddr::parse(next).map_or(next, |address| address.uri);
-        let address = crate::wire::Uri::parse(uri).ok().and_then(|uri| uri.socket_address());
-        match address
-            .filter(|address| listener.networks.iter().any(|network| network.contains(&address.ip())))
-        {
-            Some(remote) => Flow { remote, ..flow },
-            None => flow,
-        }
-    }
-
     fn pool_plan(
         &self,
+        now: Time,
         incoming: &Incoming<'_>,
         settings: &Settings,
         pool: usize,
-        balance: crate::config::Balance,
+        balance: Balance,
     ) -> Plan {
         let state = settings.pools.get(pool);
-        let first = credentials::challenger(&incoming.message, settings)
-            .and_then(|member| state.and_then(|state| state.at(member)))
-            .or_else(|| self.challenged_before(incoming, settings, pool));
+        let first = state.and_then(|state| self.challenger(now, incoming, settings, state, balance));
         let key = match balance {
-            crate::config::Balance::HashAor => called_aor(incoming, settings),
-            _ => settings.stable.of(&[b"call", incoming.call_id]),
+            Balance::HashAor => called_aor(incoming, settings),
+            Balance::HashCallId | Balance::RoundRobin => settings.stable.of(&[b"call", incoming.call_id]),
         };
         let left = state.map_or(1, |state| state.config.failover.attempts.max(1));
         Plan::Pool { pool, balance, key, tried: Tried::default(), first, left }
     }
 
-    /// A client that does not send `opaque` back: whoever challenged this Call-ID last.
-    fn challenged_before(&self, incoming: &Incoming<'_>, settings: &Settings, pool: usize) -> Option<usize> {
+    /// The member whose challenge a request answers: by the `opaque` we added, else by its Call-ID.
+    ///
+    /// A registration under `hash:aor` has a home. It leaves it for a challenger only while it answers the
+    /// challenge; a phone that uses an old nonce again would stay away for ever.
+    fn challenger(
+        &self,
+        now: Time,
+        incoming: &Incoming<'_>,
+        settings: &Settings,
+        state: &PoolState,
+        balance: Balance,
+    ) -> Option<usize> {
         if !credentials::present(&incoming.message) {
             return None;
         }
-        let member = self.challenges.member(self.hash.of(&[b"challenge", incoming.call_id]))?;
-        settings.pools.get(pool)?.at(member)
+        let named = credentials::challenger(&incoming.message, settings);
+        if let Some(Err(OpenError::Forged)) = named {
+            self.counters.add(Count::ForgedToken);
+        }
+        let recent = self.challenges.member(self.hash.of(&[b"challenge", incoming.call_id]));
+        let has_home = incoming.method == Some(Method::Register) && balance == Balance::HashAor;
+        let address = if has_home {
+            recent.filter(|(_, at)| now.since(*at) < limits::CHALLENGE_ANSWER).map(|(member, _)| member)
+        } else {
+            named.and_then(Result::ok).or(recent.map(|(member, _)| member))
+        };
+        state.at(address?)
     }
 
     /// Make the entry and its first branch.
@@ -310,10 +298,9 @@ impl Core {
         let top = top_of_route(incoming, settings);
         match self.route(incoming, &top, settings, now) {
             Route::Peer { peer, target } => {
-                self.heard(worker, now, settings, incoming);
                 let dialog = (incoming.upstream.zone == Zone::Pool).then(|| incoming.dialog(&self.hash));
                 if let Reach::Flow(flow) = self.reach(&peer, dialog, settings, now) {
-                    let flow = self.trunk_hop(flow, incoming, &top, settings);
+                    let flow = trunk_hop(flow, incoming, &top, target.as_deref(), settings);
                     self.forward_statelessly(
                         worker,
                         settings,
@@ -351,7 +338,7 @@ impl Core {
             proof: proof(&settings.stable, &incoming.message, &incoming.via),
             vias: b"",
         };
-        write_branch(&settings.tokens, &seal, &mut branch);
+        write_branch(&settings.tokens, incoming.call_id, &seal, &mut branch);
         let hop = Hop {
             zone,
             flow,
@@ -361,6 +348,7 @@ impl Core {
             upstream,
             path: None,
             routes: top.values,
+            replaced_at: None,
         };
         let mut bytes = worker.spare.take();
         if write_request(incoming, &hop, settings, &mut worker.edits, &mut bytes).is_ok() {
@@ -386,5 +374,30 @@ impl Core {
         let count = known.is_none().then_some(Count::StrayCancel);
         // The answer to CANCEL belongs before the 487 that it leads to, but order is not owed.
         self.answer(worker, incoming, &Answer { status, reason: None, retry_after: None, count });
+    }
+}
+
+/// An asymmetric carrier is followed: its Route or Contact, as long as that is inside its networks. Only
+/// the pool's Route counts: it is the carrier's own, come back.
+fn trunk_hop(
+    flow: Flow,
+    incoming: &Incoming<'_>,
+    top: &Consumed,
+    target: Option<&[u8]>,
+    settings: &Settings,
+) -> Flow {
+    let listener = settings.listener(flow.listener);
+    let Some(listener) = listener.filter(|one| one.zone == Zone::Trunk && !one.symmetric) else {
+        return flow;
+    };
+    let message = incoming.message;
+    let mut routes = message.all(HeaderName::Route).flat_map(|header| crate::wire::split(header.value));
+    let route = routes.nth(top.values).filter(|_| incoming.upstream.zone == Zone::Pool);
+    let next = route.map_or(target.unwrap_or(message.request_uri()), |item| item.text);
+    let uri = crate::wire::NameAddr::parse(next).map_or(next, |address| address.uri);
+    let address = crate::wire::Uri::parse(uri).ok().and_then(|uri| uri.socket_address());
+    match address.filter(|address| listener.networks.iter().any(|network| network.contains(&address.ip()))) {
+        Some(remote) => Flow { remote, ..flow },
+        None => flow,
     }
 }

@@ -1,7 +1,8 @@
 //! A response: to its branch, or home by what its branch says (RFC 3261 §16.7 and §16.11).
 
 use crate::count::Count;
-use crate::flow::Flow;
+use crate::flow::{Flow, Zone};
+use crate::proxy::cancelling::write_ack_from_response;
 use crate::proxy::core::Core;
 use crate::proxy::incoming::top_via;
 use crate::proxy::passing::{Passing, write_response};
@@ -30,10 +31,10 @@ impl Core {
             self.counters.add(Count::BadResponse);
             return;
         };
-        let branch_id = self.hash.of(&[b"branch", branch]);
+        let branch_id = self.hash.of(&[b"branch", branch, response.value(HeaderName::CallId)]);
         let owner = self.branches.get(&branch_id).map(|owner| *owner);
         if let Some(id) = owner {
-            self.remember_challenge(&response, flow);
+            self.remember_challenge(&response, flow, now);
             self.step(worker, now, settings, id, |setup, step| setup.on_response(branch_id, &response, step));
             return;
         }
@@ -55,7 +56,8 @@ impl Core {
     ) {
         let sealed = branch.strip_prefix(COOKIE).unwrap_or(b"");
         let mut vias = worker.spare.take();
-        let opened = settings.tokens.open_branch(sealed, |seal| {
+        let call_id = response.value(HeaderName::CallId);
+        let opened = settings.tokens.open_branch(call_id, sealed, |seal| {
             vias.extend_from_slice(seal.vias);
             seal.peer
         });
@@ -83,10 +85,14 @@ impl Core {
         let Reach::Flow(home) = self.reach(peer, None, settings, now) else { return };
         let Some(to) = settings.listener(home.listener) else { return };
         let Some(from) = settings.listener(flow.listener) else { return };
+        // Pool requests leave with their Vias hidden; without those there is no way home.
+        if to.zone == Zone::Pool && from.zone != Zone::Pool && vias.is_empty() {
+            return;
+        }
         let passing = Passing {
             response: *response,
             request: None,
-            from: self.peer_of(&Flow { port: 0, ..flow }, None, settings),
+            from: self.peer_of(&Flow { port: 0, ..flow }, Some(0), settings),
             from_zone: from.zone,
             challenger: None,
             to_zone: to.zone,
@@ -98,14 +104,21 @@ impl Core {
         write_response(&passing, settings, &mut worker.edits, &mut bytes);
         self.counters.add(Count::Stateless);
         worker.outbox.send(home, &bytes);
+        let is_failure = response.status() >= 300 && response.method_text() == b"INVITE";
+        if is_failure {
+            // Its caller's ACK will find no transaction here; the next hop must not repeat itself for that.
+            bytes.clear();
+            write_ack_from_response(response, &mut bytes);
+            worker.outbox.send(flow, &bytes);
+        }
         worker.spare.give(bytes);
     }
 
     /// Whose nonce a Call-ID's credentials will be made with.
-    fn remember_challenge(&self, response: &Message<'_>, flow: Flow) {
+    fn remember_challenge(&self, response: &Message<'_>, flow: Flow, now: Time) {
         if matches!(response.status(), 401 | 407) {
             let key = self.hash.of(&[b"challenge", response.value(HeaderName::CallId)]);
-            self.challenges.remember(key, flow.remote);
+            self.challenges.remember(key, flow.remote, now);
         }
     }
 }

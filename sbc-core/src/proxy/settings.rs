@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) stable: KeyedHash,
     pub(crate) pools: Pools,
     pub(crate) hidden: Hidden,
+    /// Addresses of the pool zone's members.
+    pub(crate) members: Vec<IpAddr>,
     listeners: Vec<Reachable>,
 }
 
@@ -38,6 +40,12 @@ impl Settings {
             tokens: Tokens::new(&config.keys, &config.path_key),
             pools: Pools::new(&config.pools, &stable, before.map(|settings| &settings.pools)),
             hidden: Hidden::new(&config),
+            members: config
+                .pools
+                .iter()
+                .filter(|pool| pool.zone == Zone::Pool)
+                .flat_map(|pool| pool.members.iter().map(|member| member.address.ip().to_canonical()))
+                .collect(),
             stable,
             listeners,
             config,
@@ -75,12 +83,20 @@ impl Settings {
 
     /// The address of record of a user at a domain.
     pub(crate) fn aor(&self, user: &[u8], domain: &[u8]) -> Digest {
-        self.stable.of_lowercase(&[b"aor", user, strip_brackets(domain)])
+        // RFC 3261 §19.1.4: a host is the same in any case, a user is not.
+        let domain = self.stable.of_lowercase(&[strip_brackets(domain)]);
+        self.stable.of(&[b"aor", user, &domain.to_be_bytes()])
     }
 
     /// What a pool address becomes towards the outside: the served domain, or the listener's own name.
     pub(crate) fn outside_name<'a>(&'a self, listener: &'a Listener) -> &'a str {
         self.config.admission.domains.first().map_or(&*listener.advertise.host, |domain| domain)
+    }
+
+    /// The same where a URI is to be followed: without a domain the port counts.
+    pub(crate) fn outside_authority(&self, listener: &Listener) -> String {
+        let domain = self.config.admission.domains.first();
+        domain.map_or_else(|| listener.advertise.to_string(), |domain| domain.to_string())
     }
 
     /// Which local port of `listener` a message of this call leaves by.

@@ -81,9 +81,9 @@ pub(crate) fn collect_vias(request: &Message<'_>, out: &mut Vec<u8>) {
 }
 
 /// Append our branch, magic cookie included.
-pub(crate) fn write_branch(tokens: &Tokens, seal: &BranchSeal<'_>, out: &mut Vec<u8>) {
+pub(crate) fn write_branch(tokens: &Tokens, call_id: &[u8], seal: &BranchSeal<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(COOKIE);
-    tokens.write_branch(seal, out);
+    tokens.write_branch(call_id, seal, out);
 }
 
 /// Append our Via line.

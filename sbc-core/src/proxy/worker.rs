@@ -1,5 +1,7 @@
 //! What one worker thread owns: its outbox, its timers, and memory it uses again and again.
 
+use std::net::SocketAddr;
+
 use crate::dialog::{DialogKey, Inside};
 use crate::flow::WorkerId;
 use crate::io::Outbox;
@@ -27,8 +29,8 @@ pub struct Worker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timer {
     Entry(EntryId, u32),
-    Binding(BindingId),
-    Dialog(DialogKey),
+    Binding(BindingId, u32),
+    Dialog(DialogKey, u32),
     Probe { pool: u16, member: u16, epoch: u32 },
 }
 
@@ -46,7 +48,9 @@ pub(crate) enum After {
     /// The registrar removed a binding.
     Unregistered(BindingId),
     /// A call was answered.
-    Answered { key: DialogKey, inside: Option<Box<Inside>> },
+    Answered { key: DialogKey, member: Option<SocketAddr>, inside: Option<Box<Inside>> },
+    /// The pool granted a request of a dialog that its outside party sent from here.
+    Heard { key: DialogKey, member: Option<SocketAddr>, flow: crate::flow::Flow },
     /// A dialog ended.
     Ended(DialogKey),
     /// The entry waits for this no longer.

@@ -1,6 +1,7 @@
 //! The directory of flows and the requests that wait for one.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::flow::{ConnectionId, Flow};
 use crate::hash::{Digest, DigestMap};
@@ -26,6 +27,8 @@ pub struct Binding {
     pub closed: Option<Time>,
     /// When it was last registered.
     pub refreshed: Time,
+    /// Its timer carries the same number; a timer of an earlier life says nothing.
+    pub generation: u32,
 }
 
 /// A registration that the registrar just confirmed.
@@ -48,8 +51,13 @@ pub struct Registration<'a> {
 /// Where a binding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookup {
-    /// Reached over this flow.
-    Live(Flow),
+    /// Reached over this flow, as it said at that time.
+    Live {
+        /// The flow.
+        flow: Flow,
+        /// When it was last registered.
+        since: Time,
+    },
     /// Its connection closed then; it may return.
     Dead(Time),
     /// Nobody has heard of it in this process.
@@ -75,9 +83,25 @@ struct Connected {
     bindings: Vec<BindingId>,
 }
 
+/// Whether a registration could be remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remembered {
+    /// It was not known; its timer is to carry this number.
+    New {
+        /// See [`Binding::generation`].
+        generation: u32,
+    },
+    /// It was known.
+    Again,
+    /// There are too many.
+    Full,
+}
+
 /// All bindings and connections of this node.
 #[derive(Default)]
 pub struct Directory {
+    connected: AtomicUsize,
+    generations: AtomicU32,
     bindings: DigestMap<Binding>,
     by_aor: DigestMap<Vec<BindingId>>,
     flows: DigestMap<Connected>,
@@ -104,14 +128,17 @@ fn datagram_key(flow: &Flow) -> Digest {
 impl Directory {
     /// A connection was accepted.
     pub fn connected(&self, flow: Flow) {
-        if flow.connection.is_some() && self.flows.len() < limits::CONNECTIONS {
-            self.flows.entry(flow_key(&flow)).or_insert(Connected { flow, bindings: Vec::new() });
+        if flow.connection.is_some() && self.connected.fetch_add(1, Ordering::Relaxed) < limits::CONNECTIONS {
+            self.flows.insert(flow_key(&flow), Connected { flow, bindings: Vec::new() });
+        } else if flow.connection.is_some() {
+            self.connected.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// A connection closed: its bindings stay, for their next connection.
     pub fn closed(&self, connection: ConnectionId, now: Time) {
         let Some((_, gone)) = self.flows.remove(&Digest::from(connection.0.get())) else { return };
+        self.connected.fetch_sub(1, Ordering::Relaxed);
         for id in gone.bindings {
             if let Some(mut binding) = self.bindings.get_mut(&id.0)
                 && binding.flow.connection == Some(connection)
@@ -128,7 +155,7 @@ impl Directory {
 
     /// How many connections are open.
     pub fn connections(&self) -> usize {
-        self.flows.iter().filter(|connected| connected.flow.connection.is_some()).count()
+        self.connected.load(Ordering::Relaxed)
     }
 
     /// How many bindings are known.
@@ -141,11 +168,16 @@ impl Directory {
         self.bindings.get(&id.0).map(|binding| binding.path)
     }
 
-    /// The registrar confirmed a binding. False where a limit refuses to remember it.
-    pub fn registered(&self, registration: &Registration<'_>, now: Time) -> bool {
-        if self.bindings.len() >= limits::BINDINGS && !self.bindings.contains_key(&registration.id.0) {
-            return false;
+    /// The registrar confirmed a binding.
+    pub fn registered(&self, registration: &Registration<'_>, now: Time) -> Remembered {
+        let before = self.bindings.get(&registration.id.0).map(|binding| (binding.flow, binding.generation));
+        if before.is_none() && self.bindings.len() >= limits::BINDINGS {
+            return Remembered::Full;
         }
+        let generation = before
+            .map_or_else(|| self.generations.fetch_add(1, Ordering::Relaxed), |(_, generation)| generation);
+        let is_gone =
+            registration.flow.connection.is_some_and(|connection| self.connection(connection).is_none());
         self.bindings.insert(
             registration.id.0,
             Binding {
@@ -154,13 +186,18 @@ impl Directory {
                 path: registration.path,
                 contact: registration.contact.into(),
                 expires: registration.expires,
-                closed: None,
+                // The connection may have closed while the registrar was asked.
+                closed: is_gone.then_some(now),
                 refreshed: now,
+                generation,
             },
         );
+        if let Some((flow, _)) = before.filter(|(flow, _)| *flow != registration.flow) {
+            self.unlink_flow(&flow, registration.id);
+        }
         self.link_aor(registration);
         self.link_flow(registration);
-        true
+        if before.is_some() { Remembered::Again } else { Remembered::New { generation } }
     }
 
     fn link_aor(&self, registration: &Registration<'_>) {
@@ -195,18 +232,22 @@ impl Directory {
             ids.retain(|other| *other != id);
         }
         self.by_aor.remove_if(&binding.aor, |_, ids| ids.is_empty());
-        let key = flow_key(&binding.flow);
+        self.unlink_flow(&binding.flow, id);
+    }
+
+    fn unlink_flow(&self, flow: &Flow, id: BindingId) {
+        let key = flow_key(flow);
         if let Some(mut connected) = self.flows.get_mut(&key) {
             connected.bindings.retain(|other| *other != id);
         }
-        if binding.flow.connection.is_none() {
+        if flow.connection.is_none() {
             self.flows.remove_if(&key, |_, connected| connected.bindings.is_empty());
         }
     }
 
     /// Forget a binding whose time is over; otherwise say when to ask again.
-    pub fn expire(&self, id: BindingId, now: Time) -> Option<Time> {
-        let expires = self.bindings.get(&id.0)?.expires;
+    pub fn expire(&self, id: BindingId, generation: u32, now: Time) -> Option<Time> {
+        let expires = self.bindings.get(&id.0).filter(|binding| binding.generation == generation)?.expires;
         if expires > now {
             return Some(expires);
         }
@@ -218,7 +259,7 @@ impl Directory {
     pub fn lookup(&self, id: BindingId) -> Lookup {
         let Some(binding) = self.bindings.get(&id.0) else { return Lookup::Unknown };
         match binding.closed {
-            None => Lookup::Live(binding.flow),
+            None => Lookup::Live { flow: binding.flow, since: binding.refreshed },
             Some(closed) => Lookup::Dead(closed),
         }
     }
@@ -226,8 +267,10 @@ impl Directory {
     /// The binding that was registered over a flow: that of `aor` if it has one, else its newest.
     pub fn binding_of(&self, flow: &Flow, aor: Digest) -> Option<BindingId> {
         let ids = self.flows.get(&flow_key(flow))?.bindings.clone();
-        let own = ids.iter().find(|id| self.bindings.get(&id.0).is_some_and(|binding| binding.aor == aor));
-        own.or(ids.last()).copied()
+        let here = |id: &&BindingId| self.bindings.get(&id.0).is_some_and(|binding| binding.flow == *flow);
+        let own = |id: &&BindingId| self.bindings.get(&id.0).is_some_and(|binding| binding.aor == aor);
+        let mut newest_first = ids.iter().rev().filter(here);
+        newest_first.clone().find(own).or_else(|| newest_first.next()).copied()
     }
 
     /// The live bindings of an address of record, newest first.
@@ -312,7 +355,7 @@ mod tests {
         let expires = now + Duration::from_secs(60);
         let registration =
             Registration { id: BindingId(id), aor: AOR, flow, path, contact: b"sip:x@y.invalid", expires };
-        assert!(directory.registered(&registration, now));
+        assert_ne!(directory.registered(&registration, now), Remembered::Full);
     }
 
     #[test]
@@ -321,13 +364,13 @@ mod tests {
         let (first, second) = (connection(1), connection(2));
         directory.connected(first);
         register(&directory, 5, first, Time::ZERO);
-        assert_eq!(directory.lookup(BindingId(5)), Lookup::Live(first));
+        assert_eq!(directory.lookup(BindingId(5)), Lookup::Live { flow: first, since: Time::ZERO });
         directory.closed(first.connection.unwrap(), Time::from_millis(9));
         assert_eq!(directory.lookup(BindingId(5)), Lookup::Dead(Time::from_millis(9)));
         assert!(!directory.is_registered(AOR, Time::from_millis(9)));
         directory.connected(second);
         register(&directory, 5, second, Time::from_millis(10));
-        assert_eq!(directory.lookup(BindingId(5)), Lookup::Live(second));
+        assert!(matches!(directory.lookup(BindingId(5)), Lookup::Live { flow, .. } if flow == second));
     }
 
     #[test]
@@ -339,7 +382,7 @@ mod tests {
         directory.connected(second);
         register(&directory, 5, second, Time::ZERO);
         directory.closed(first.connection.unwrap(), Time::ZERO);
-        assert_eq!(directory.lookup(BindingId(5)), Lookup::Live(second));
+        assert!(matches!(directory.lookup(BindingId(5)), Lookup::Live { flow, .. } if flow == second));
     }
 
     #[test]
@@ -356,13 +399,39 @@ mod tests {
     }
 
     #[test]
+    fn a_port_that_changes_leaves_nothing_behind() {
+        let directory = Directory::default();
+        for port in 1..=50 {
+            let flow = Flow { connection: None, remote: ([192, 0, 2, 1], port).into(), ..connection(1) };
+            register(&directory, 5, flow, Time::ZERO);
+        }
+        assert_eq!(directory.flows.len(), 1);
+    }
+
+    #[test]
+    fn a_connection_that_closed_meanwhile_is_dead() {
+        let directory = Directory::default();
+        let flow = connection(1);
+        directory.connected(flow);
+        directory.closed(flow.connection.unwrap(), Time::ZERO);
+        register(&directory, 5, flow, Time::from_millis(3));
+        assert_eq!(directory.lookup(BindingId(5)), Lookup::Dead(Time::from_millis(3)));
+        assert_eq!(directory.connections(), 0);
+    }
+
+    #[test]
     fn tables_empty_out() {
         let directory = Directory::default();
         let udp = Flow { connection: None, ..connection(1) };
         register(&directory, 5, udp, Time::ZERO);
         assert_eq!(directory.binding_of(&udp, AOR), Some(BindingId(5)));
-        assert!(directory.expire(BindingId(5), Time::from_millis(1)).is_some());
-        assert_eq!(directory.expire(BindingId(5), Time::from_millis(60_000)), None);
+        assert!(directory.expire(BindingId(5), 0, Time::from_millis(1)).is_some());
+        assert_eq!(
+            directory.expire(BindingId(5), 1, Time::from_millis(60_000)),
+            None,
+            "another life's timer"
+        );
+        assert_eq!(directory.expire(BindingId(5), 0, Time::from_millis(60_000)), None);
         assert!(directory.bindings.is_empty() && directory.by_aor.is_empty() && directory.flows.is_empty());
     }
 

@@ -6,4 +6,4 @@
 
 mod directory;
 
-pub use directory::{Binding, Directory, Lookup, Reached, Registration};
+pub use directory::{Binding, Directory, Lookup, Reached, Registration, Remembered};

@@ -131,8 +131,8 @@ impl Tokens {
     }
 
     /// Append a branch without its magic cookie. Hidden Vias too long to seal are left out: then only
-    /// the transaction in memory can lead the response home.
-    pub fn write_branch(&self, branch: &BranchSeal<'_>, out: &mut Vec<u8>) {
+    /// the transaction in memory can lead the response home. It opens again for the same Call-ID alone.
+    pub fn write_branch(&self, call_id: &[u8], branch: &BranchSeal<'_>, out: &mut Vec<u8>) {
         let mut plain = Plain::default();
         branch.peer.write(&mut plain.0);
         plain.0.extend_from_slice(&branch.leg.to_be_bytes());
@@ -140,7 +140,7 @@ impl Tokens {
         if branch.vias.len() <= HIDDEN_VIAS_MAX {
             plain.0.extend_from_slice(branch.vias);
         }
-        self.ring.seal(Kind::Branch, b"", &plain.0, out);
+        self.ring.seal(Kind::Branch, call_id, &plain.0, out);
     }
 
     /// Open a branch without its magic cookie and hand it to `read`.
@@ -149,10 +149,11 @@ impl Tokens {
     /// [`OpenError`].
     pub fn open_branch<R>(
         &self,
+        call_id: &[u8],
         text: &[u8],
         read: impl FnOnce(BranchSeal<'_>) -> R,
     ) -> Result<R, OpenError> {
-        let token = self.ring.open(Kind::Branch, b"", text)?;
+        let token = self.ring.open(Kind::Branch, call_id, text)?;
         let mut reader = Reader(token.plain());
         let peer = Peer::read(&mut reader).ok_or(OpenError::Forged)?;
         let leg = u32::from_be_bytes(reader.array().ok_or(OpenError::Forged)?);
@@ -379,8 +380,9 @@ mod tests {
             vias: b"SIP/2.0/UDP 10.0.2.10:5080;rport;branch=z9hG4bKgQ",
         };
         let mut text = Vec::new();
-        tokens().write_branch(&seal, &mut text);
-        assert_eq!(tokens().open_branch(&text, |opened| opened == seal), Ok(true));
+        tokens().write_branch(b"call", &seal, &mut text);
+        assert_eq!(tokens().open_branch(b"call", &text, |opened| opened == seal), Ok(true));
+        assert_eq!(tokens().open_branch(b"another", &text, |_| ()), Err(OpenError::Forged));
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! Handing on keeps the order of a call, and its bounds.
+
 use super::{Handover, MAX_OUTSTANDING, MAX_OUTSTANDING_BYTES, Route, call_id_hash};
 use proptest::prelude::*;
 use std::collections::hash_map::RandomState;

@@ -1,3 +1,5 @@
+//! STUN by the samples of RFC 5769, and blanks.
+
 use super::{Keepalive, classify, crc32};
 use std::net::SocketAddr;
 

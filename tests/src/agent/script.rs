@@ -196,7 +196,15 @@ impl Agent {
         let Some(dialog) = self.ua.leg(other).map(|leg| &leg.dialog) else {
             return false;
         };
-        let target = dialog.target.split('?').next().unwrap_or_default();
+        let target = dialog.target.split('?').next().unwrap_or_default().to_owned();
+        self.refer_replacing_at(now, leg, other, &target)
+    }
+
+    /// The same with the other party named by any URI, as JsSIP does with its address of record.
+    pub fn refer_replacing_at(&mut self, now: Time, leg: LegId, other: LegId, target: &str) -> bool {
+        let Some(dialog) = self.ua.leg(other).map(|leg| &leg.dialog) else {
+            return false;
+        };
         let replaces = format!(
             "{}%3Bto-tag%3D{}%3Bfrom-tag%3D{}",
             dialog.call_id.replace('@', "%40"),

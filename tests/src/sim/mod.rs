@@ -3,12 +3,14 @@
 //! One seed decides everything: what is lost, how long each datagram takes, every identifier. A failure
 //! names its seed, and the seed replays it.
 
+mod by_hand;
 mod cast;
 mod chance;
 mod edge;
 mod secrecy;
 mod world;
 
+pub use by_hand::{Arrival, Departure, answer, replace};
 pub use cast::{BROWSER, CARRIER, EXCHANGE, MEMBERS, OTHER_BROWSER, PHONE, cast, for_seeds};
 pub use chance::Chance;
 pub use edge::{EdgeSettings, INSIDE, PHONES, TRUNK, WSS, edge_config};

@@ -1,4 +1,5 @@
-//! Nothing of the inside in any header outside: looked for in every message that leaves.
+//! Nothing of the inside in any header outside, and nobody's name in a session description: looked for in
+//! every message that leaves.
 
 /// What must never be seen: the inner network, and the software in it.
 const SECRETS: [&str; 5] = ["10.0.1.", "10.0.2.", "freeswitch", "mod_sofia", "x-fs-"];
@@ -12,8 +13,17 @@ pub(super) fn told(message: &[u8]) -> Option<String> {
     let end = message.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(message.len());
     let head = String::from_utf8_lossy(&message[..end]).to_lowercase();
     let mut lines = head.lines().filter(|line| !line.contains("authorization: digest"));
-    lines.find_map(|line| {
+    let in_head = lines.find_map(|line| {
         let secret = SECRETS.iter().find(|secret| line.contains(**secret))?;
         Some(format!("{secret:?} in {line:?}"))
-    })
+    });
+    in_head.or_else(|| told_by_body(&message[end..]))
+}
+
+/// Media passes by, so a description tells addresses; it need not tell whose they are.
+fn told_by_body(body: &[u8]) -> Option<String> {
+    let body = String::from_utf8_lossy(body).to_lowercase();
+    let name =
+        SECRETS.iter().filter(|secret| !secret.ends_with('.')).find(|secret| body.contains(**secret))?;
+    Some(format!("{name:?} in a body"))
 }

@@ -4,17 +4,19 @@ use crate::count::Count;
 use crate::dialog::Inside;
 use crate::flow::Zone;
 use crate::hash::Digest;
+use crate::limits;
 use crate::proxy::bindings;
 use crate::proxy::cancelling::{write_ack, write_ack_of_success, write_bye};
 use crate::proxy::incoming::{dialog_key, tag_of};
 use crate::proxy::passing::{Passing, write_response};
+use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::setup::{Best, Branch, Client, Server, Setup, Step, with_message};
 use crate::proxy::via::collect_vias;
 use crate::proxy::worker::After;
 use crate::registration::Binding;
 use crate::sip::Method;
 use crate::transaction::{ClientResponse, NonInviteClient};
-use crate::wire::{HeaderName, Message, NameAddr};
+use crate::wire::{HeaderName, Message, NameAddr, write_unfolded};
 use std::time::Duration;
 
 impl Setup {
@@ -25,7 +27,13 @@ impl Setup {
         else {
             return;
         };
-        let is_extra = response.method_text() == b"CANCEL" || self.branches[at].extra_id == Some(branch_id);
+        // A CANCEL has its INVITE's branch, the BYE of an unwanted answer one of its own.
+        let is_bye = self.branches[at].extra_id == Some(branch_id);
+        let is_cancel = response.method_text() == b"CANCEL";
+        if is_cancel && self.branches[at].extra_id.is_some() {
+            return;
+        }
+        let is_extra = is_bye || is_cancel;
         if is_extra {
             let branch = &mut self.branches[at];
             if let Some(extra) = &mut branch.extra {
@@ -120,11 +128,12 @@ impl Setup {
         self.branches[at].over = true;
         if self.method != Some(Method::Invite) {
             self.settle_on(at, step);
-            self.after_success(response, step);
+            self.after_success(at, response, step);
             let bytes = self.passed(at, response, step);
             self.finish(bytes, step);
             return;
         }
+        self.heard(at, step);
         let is_late =
             self.winner.is_some_and(|winner| winner != at) || (self.winner.is_none() && self.has_final());
         if is_late {
@@ -136,7 +145,8 @@ impl Setup {
             if !self.in_dialog {
                 let key = self.answered_dialog(response, step);
                 let inside = self.inside(at, response, step);
-                step.worker.after.push(After::Answered { key, inside });
+                let member = self.member(at);
+                step.worker.after.push(After::Answered { key, member, inside });
             }
         }
         let bytes = self.passed(at, response, step);
@@ -156,6 +166,14 @@ impl Setup {
         }
         let tag = tag_of(response, HeaderName::To).unwrap_or(b"");
         dialog_key(&step.core.hash, response.value(HeaderName::CallId), tag)
+    }
+
+    /// The pool's side of the call.
+    fn member(&self, at: usize) -> Option<std::net::SocketAddr> {
+        if self.upstream.zone == Zone::Pool {
+            return Some(self.upstream.flow.remote);
+        }
+        self.branches.get(at).filter(|branch| branch.zone == Zone::Pool).map(|branch| branch.flow.remote)
     }
 
     /// For callers from outside that will not follow our Contact.
@@ -196,10 +214,17 @@ impl Setup {
         if !was_waited_for {
             return;
         }
-        if self.method == Some(Method::Bye) {
+        let status = response.status();
+        if self.method == Some(Method::Bye) && matches!(status, 408 | 481) {
             step.worker.after.push(After::Ended(self.dialog));
         }
-        let status = response.status();
+        if status == 408 && self.method != Some(Method::Invite) {
+            // RFC 4320 §4.2: it would only come too late.
+            if !self.others_may_answer(step) {
+                self.give_up(step);
+            }
+            return;
+        }
         self.keep_if_better(at, response, step);
         if self.goes_on(status, response) && self.others_may_answer(step) {
             step.core.counters.add(Count::Failovers);
@@ -242,10 +267,30 @@ impl Setup {
         if self.best.as_ref().is_some_and(|best| rank(best.status) <= rank(status)) {
             return;
         }
-        let bytes = self.passed(at, response, step);
+        let bytes = if status == 503 && self.upstream.zone != Zone::Pool {
+            self.instead_of_503(response, step)
+        } else {
+            self.passed(at, response, step)
+        };
         if let Some(old) = self.best.replace(Best { status, bytes }) {
             step.worker.spare.give(old.bytes);
         }
+    }
+
+    /// RFC 3261 §16.7 item 6: a member's 503 and its Retry-After speak of that member, and a caller would
+    /// take them for ours. What it said of the call beyond it becomes a 500.
+    fn instead_of_503(&self, response: &Message<'_>, step: &mut Step<'_>) -> Vec<u8> {
+        let reason = response.first(HeaderName::Reason).map(|header| String::from_utf8_lossy(header.value));
+        let (status, extra) = match reason {
+            Some(reason) => (500, format!("Reason: {reason}\r\n")),
+            None => (503, format!("Retry-After: {}\r\n", limits::RETRY_AFTER_SECONDS)),
+        };
+        let mut out = step.worker.spare.take();
+        with_message(&self.request, &mut step.worker.inner_index, |request| {
+            let reply = Reply { status, reason: None, extra: &extra };
+            write_reply(&request, self.upstream.source, &reply, &step.core.hash, &mut out);
+        });
+        out
     }
 
     /// Answer with the best there was.
@@ -265,7 +310,15 @@ impl Setup {
             format!("z9hG4bK{digest:032x}")
         };
         let mut ack = step.worker.spare.take();
-        write_ack_of_success(response, listener, branch.flow.port, branch_of(b"ack").as_bytes(), &mut ack);
+        let ours = |uri: &crate::wire::Uri<'_>| step.settings.is_ours(uri);
+        write_ack_of_success(
+            response,
+            listener,
+            branch.flow.port,
+            branch_of(b"ack").as_bytes(),
+            &ours,
+            &mut ack,
+        );
         step.worker.outbox.send(branch.flow, &ack);
         step.worker.spare.give(ack);
         if branch.extra_id.is_some() {
@@ -274,9 +327,9 @@ impl Setup {
         step.core.counters.add(Count::LateAnswers);
         let bye_branch = branch_of(b"bye");
         let mut bye = step.worker.spare.take();
-        write_bye(response, listener, branch.flow.port, bye_branch.as_bytes(), &mut bye);
+        write_bye(response, listener, branch.flow.port, bye_branch.as_bytes(), &ours, &mut bye);
         step.worker.outbox.send(branch.flow, &bye);
-        let id = step.core.hash.of(&[b"branch", bye_branch.as_bytes()]);
+        let id = step.core.hash.of(&[b"branch", bye_branch.as_bytes(), response.value(HeaderName::CallId)]);
         branch.extra_id = Some(id);
         branch.extra = Some(NonInviteClient::new(step.now, &branch.timers, bye));
         step.worker.after.push(After::Link(id));
@@ -309,7 +362,19 @@ impl Setup {
         out
     }
 
-    fn after_success(&mut self, response: &Message<'_>, step: &mut Step<'_>) {
+    /// The pool took a request of the dialog: its party is where that came from. Nothing less moves a
+    /// dialog, or whoever knows a token could lead it away.
+    fn heard(&self, at: usize, step: &mut Step<'_>) {
+        if self.in_dialog && self.upstream.zone != Zone::Pool {
+            let (key, member, flow) = (self.dialog, self.member(at), self.upstream.flow);
+            step.worker.after.push(After::Heard { key, member, flow });
+        }
+    }
+
+    fn after_success(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
+        if self.method != Some(Method::Bye) {
+            self.heard(at, step);
+        }
         match self.method {
             Some(Method::Bye) => step.worker.after.push(After::Ended(self.dialog)),
             Some(Method::Register) => self.after_register(response, step),
@@ -322,7 +387,9 @@ impl Setup {
         let found = with_message(&self.request, &mut step.worker.inner_index, |request| {
             let uri = bindings::contact_uri(&request)?;
             let seconds = bindings::granted(response, uri).filter(|_| !asks_to_leave(&request))?;
-            Some((uri.to_vec(), seconds))
+            let mut contact = Vec::new();
+            write_unfolded(&mut contact, uri);
+            Some((contact, seconds))
         });
         match found.flatten() {
             Some((contact, seconds)) if seconds > 0 => {
@@ -335,6 +402,7 @@ impl Setup {
                     expires: step.now + Duration::from_secs(seconds),
                     closed: None,
                     refreshed: step.now,
+                    generation: 0,
                 });
                 step.worker.after.push(After::Registered { id: registers.binding, binding });
             }

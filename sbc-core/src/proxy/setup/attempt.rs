@@ -3,6 +3,7 @@
 use crate::count::Count;
 use crate::flow::{Transport, Zone};
 use crate::limits;
+use crate::proxy::hop::refusal_of;
 use crate::proxy::incoming::Incoming;
 use crate::proxy::outgoing::{Hop, write_request};
 use crate::proxy::reply::Reply;
@@ -92,15 +93,17 @@ impl Setup {
             upstream: self.upstream_peer,
             path: self.registers.filter(|_| next.zone == Zone::Pool).map(|registers| registers.path),
             routes: self.routes,
+            replaced_at: step.core.holder_of_replaced(&incoming.message),
         };
-        if write_request(incoming, &hop, step.settings, &mut step.worker.edits, &mut bytes).is_err() {
-            step.core.counters.add(Count::ForgedToken);
-            self.answer_to(&incoming.message, &Reply::status(403), step);
+        if let Err(error) = write_request(incoming, &hop, step.settings, &mut step.worker.edits, &mut bytes) {
+            let (status, count) = refusal_of(error);
+            step.core.counters.add(count);
+            self.answer_to(&incoming.message, &Reply::status(status), step);
             return;
         }
         step.worker.outbox.send(next.flow, &bytes);
         step.core.counters.add(Count::Forwarded);
-        let id = step.core.hash.of(&[b"branch", &branch]);
+        let id = step.core.hash.of(&[b"branch", &branch, incoming.call_id]);
         step.worker.spare.give(branch);
         step.worker.after.push(After::Link(id));
         let transport =
@@ -127,19 +130,25 @@ impl Setup {
             cancel_wanted: false,
             extra: None,
             extra_id: None,
+            missed: false,
         });
         self.next_attempt_at = self.failover_at(step);
     }
 
     /// When the next member is tried if this one says nothing.
     fn failover_at(&self, step: &Step<'_>) -> Option<Time> {
-        let super::Plan::Pool { pool, .. } = &self.plan else { return None };
         if !self.plan.has_more(step.settings) {
             return None;
         }
-        let failover = &step.settings.pools.get(*pool)?.config.failover;
-        let patience =
-            if self.method == Some(Method::Invite) { failover.invite_after } else { failover.other_after };
+        let patience = match &self.plan {
+            super::Plan::Peer { .. } => return None,
+            super::Plan::Bindings { .. } => limits::BINDING_PATIENCE,
+            super::Plan::Pool { pool, .. } => {
+                let failover = &step.settings.pools.get(*pool)?.config.failover;
+                let is_invite = self.method == Some(Method::Invite);
+                if is_invite { failover.invite_after } else { failover.other_after }
+            }
+        };
         let at = step.now + patience;
         (at < self.patience).then_some(at)
     }
@@ -157,7 +166,7 @@ impl Setup {
             vias: &vias,
         };
         let mut text = step.worker.spare.take();
-        write_branch(&step.settings.tokens, &seal, &mut text);
+        write_branch(&step.settings.tokens, incoming.call_id, &seal, &mut text);
         step.worker.spare.give(vias);
         text
     }

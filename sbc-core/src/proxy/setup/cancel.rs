@@ -14,6 +14,8 @@ impl Setup {
             return;
         }
         self.cancelled = true;
+        let told = reason.is_some_and(|reason| step.settings.hidden.next(reason, 0).is_some());
+        self.cancel_reason = reason.filter(|_| !told).map(<[u8]>::to_vec);
         self.next_attempt_at = None;
         if let Some(waiting) = self.waiting.take() {
             step.worker.after.push(After::StopWaiting(waiting.key));
@@ -22,7 +24,7 @@ impl Setup {
             self.answer(&Reply::status(487), step);
         }
         for at in 0..self.branches.len() {
-            self.cancel_branch(at, reason, step);
+            self.cancel_branch(at, step);
         }
         self.settle(step);
     }
@@ -30,12 +32,12 @@ impl Setup {
     /// Cancel every branch but `winner`.
     pub(super) fn cancel_others(&mut self, winner: usize, step: &mut Step<'_>) {
         for at in (0..self.branches.len()).filter(|at| *at != winner) {
-            self.cancel_branch(at, None, step);
+            self.cancel_branch(at, step);
         }
     }
 
     /// §9.1: not before something provisional arrived; until then it is only wanted.
-    fn cancel_branch(&mut self, at: usize, reason: Option<&[u8]>, step: &mut Step<'_>) {
+    fn cancel_branch(&mut self, at: usize, step: &mut Step<'_>) {
         let branch = &mut self.branches[at];
         if branch.over
             || branch.has_final()
@@ -46,16 +48,13 @@ impl Setup {
         }
         branch.cancel_wanted = true;
         if branch.has_provisional() {
-            self.send_cancel_for(at, reason, step);
+            self.send_cancel(at, step);
         }
     }
 
     /// The CANCEL that was wanted can be sent.
     pub(super) fn send_cancel(&mut self, at: usize, step: &mut Step<'_>) {
-        self.send_cancel_for(at, None, step);
-    }
-
-    fn send_cancel_for(&mut self, at: usize, reason: Option<&[u8]>, step: &mut Step<'_>) {
+        let reason = self.cancel_reason.as_deref();
         let branch: &mut Branch = &mut self.branches[at];
         branch.cancel_wanted = false;
         let mut bytes = step.worker.spare.take();

@@ -1,6 +1,7 @@
 //! Time passes: repetitions, failover, the end of patience (RFC 3261 §16.8 and §17).
 
 use crate::count::Count;
+use crate::limits;
 use crate::proxy::reply::Reply;
 use crate::proxy::setup::{Branch, Client, Server, Setup, Step};
 use crate::proxy::worker::After;
@@ -104,15 +105,26 @@ impl Setup {
         self.send_cancel(at, step);
         if !self.cancelled {
             self.branches[at].over = true;
-            self.answer(&Reply::status(408), step);
+            if !self.tries_next(step) {
+                self.give_up(step);
+            }
         }
     }
 
     /// `invite_after` or `other_after` is over: the next member is asked too. The silent one is not given
     /// up: what was lost may have been datagrams, and whoever speaks first has the request.
+    ///
+    /// A request other than INVITE stays where the member answers its probes: FreeSWITCH says nothing while
+    /// it looks a user up, and that is not a dead server.
     fn give_up_waiting_for_member(&mut self, step: &mut Step<'_>) {
         self.next_attempt_at = None;
-        if let Some(branch) = self.branches.iter().rfind(|branch| !branch.over) {
+        let last = self.branches.iter().rfind(|branch| !branch.over).and_then(|branch| branch.member);
+        let is_alive = last.is_some_and(|(pool, member)| step.settings.pools.is_in_good_health(pool, member));
+        if is_alive && self.method != Some(Method::Invite) {
+            self.next_attempt_at = Some(step.now + limits::LOOK_AT_MEMBER);
+            return;
+        }
+        if let Some(branch) = self.branches.iter_mut().rfind(|branch| !branch.over) {
             miss(branch, step);
         }
         step.core.counters.add(Count::Failovers);
@@ -146,7 +158,7 @@ impl Setup {
         if others || self.has_final() {
             return true;
         }
-        if self.cancelled || !self.plan.has_more(step.settings) || step.now >= self.patience {
+        if self.cancelled || !self.plan.has_more(step.settings) {
             return false;
         }
         step.core.counters.add(Count::Failovers);
@@ -167,7 +179,7 @@ impl Setup {
 
     /// Nobody said anything in time. RFC 4320 §4.2: a request other than INVITE is left to the caller's
     /// own timer, a 408 would only come too late.
-    fn give_up(&mut self, step: &mut Step<'_>) {
+    pub(super) fn give_up(&mut self, step: &mut Step<'_>) {
         self.patience = Time::NEVER;
         if self.best.is_some() {
             self.conclude(step);
@@ -196,9 +208,12 @@ impl Setup {
     }
 }
 
-/// A member that did not answer in time has missed once.
-fn miss(branch: &Branch, step: &Step<'_>) {
-    if let (Some((pool, member)), false) = (branch.member, branch.has_provisional()) {
+/// An INVITE that got nothing at all in its time counts against its member, once. Other requests do not:
+/// a slow look-up is not a dead server, and probes will tell.
+fn miss(branch: &mut Branch, step: &Step<'_>) {
+    let is_silent = matches!(branch.client, Client::Invite(_)) && !branch.has_provisional();
+    if let (Some((pool, member)), true, false) = (branch.member, is_silent, branch.missed) {
+        branch.missed = true;
         step.settings.pools.missed(pool, member);
     }
 }

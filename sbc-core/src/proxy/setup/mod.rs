@@ -13,6 +13,7 @@ mod plan;
 use crate::dialog::DialogKey;
 use crate::flow::Flow;
 use crate::hash::Digest;
+use crate::limits;
 use crate::proxy::core::Core;
 use crate::proxy::incoming::{Incoming, Upstream};
 use crate::proxy::reply::{Reply, write_reply};
@@ -70,6 +71,8 @@ struct Branch {
     extra: Option<NonInviteClient>,
     /// Hash of the Via branch of a BYE in `extra`.
     extra_id: Option<Digest>,
+    /// It was counted against its member that it did not answer.
+    missed: bool,
 }
 
 /// The best final answer so far.
@@ -114,6 +117,8 @@ pub(crate) struct Setup {
     /// The branch whose 2xx the caller has.
     winner: Option<usize>,
     cancelled: bool,
+    /// The Reason of the caller's CANCEL (RFC 3326).
+    cancel_reason: Option<Vec<u8>>,
     /// When 100 Trying is due.
     trying_at: Option<Time>,
     /// When the next member is tried.
@@ -164,7 +169,10 @@ impl Setup {
             best: None,
             winner: None,
             cancelled: false,
-            trying_at: is_invite.then(|| step.now + crate::limits::TRYING_AFTER),
+            cancel_reason: None,
+            trying_at: Some(
+                step.now + if is_invite { limits::TRYING_AFTER } else { limits::TRYING_AFTER_OTHER },
+            ),
             next_attempt_at: None,
             // One T1 before the caller's own Timer B or F.
             patience: step.now + server_timers.timeout().saturating_sub(config.t1),
@@ -188,7 +196,7 @@ impl Setup {
                 }
             }
             // The caller does not know yet that its INVITE arrived.
-            None if self.trying_at.is_some() => self.send_trying(step),
+            None if self.trying_at.is_some() && self.method == Some(Method::Invite) => self.send_trying(step),
             None => {}
         }
     }
@@ -206,8 +214,11 @@ impl Setup {
     /// 100 Trying, unless a final answer is out already.
     fn send_trying(&mut self, step: &mut Step<'_>) {
         self.trying_at = None;
-        let Server::Invite(server) = &mut self.server else { return };
-        if server.has_final() || server.on_retransmission().is_some() {
+        let has_said_something = match &self.server {
+            Server::Invite(server) => server.has_final() || server.on_retransmission().is_some(),
+            Server::Other(server) => server.has_final() || server.on_retransmission().is_some(),
+        };
+        if has_said_something || self.given_up {
             return;
         }
         let mut bytes = step.worker.spare.take();
@@ -217,7 +228,10 @@ impl Setup {
         if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
             step.worker.outbox.send(flow, &bytes);
         }
-        server.on_provisional(bytes);
+        match &mut self.server {
+            Server::Invite(server) => server.on_provisional(bytes),
+            Server::Other(server) => server.on_provisional(bytes),
+        };
     }
 
     /// End the request with an answer of our own, written from the stored request.

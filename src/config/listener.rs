@@ -50,7 +50,7 @@ const KEYS: Keys = Keys {
 const WEBSOCKET_KEYS: &[&str] =
     &["origins", "ping_interval", "pong_timeout", "client_address", "trusted_proxies"];
 const TLS_KEYS: &[&str] = &["certificate", "private_key"];
-const TRUNK_KEYS: &[&str] = &["networks", "symmetric"];
+const TRUNK_KEYS: &[&str] = &["symmetric"];
 
 /// A listener as written, each part right by itself.
 pub(super) struct RawListener {
@@ -244,6 +244,7 @@ fn keys_belong(section: &Section<'_, '_>, transport: Transport, zone: Zone) -> b
         (WEBSOCKET_KEYS, is_websocket(transport), "only on listeners of transport ws or wss"),
         (TLS_KEYS, transport == Transport::Wss, "only on listeners of transport wss"),
         (TRUNK_KEYS, zone == Zone::Trunk, "only on listeners of zone trunk"),
+        (&["networks"], zone != Zone::Public, "only on listeners of zone trunk or pool"),
         (&["worker_ports"], zone == Zone::Pool, "only on listeners of zone pool"),
     ];
     let mut all = true;

@@ -99,3 +99,27 @@ fn a_gateway_registers_at_the_carrier_and_is_called_there() {
         assert_eq!(world.violations(), Vec::<String>::new());
     });
 }
+
+#[test]
+fn a_carrier_that_asks_our_address_meets_the_user_of_our_domain() {
+    use sbc_core::config::Balance;
+    for_seeds(SEEDS, |seed, _| {
+        // Each member knows its own users only, and a user has its home by its address of record.
+        let settings = EdgeSettings { balance: Balance::HashAor, ..EdgeSettings::new(&MEMBERS) };
+        let mut world = World::new(seed, &settings);
+        for member in MEMBERS {
+            world.add_member(member.parse().unwrap(), |config| config.auth_calls = false);
+        }
+        world.add_browser(BROWSER, "1001");
+        world.add_carrier(CARRIER, EXCHANGE, false);
+        world.run(500);
+        world.act(BROWSER, |agent, now| agent.register(now, 300));
+        world.run(2_000);
+        world.agent(BROWSER).policy = Policy::Answer { after: Duration::from_millis(200) };
+        let leg = world.act(CARRIER, |agent, now| agent.call(now, "sip:1001@198.51.100.7:5062"));
+        world.until_up(CARRIER, leg);
+        world.act(CARRIER, |agent, now| agent.bye(now, leg));
+        world.until_ended(CARRIER, leg);
+        world.assert_quiet();
+    });
+}

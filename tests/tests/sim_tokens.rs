@@ -263,7 +263,7 @@ fn outside_its_dialog_a_token_is_no_way_past_the_rules() {
     for call_id in [dialog.call_id.clone(), "another".to_owned()] {
         let text = request("INVITE", &dialog.target, &dialog.from, to, &call_id, "out", "");
         let judged = judge(&mut dialog.world, STRANGER, PHONES, &text, &call_id);
-        assert_eq!(judged, Judged::refused(404, Count::NoRule));
+        assert_eq!(judged, Judged::refused(403, Count::ForgedToken));
     }
     // It leads to a call that it replaces, and to no other.
     let replaces = "Replaces: another;to-tag=a;from-tag=b\r\n";

@@ -131,7 +131,7 @@ impl Core {
         };
         let user = std::str::from_utf8(uri.user.unwrap_or(b"")).unwrap_or("");
         let domain = std::str::from_utf8(strip_brackets(uri.host)).unwrap_or("");
-        let aor = settings.aor(uri.user.unwrap_or(b""), uri.host);
+        let aor = settings.aor(&uri);
         let listener = incoming.upstream.flow.listener;
         let transport =
             settings.listener(listener).map_or("udp", |listener| transport_name(listener.transport));
@@ -260,7 +260,7 @@ pub(crate) fn called_aor(incoming: &Incoming<'_>, settings: &Settings) -> crate:
     }
     let text = incoming.message.request_uri();
     let uri = NameAddr::parse(text).ok().and_then(|address| Uri::parse(address.uri).ok());
-    uri.map_or(0, |uri| settings.aor(uri.user.unwrap_or(b""), uri.host))
+    uri.map_or(0, |uri| settings.aor(&uri))
 }
 
 /// What the top of the route set says.

@@ -73,14 +73,14 @@ impl<'a> Incoming<'a> {
     pub(crate) fn registered_aor(&self, settings: &Settings) -> Option<Digest> {
         let to = NameAddr::parse(self.message.value(HeaderName::To)).ok()?;
         let uri = Uri::parse(to.uri).ok()?;
-        Some(settings.aor(uri.user.unwrap_or(b""), uri.host))
+        Some(settings.aor(&uri))
     }
 
     /// The address of record in From: who asks.
     pub(crate) fn caller_aor(&self, settings: &Settings) -> Digest {
         let from = NameAddr::parse(self.message.value(HeaderName::From)).ok();
         let uri = from.and_then(|from| Uri::parse(from.uri).ok());
-        uri.map_or(0, |uri| settings.aor(uri.user.unwrap_or(b""), uri.host))
+        uri.map_or(0, |uri| settings.aor(&uri))
     }
 }
 

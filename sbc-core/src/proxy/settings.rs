@@ -81,11 +81,16 @@ impl Settings {
         self.listeners.iter().any(|listener| listener.is_named(host, ip, uri.port))
     }
 
-    /// The address of record of a user at a domain.
-    pub(crate) fn aor(&self, user: &[u8], domain: &[u8]) -> Digest {
+    /// The address of record that a URI names. Carriers and phones write our address where they mean our
+    /// domain: it is the same user.
+    pub(crate) fn aor(&self, uri: &Uri<'_>) -> Digest {
+        let domain = match self.config.admission.domains.first() {
+            Some(domain) if self.is_ours(uri) => domain.as_bytes(),
+            _ => strip_brackets(uri.host),
+        };
         // RFC 3261 §19.1.4: a host is the same in any case, a user is not.
-        let domain = self.stable.of_lowercase(&[strip_brackets(domain)]);
-        self.stable.of(&[b"aor", user, &domain.to_be_bytes()])
+        let domain = self.stable.of_lowercase(&[domain]);
+        self.stable.of(&[b"aor", uri.user.unwrap_or(b""), &domain.to_be_bytes()])
     }
 
     /// What a pool address becomes towards the outside: the served domain, or the listener's own name.

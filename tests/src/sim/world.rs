@@ -323,14 +323,12 @@ impl World {
             Node::Agent(agent) => agent.violations(),
             Node::Carrier(carrier) => carrier.agent.violations(),
         };
-        // FreeSWITCH sends its check-sync under the Call-ID of the REGISTER, and JsSIP takes that for a loop
-        // of its own: neither is ours to mend.
         // After a restart our token for the caller may name it otherwise: the branch is what counts then.
         let is_ours = |what: &String| {
             // Failures of an attempt that is over may still pass: nobody remembers that it is.
             let of_the_past = ["repeated with other bytes", "407 after the 2xx"];
             let is_reborn = self.restarts > 0 && of_the_past.iter().any(|words| what.contains(words));
-            !what.contains("NOTIFY refused with 482") && !is_reborn
+            !is_reborn
         };
         self.nodes.values().flat_map(of).filter(is_ours).chain(self.told.iter().cloned()).collect()
     }

@@ -28,7 +28,8 @@ impl Agent {
     /// Register, refresh, or with 0 seconds unregister.
     pub fn register(&mut self, now: Time, seconds: u64) {
         if self.registration.call_id.is_empty() {
-            self.registration.call_id = self.new_call_id();
+            // Without what JsSIP's other Call-IDs begin with: FreeSWITCH sends NOTIFY with this one, and JsSIP takes it.
+            self.registration.call_id = self.ua.stack.ids.text(22);
             self.registration.tag = self.ua.stack.ids.text(10);
         }
         // A challenge takes one number more.

@@ -108,6 +108,9 @@ fn a_200_that_the_pool_repeats_after_a_kill_reaches_its_caller() {
     }
 }
 
+const SDP: &str =
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 16384 RTP/AVP 0\r\n";
+
 /// An INVITE as its caller sends it again: the same bytes.
 fn invite(site: &Site, own: &UdpSocket) -> String {
     let own = own.local_addr().expect("a bound socket");
@@ -121,9 +124,9 @@ fn invite(site: &Site, own: &UdpSocket) -> String {
          CSeq: 1 INVITE\r\n\
          Contact: <sip:1000@{own}>\r\n\
          Content-Type: application/sdp\r\n\
-         Content-Length: 102\r\n\r\n\
-         v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 16384 RTP/AVP 0\r\na=ptime:0020\r\n",
+         Content-Length: {}\r\n\r\n{SDP}",
         site.udp.ip(),
+        SDP.len(),
     )
 }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use sbc_tests::agent::{Agent, Policy, State};
-use sbc_tests::process::{Balance, Browser, FsMember, Live, PublicView, Sbc, Site, alone, until};
+use sbc_tests::process::{Balance, Browser, FsMember, Live, Page, PublicView, Sbc, Site, alone, until};
 use serde_json::json;
 
 /// Requests that the members send to a caller.
@@ -78,21 +78,36 @@ fn nothing_of_the_inside_is_told_over_a_websocket() {
     nothing_is_told_to(Live::browser);
 }
 
+/// A page that has heard INFO, UPDATE and, outside any dialog, NOTIFY. A member sends that NOTIFY to bindings of
+/// its own only, so the page is the first whose user is registered where its call arrives.
+fn page_that_heard_notify<'b>(browser: &'b Browser, site: &Site, members: &[FsMember]) -> Page<'b> {
+    for user in 1002..1020 {
+        let user = user.to_string();
+        let page = browser.page(site, &user);
+        page.call("9170");
+        let here = members.iter().any(|member| member.calls_up() > 0 && !member.bindings(&user).is_empty());
+        let heard = |method| page.received().iter().any(|text| text.starts_with(method));
+        if here {
+            until("INFO, UPDATE and NOTIFY", || ["INFO ", "UPDATE ", "NOTIFY "].into_iter().all(heard));
+        }
+        page.hang_up();
+        until("the call is over", || members.iter().all(|member| member.calls_up() == 0));
+        if here {
+            return page;
+        }
+    }
+    panic!("no user is registered at the member of 9170");
+}
+
 #[test]
 fn a_browser_follows_the_refer_of_a_member_and_learns_nothing_of_the_inside() {
     let _turn = alone();
     let site = Site::new("secrecy-browser");
-    let _members = FsMember::pair(&site, &[]);
+    let members = FsMember::pair(&site, &[]);
     let _sbc = Sbc::start(&site, Balance::Aor);
     let callee = callee(&site);
     let browser = Browser::launch(&site);
-    let page = browser.page(&site, "1000");
-    page.call("9170");
-    until("INFO and NOTIFY reached the page", || {
-        let received = page.received();
-        ["INFO ", "NOTIFY "].iter().all(|method| received.iter().any(|text| text.starts_with(method)))
-    });
-    page.hang_up();
+    let page = page_that_heard_notify(&browser, &site, &members);
     page.run("call", &json!("sip:9171@example.test"));
     let leg = callee.wait_for_call();
     callee.wait_for(leg, State::Up);

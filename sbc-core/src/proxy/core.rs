@@ -1,5 +1,6 @@
 //! The front door: one input, all its consequences.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
@@ -8,19 +9,20 @@ use arc_swap::ArcSwap;
 use crate::admission;
 use crate::config::Config;
 use crate::count::{Count, Counters};
-use crate::dialog::{DialogKey, Noted, Records};
+use crate::dialog::Records;
 use crate::flow::Flow;
-use crate::hash::{Digest, DigestMap, KeyedHash};
+use crate::hash::{DigestMap, KeyedHash};
 use crate::io::Input;
-use crate::limits;
 use crate::pool::Challenges;
+use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::settings::Settings;
-use crate::proxy::setup::{Setup, Step};
-use crate::proxy::worker::{After, Timer, Worker};
-use crate::registration::{Directory, Registration, Remembered};
+use crate::proxy::setup::Setup;
+use crate::proxy::turn::Turn;
+use crate::proxy::worker::{Timer, Worker};
+use crate::registration::Directory;
 use crate::time::Time;
 use crate::transaction::EntryId;
-use crate::wire::{Framing, Index, Limits, Message, ParseError};
+use crate::wire::{Framing, Limits, Message, ParseError};
 
 /// Signalling as a value. One for all workers.
 pub struct Core {
@@ -90,14 +92,7 @@ impl Core {
         &self.counters
     }
 
-    fn received(
-        &self,
-        worker: &mut Worker,
-        now: Time,
-        flow: Flow,
-        source: std::net::SocketAddr,
-        bytes: &[u8],
-    ) {
+    fn received(&self, worker: &mut Worker, now: Time, flow: Flow, source: SocketAddr, bytes: &[u8]) {
         let settings = self.settings.load();
         let Some(listener) = settings.listener(flow.listener) else { return };
         if self.is_keepalive(worker, flow, bytes) {
@@ -112,19 +107,20 @@ impl Core {
             return;
         }
         let mut index = std::mem::take(&mut worker.index);
+        let mut turn = Turn { worker, now, settings: &settings };
         let framing = if flow.connection.is_some() { Framing::WebSocket } else { Framing::Datagram };
         match index.parse(bytes, framing, &Limits::default()) {
             Ok(()) => {
                 let message = Message::new(bytes, &index);
                 if message.is_request() {
-                    self.request(worker, now, flow, source, message, &settings);
+                    self.request(&mut turn, flow, source, message);
                 } else {
-                    self.response(worker, now, flow, message, &settings);
+                    self.response(&mut turn, flow, &message);
                 }
             }
-            Err(error) => self.unreadable(worker, flow, source, bytes, &index, error),
+            Err(error) => self.unreadable(&mut turn, flow, source, &Message::new(bytes, &index), error),
         }
-        worker.index = index;
+        turn.worker.index = index;
     }
 
     /// RFC 5626 §4.4.1: a double CRLF on a connection is answered with one; blanks mean nothing.
@@ -142,31 +138,28 @@ impl Core {
     /// A request that cannot be read gets the status its error knows; whatever else gets silence.
     fn unreadable(
         &self,
-        worker: &mut Worker,
+        turn: &mut Turn<'_>,
         flow: Flow,
-        source: std::net::SocketAddr,
-        bytes: &[u8],
-        index: &Index,
+        source: SocketAddr,
+        message: &Message<'_>,
         error: ParseError,
     ) {
-        let message = Message::new(bytes, index);
         let count = if error.status().is_some() { Count::Malformed } else { Count::NotSip };
         self.counters.add(count);
         tracing::debug!(reason = error.reason(), source = %source, "unreadable message");
         let Some(status) = error.status() else { return };
         let is_answerable = message.is_request()
             && message.method_text() != b"ACK"
-            && super::incoming::top_via(&message).is_some();
+            && super::incoming::top_via(message).is_some();
         if is_answerable {
-            let reply = super::reply::Reply { status, reason: None, extra: "" };
-            worker
-                .outbox
-                .send_with(flow, |out| super::reply::write_reply(&message, source, &reply, &self.hash, out));
+            let reply = Reply { status, reason: None, extra: "" };
+            turn.worker.outbox.send_with(flow, |out| write_reply(message, source, &reply, &self.hash, out));
         }
     }
 
     fn unreachable(&self, worker: &mut Worker, now: Time, flow: Flow) {
         let settings = self.settings.load();
+        let mut turn = Turn { worker, now, settings: &settings };
         for state in settings.pools.iter() {
             let Some(member) = state.at(flow.remote).and_then(|member| state.members.get(member)) else {
                 continue;
@@ -175,31 +168,30 @@ impl Core {
                 member.probing(|probing| probing.on_unreachable(probe));
             }
             for id in member.take_in_flight() {
-                self.step(worker, now, &settings, id, |setup, step| setup.on_unreachable(flow, step));
+                self.step(&mut turn, id, |setup, step| setup.on_unreachable(flow, step));
             }
         }
     }
 
     fn deadline(&self, worker: &mut Worker, now: Time) {
         let settings = self.settings.load();
-        while let Some(timer) = worker.wheel.pop_due(now) {
+        let mut turn = Turn { worker, now, settings: &settings };
+        while let Some(timer) = turn.worker.wheel.pop_due(now) {
             match timer {
                 Timer::Entry(id, generation) => {
-                    self.step(worker, now, &settings, id, |setup, step| setup.on_timer(generation, step));
+                    self.step(&mut turn, id, |setup, step| setup.on_timer(generation, step));
                 }
                 Timer::Binding(id, generation) => {
                     if let Some(next) = self.directory.expire(id, generation, now) {
-                        worker.wheel.schedule(next, Timer::Binding(id, generation));
+                        turn.worker.wheel.schedule(next, timer);
                     }
                 }
                 Timer::Dialog(key, generation) => {
                     if let Some(next) = self.dialogs.expire(key, generation, now) {
-                        worker.wheel.schedule(next, Timer::Dialog(key, generation));
+                        turn.worker.wheel.schedule(next, timer);
                     }
                 }
-                Timer::Probe { pool, member, epoch } => {
-                    self.probe(worker, now, &settings, pool, member, epoch)
-                }
+                Timer::Probe(due) => self.probe(&mut turn, due),
             }
         }
     }
@@ -208,97 +200,5 @@ impl Core {
         let before = self.settings.load_full();
         self.settings.store(Arc::new(Settings::new(config, Some(&before))));
         self.start_probes(worker, now);
-    }
-
-    /// One locked step of one entry, then what it left for the tables.
-    pub(crate) fn step<R>(
-        &self,
-        worker: &mut Worker,
-        now: Time,
-        settings: &Settings,
-        id: EntryId,
-        run: impl FnOnce(&mut Setup, &mut Step<'_>) -> R,
-    ) -> Option<R> {
-        let result = {
-            let mut entry = self.entries.get_mut(&id.0)?;
-            let mut step = Step { core: self, settings, worker: &mut *worker, now, id };
-            run(&mut entry, &mut step)
-        };
-        self.after(worker, now, settings, id);
-        Some(result)
-    }
-
-    /// Do what a step left to be done.
-    pub(crate) fn after(&self, worker: &mut Worker, now: Time, settings: &Settings, id: EntryId) {
-        let mut after = std::mem::take(&mut worker.after);
-        for what in after.drain(..) {
-            match what {
-                After::Link(branch) => {
-                    self.branches.insert(branch, id);
-                }
-                After::Unlink(branch) => {
-                    self.branches.remove(&branch);
-                }
-                After::Remove => {
-                    self.entries.remove(&id.0);
-                }
-                After::Registered { id, binding } => {
-                    let registration = Registration {
-                        id,
-                        aor: binding.aor,
-                        flow: binding.flow,
-                        path: binding.path,
-                        contact: &binding.contact,
-                        expires: binding.expires,
-                    };
-                    let remembered = self.directory.registered(&registration, now);
-                    if let Remembered::New { generation } = remembered {
-                        worker.wheel.schedule(binding.expires, Timer::Binding(id, generation));
-                    }
-                    if remembered != Remembered::Full {
-                        self.wake(worker, now, settings, id.0, binding.flow);
-                    }
-                }
-                After::Unregistered(id) => self.directory.removed(id),
-                After::Answered { key, member, inside } => {
-                    let noted = self.dialogs.answered(key, member, inside, now);
-                    if noted.changed {
-                        self.counters.add(Count::Answered);
-                    }
-                    watch(worker, now, key, noted);
-                }
-                After::Heard { key, member, flow } => {
-                    let noted = self.dialogs.heard(key, member, flow, now);
-                    watch(worker, now, key, noted);
-                    if noted.changed {
-                        self.wake(worker, now, settings, key.0, flow);
-                    }
-                }
-                After::Ended(key) => {
-                    if self.dialogs.ended(key) {
-                        self.counters.add(Count::Ended);
-                    }
-                }
-                After::StopWaiting(key) => self.directory.stop_waiting(key, id),
-            }
-        }
-        // Steps that were woken above have left their own list behind.
-        if worker.after.is_empty() {
-            worker.after = after;
-        }
-    }
-
-    /// A binding or dialog is back at `flow`: requests that waited for it go on.
-    pub(crate) fn wake(&self, worker: &mut Worker, now: Time, settings: &Settings, key: Digest, flow: Flow) {
-        for waiting in self.directory.wake(key) {
-            self.step(worker, now, settings, waiting, |setup, step| setup.resume(flow, step));
-        }
-    }
-}
-
-/// Ask for the time when a new record may be forgotten.
-fn watch(worker: &mut Worker, now: Time, key: DialogKey, noted: Noted) {
-    if let Some(generation) = noted.new {
-        worker.wheel.schedule(now + limits::DIALOG_IDLE, Timer::Dialog(key, generation));
     }
 }

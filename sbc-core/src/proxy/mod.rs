@@ -1,14 +1,18 @@
 //! The proxy: the ten steps of a message, and everything that is rewritten on the way (RFC 3261 §16).
 
+mod acknowledge;
+mod after;
 mod bindings;
 mod cancelling;
 mod contact;
 mod core;
 mod credentials;
 mod description;
+mod forward;
 mod hiding;
 mod hop;
 mod incoming;
+mod members;
 mod outgoing;
 mod passing;
 mod policy;
@@ -22,6 +26,7 @@ mod route;
 mod settings;
 mod setup;
 mod status;
+mod turn;
 mod via;
 mod worker;
 

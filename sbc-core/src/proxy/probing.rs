@@ -7,7 +7,8 @@ use crate::flow::Flow;
 use crate::pool::{PoolState, ProbeDue};
 use crate::proxy::core::Core;
 use crate::proxy::settings::{Settings, sent_by};
-use crate::proxy::worker::{Timer, Worker};
+use crate::proxy::turn::Turn;
+use crate::proxy::worker::{ProbeTimer, Timer, Worker};
 use crate::sip::{OptionsProbe, write_options};
 use crate::time::Time;
 use crate::wire::{CSeq, HeaderName, Message};
@@ -24,34 +25,25 @@ impl Core {
                 let at = now + Duration::from_millis(5) * u32::try_from(member % 20).unwrap_or(0);
                 member_state.probing(|probing| probing.start_at(at));
                 if let (Ok(pool), Ok(member)) = (u16::try_from(pool), u16::try_from(member)) {
-                    worker.wheel.schedule(at, Timer::Probe { pool, member, epoch });
+                    worker.wheel.schedule(at, Timer::Probe(ProbeTimer { pool, member, epoch }));
                 }
             }
         }
     }
 
     /// A member's probe timer fired.
-    pub(super) fn probe(
-        &self,
-        worker: &mut Worker,
-        now: Time,
-        settings: &Settings,
-        pool: u16,
-        member: u16,
-        epoch: u32,
-    ) {
-        if epoch != self.probe_epoch.load(std::sync::atomic::Ordering::Relaxed) {
+    pub(super) fn probe(&self, turn: &mut Turn<'_>, timer: ProbeTimer) {
+        if timer.epoch != self.probe_epoch.load(std::sync::atomic::Ordering::Relaxed) {
             return;
         }
-        let Some(state) = settings.pools.get(usize::from(pool)) else { return };
+        let (settings, now) = (turn.settings, turn.now);
+        let Some(state) = settings.pools.get(usize::from(timer.pool)) else { return };
         let Some(probe) = &state.config.probe else { return };
-        let Some(member_state) = state.members.get(usize::from(member)) else { return };
+        let Some(member_state) = state.members.get(usize::from(timer.member)) else { return };
         let before = member_state.health();
         let (due, next) = member_state.probing(|probing| (probing.on_timer(now, probe), probing.deadline()));
         match due {
-            ProbeDue::Send { sequence } => {
-                self.send_probe(worker, settings, state, usize::from(member), sequence)
-            }
+            ProbeDue::Send { sequence } => self.send_probe(turn, state, usize::from(timer.member), sequence),
             ProbeDue::Missed => self.counters.add(Count::ProbesMissed),
             ProbeDue::Nothing => {}
         }
@@ -62,17 +54,11 @@ impl Core {
                 "member does not answer: down"
             );
         }
-        worker.wheel.schedule(next.max(now + Duration::from_millis(1)), Timer::Probe { pool, member, epoch });
+        turn.worker.wheel.schedule(next.max(now + Duration::from_millis(1)), Timer::Probe(timer));
     }
 
-    fn send_probe(
-        &self,
-        worker: &mut Worker,
-        settings: &Settings,
-        state: &PoolState,
-        member: usize,
-        sequence: u32,
-    ) {
+    fn send_probe(&self, turn: &mut Turn<'_>, state: &PoolState, member: usize, sequence: u32) {
+        let settings = turn.settings;
         let Some(listener) = settings.listener(state.config.listener) else { return };
         let Some(member) = state.members.get(member) else { return };
         let name = self.probe_name(state, member.address);
@@ -87,7 +73,7 @@ impl Core {
         };
         if let Some(bytes) = write_options(&probe) {
             let flow = Flow { port, ..Flow::udp(state.config.listener, member.address) };
-            worker.outbox.send(flow, &bytes);
+            turn.worker.outbox.send(flow, &bytes);
         }
     }
 

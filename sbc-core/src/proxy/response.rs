@@ -7,8 +7,7 @@ use crate::proxy::core::Core;
 use crate::proxy::incoming::top_via;
 use crate::proxy::passing::{Passing, write_response};
 use crate::proxy::reach::Reach;
-use crate::proxy::settings::Settings;
-use crate::proxy::worker::Worker;
+use crate::proxy::turn::Turn;
 use crate::seal::Peer;
 use crate::sip::{Method, known_method};
 use crate::time::Time;
@@ -17,76 +16,57 @@ use crate::wire::{HeaderName, Message};
 
 impl Core {
     /// The steps of a response that could be read.
-    pub(super) fn response(
-        &self,
-        worker: &mut Worker,
-        now: Time,
-        flow: Flow,
-        response: Message<'_>,
-        settings: &Settings,
-    ) {
+    pub(super) fn response(&self, turn: &mut Turn<'_>, flow: Flow, response: &Message<'_>) {
         self.counters.add(Count::Responses);
-        let branch = top_via(&response).and_then(|via| via.branch());
-        let Some(branch) = branch.filter(|_| is_complete(&response)) else {
+        let branch = top_via(response).and_then(|via| via.branch());
+        let Some(branch) = branch.filter(|_| is_complete(response)) else {
             self.counters.add(Count::BadResponse);
             return;
         };
         let branch_id = self.hash.of(&[b"branch", branch, response.value(HeaderName::CallId)]);
         let owner = self.branches.get(&branch_id).map(|owner| *owner);
         if let Some(id) = owner {
-            self.remember_challenge(&response, flow, now);
-            self.step(worker, now, settings, id, |setup, step| setup.on_response(branch_id, &response, step));
+            self.remember_challenge(response, flow, turn.now);
+            self.step(turn, id, |setup, step| setup.on_response(branch_id, response, step));
             return;
         }
-        if self.probe_answered(&response, branch, settings) {
+        if self.probe_answered(response, branch, turn.settings) {
             return;
         }
-        self.pass_statelessly(worker, now, flow, &response, branch, settings);
+        self.pass_statelessly(turn, flow, response, branch);
     }
 
     /// Without a transaction, a branch that opens leads home; one that does not leads nowhere.
-    fn pass_statelessly(
-        &self,
-        worker: &mut Worker,
-        now: Time,
-        flow: Flow,
-        response: &Message<'_>,
-        branch: &[u8],
-        settings: &Settings,
-    ) {
+    fn pass_statelessly(&self, turn: &mut Turn<'_>, flow: Flow, response: &Message<'_>, branch: &[u8]) {
         let sealed = branch.strip_prefix(COOKIE).unwrap_or(b"");
-        let mut vias = worker.spare.take();
+        let mut vias = turn.worker.spare.take();
         let call_id = response.value(HeaderName::CallId);
-        let opened = settings.tokens.open_branch(call_id, sealed, |seal| {
+        let opened = turn.settings.tokens.open_branch(call_id, sealed, |seal| {
             vias.extend_from_slice(seal.vias);
             seal.peer
         });
         match opened {
-            Ok(peer) if may_pass(response) => {
-                self.pass_home(worker, now, flow, response, &peer, &vias, settings)
-            }
+            Ok(peer) if may_pass(response) => self.pass_home(turn, flow, response, &peer, &vias),
             Ok(_) => {}
             Err(_) => self.counters.add(Count::StrayResponse),
         }
-        worker.spare.give(vias);
+        turn.worker.spare.give(vias);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call site; the parts have no common name")]
     fn pass_home(
         &self,
-        worker: &mut Worker,
-        now: Time,
+        turn: &mut Turn<'_>,
         flow: Flow,
         response: &Message<'_>,
         peer: &Peer,
-        vias: &[u8],
-        settings: &Settings,
+        hidden_vias: &[u8],
     ) {
-        let Reach::Flow(home) = self.reach(peer, None, settings, now) else { return };
+        let settings = turn.settings;
+        let Reach::Flow(home) = self.reach(peer, None, settings, turn.now) else { return };
         let Some(to) = settings.listener(home.listener) else { return };
         let Some(from) = settings.listener(flow.listener) else { return };
         // Pool requests leave with their Vias hidden; without those there is no way home.
-        if to.zone == Zone::Pool && from.zone != Zone::Pool && vias.is_empty() {
+        if to.zone == Zone::Pool && from.zone != Zone::Pool && hidden_vias.is_empty() {
             return;
         }
         let passing = Passing {
@@ -98,20 +78,20 @@ impl Core {
             to_zone: to.zone,
             to_flow: home,
             to_source: home.remote,
-            hidden_vias: vias,
+            hidden_vias,
         };
-        let mut bytes = worker.spare.take();
-        write_response(&passing, settings, &mut worker.edits, &mut bytes);
+        let mut bytes = turn.worker.spare.take();
+        write_response(&passing, settings, &mut turn.worker.edits, &mut bytes);
         self.counters.add(Count::Stateless);
-        worker.outbox.send(home, &bytes);
+        turn.worker.outbox.send(home, &bytes);
         let is_failure = response.status() >= 300 && response.method_text() == b"INVITE";
         if is_failure {
             // Its caller's ACK will find no transaction here; the next hop must not repeat itself for that.
             bytes.clear();
             write_ack_from_response(response, &mut bytes);
-            worker.outbox.send(flow, &bytes);
+            turn.worker.outbox.send(flow, &bytes);
         }
-        worker.spare.give(bytes);
+        turn.worker.spare.give(bytes);
     }
 
     /// Whose nonce a Call-ID's credentials will be made with.

@@ -31,7 +31,15 @@ pub(crate) enum Timer {
     Entry(EntryId, u32),
     Binding(BindingId, u32),
     Dialog(DialogKey, u32),
-    Probe { pool: u16, member: u16, epoch: u32 },
+    Probe(ProbeTimer),
+}
+
+/// Which member is to be asked, and since which configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProbeTimer {
+    pub(crate) pool: u16,
+    pub(crate) member: u16,
+    pub(crate) epoch: u32,
 }
 
 /// What a step leaves to be done when the entry is no longer locked.

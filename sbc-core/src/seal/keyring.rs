@@ -119,7 +119,7 @@ impl KeyRing {
     }
 
     /// Append the token for `plain`, which only opens again with the same `kind` and `context`.
-    /// Returns false, and appends nothing, where `plain` is longer than [`PLAIN_MAX`].
+    /// Returns false, and appends nothing, where `plain` is longer than `PLAIN_MAX` bytes.
     pub fn seal(&self, kind: Kind, context: &[u8], plain: &[u8], out: &mut Vec<u8>) -> bool {
         let Some(key) = self.sealing_key(kind) else { return false };
         if plain.len() > PLAIN_MAX {

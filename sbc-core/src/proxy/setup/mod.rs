@@ -18,6 +18,7 @@ use crate::proxy::core::Core;
 use crate::proxy::incoming::{Incoming, Upstream};
 use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::settings::Settings;
+use crate::proxy::turn::Turn;
 use crate::proxy::worker::{After, Timer, Worker};
 use crate::seal::{BindingId, Peer};
 use crate::sip::Method;
@@ -35,6 +36,13 @@ pub(crate) struct Step<'a> {
     pub(crate) worker: &'a mut Worker,
     pub(crate) now: Time,
     pub(crate) id: EntryId,
+}
+
+impl<'a> Step<'a> {
+    /// A step of the entry `id` in this turn.
+    pub(crate) fn of(core: &'a Core, turn: &'a mut Turn<'_>, id: EntryId) -> Self {
+        Self { core, settings: turn.settings, worker: &mut *turn.worker, now: turn.now, id }
+    }
 }
 
 /// The server side.

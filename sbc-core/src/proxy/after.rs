@@ -1,0 +1,107 @@
+//! One step of one entry, and what it leaves to be done once the entry is no longer locked.
+
+use crate::count::Count;
+use crate::dialog::{DialogKey, Noted};
+use crate::flow::Flow;
+use crate::hash::Digest;
+use crate::limits;
+use crate::proxy::core::Core;
+use crate::proxy::setup::{Setup, Step};
+use crate::proxy::turn::Turn;
+use crate::proxy::worker::{After, Timer};
+use crate::registration::{Binding, Registration, Remembered};
+use crate::seal::BindingId;
+use crate::transaction::EntryId;
+
+impl Core {
+    /// One locked step of one entry, then what it left for the tables.
+    pub(crate) fn step<R>(
+        &self,
+        turn: &mut Turn<'_>,
+        id: EntryId,
+        run: impl FnOnce(&mut Setup, &mut Step<'_>) -> R,
+    ) -> Option<R> {
+        let result = {
+            let mut entry = self.entries.get_mut(&id.0)?;
+            run(&mut entry, &mut Step::of(self, turn, id))
+        };
+        self.after(turn, id);
+        Some(result)
+    }
+
+    /// Do what a step left to be done.
+    pub(crate) fn after(&self, turn: &mut Turn<'_>, id: EntryId) {
+        let mut after = std::mem::take(&mut turn.worker.after);
+        for what in after.drain(..) {
+            match what {
+                After::Link(branch) => {
+                    self.branches.insert(branch, id);
+                }
+                After::Unlink(branch) => {
+                    self.branches.remove(&branch);
+                }
+                After::Remove => {
+                    self.entries.remove(&id.0);
+                }
+                After::Registered { id, binding } => self.registered(turn, id, &binding),
+                After::Unregistered(id) => self.directory.removed(id),
+                After::Answered { key, member, inside } => {
+                    let noted = self.dialogs.answered(key, member, inside, turn.now);
+                    if noted.changed {
+                        self.counters.add(Count::Answered);
+                    }
+                    watch(turn, key, noted);
+                }
+                After::Heard { key, member, flow } => {
+                    let noted = self.dialogs.heard(key, member, flow, turn.now);
+                    watch(turn, key, noted);
+                    if noted.changed {
+                        self.wake(turn, key.0, flow);
+                    }
+                }
+                After::Ended(key) => {
+                    if self.dialogs.ended(key) {
+                        self.counters.add(Count::Ended);
+                    }
+                }
+                After::StopWaiting(key) => self.directory.stop_waiting(key, id),
+            }
+        }
+        // Steps that were woken above have left their own list behind.
+        if turn.worker.after.is_empty() {
+            turn.worker.after = after;
+        }
+    }
+
+    fn registered(&self, turn: &mut Turn<'_>, id: BindingId, binding: &Binding) {
+        let registration = Registration {
+            id,
+            aor: binding.aor,
+            flow: binding.flow,
+            path: binding.path,
+            contact: &binding.contact,
+            expires: binding.expires,
+        };
+        let remembered = self.directory.registered(&registration, turn.now);
+        if let Remembered::New { generation } = remembered {
+            turn.worker.wheel.schedule(binding.expires, Timer::Binding(id, generation));
+        }
+        if remembered != Remembered::Full {
+            self.wake(turn, id.0, binding.flow);
+        }
+    }
+
+    /// A binding or dialog is back at `flow`: requests that waited for it go on.
+    fn wake(&self, turn: &mut Turn<'_>, key: Digest, flow: Flow) {
+        for waiting in self.directory.wake(key) {
+            self.step(turn, waiting, |setup, step| setup.resume(flow, step));
+        }
+    }
+}
+
+/// Ask for the time when a new record may be forgotten.
+fn watch(turn: &mut Turn<'_>, key: DialogKey, noted: Noted) {
+    if let Some(generation) = noted.new {
+        turn.worker.wheel.schedule(turn.now + limits::DIALOG_IDLE, Timer::Dialog(key, generation));
+    }
+}

@@ -1,0 +1,146 @@
+//! A request that goes on with a transaction: to a sealed peer, or to the first of several targets.
+
+use crate::count::Count;
+use crate::flow::{Flow, Zone};
+use crate::hash::Digest;
+use crate::limits;
+use crate::proxy::bindings;
+use crate::proxy::core::Core;
+use crate::proxy::hop::Answer;
+use crate::proxy::incoming::Incoming;
+use crate::proxy::reach::Reach;
+use crate::proxy::reply::Reply;
+use crate::proxy::settings::Settings;
+use crate::proxy::setup::{NewSetup, Plan, Registers, Setup, Step};
+use crate::proxy::turn::{Asked, Turn};
+use crate::seal::{ListenerTag, Peer, PeerAddress};
+use crate::sip::Method;
+use crate::time::Time;
+use crate::transaction::EntryId;
+use crate::wire::{HeaderName, NameAddr, Uri, split};
+
+impl Core {
+    /// To whom a token named: over its flow, after its return, or not at all.
+    pub(super) fn forward_to_peer(
+        &self,
+        turn: &mut Turn<'_>,
+        asked: &Asked<'_>,
+        peer: Peer,
+        target: Option<Vec<u8>>,
+    ) {
+        let incoming = &asked.incoming;
+        let dialog = (incoming.is_in_dialog() && incoming.upstream.zone == Zone::Pool)
+            .then(|| incoming.dialog(&self.hash));
+        let (flow, wait) = match self.reach(&peer, dialog, turn.settings, turn.now) {
+            Reach::Flow(flow) => (Some(trunk_hop(flow, asked, target.as_deref(), turn.settings)), None),
+            Reach::Wait { key, until } => (None, Some((key, until))),
+            Reach::Dead => {
+                self.counters.add(Count::FlowDead);
+                let answer = self.answer_for_the_dead(incoming);
+                self.answer(turn, incoming, &answer);
+                return;
+            }
+        };
+        self.forward(turn, asked, Plan::Peer { peer, flow, target }, wait);
+    }
+
+    /// RFC 5626 §5.3.1: 430. A BYE is granted: there is nobody left to be told.
+    fn answer_for_the_dead(&self, incoming: &Incoming<'_>) -> Answer {
+        let is_bye = incoming.method == Some(Method::Bye);
+        if is_bye && self.dialogs.ended(incoming.dialog(&self.hash)) {
+            self.counters.add(Count::Ended);
+        }
+        Answer { status: if is_bye { 200 } else { 430 }, reason: None, retry_after: None, count: None }
+    }
+
+    /// Make the entry and its first branch; `wait` until then for what is announced under this key.
+    pub(super) fn forward(
+        &self,
+        turn: &mut Turn<'_>,
+        asked: &Asked<'_>,
+        plan: Plan,
+        wait: Option<(Digest, Time)>,
+    ) {
+        let incoming = &asked.incoming;
+        if self.entries.len() >= limits::TRANSACTIONS {
+            self.counters.add(Count::TableFull);
+            let retry_after = Some(limits::RETRY_AFTER_SECONDS);
+            self.answer(turn, incoming, &Answer { status: 503, reason: None, retry_after, count: None });
+            return;
+        }
+        let caller = Some(incoming.caller_aor(turn.settings));
+        let new = NewSetup {
+            upstream_peer: self.peer_of(&incoming.upstream.reply, caller, turn.settings),
+            routes: asked.top.values,
+            registers: self.registers(incoming, turn.settings),
+            plan,
+        };
+        match self.entries.entry(asked.id.0) {
+            // Another worker got the same request a moment ago.
+            dashmap::Entry::Occupied(_) => return,
+            dashmap::Entry::Vacant(vacant) => {
+                let mut step = Step::of(self, turn, asked.id);
+                let setup = Box::new(Setup::new(incoming, new, &mut step));
+                let mut setup = vacant.insert(setup);
+                match wait {
+                    Some((key, until)) if self.directory.wait(key, asked.id) => setup.wait(key, until),
+                    Some(_) => setup.answer(&Reply::status(430), &mut step),
+                    None => setup.attempt(incoming, &mut step),
+                }
+                setup.settle(&mut step);
+            }
+        }
+        self.after(turn, asked.id);
+        if let Some((key, _)) = wait {
+            self.look_again(turn, asked.id, key);
+        }
+    }
+
+    /// The flow may have come back between the look and the wait.
+    fn look_again(&self, turn: &mut Turn<'_>, id: EntryId, key: Digest) {
+        let waits =
+            self.entries.get(&id.0).and_then(|setup| Some((setup.awaited_peer()?, setup.dialog_key())));
+        let Some((peer, dialog)) = waits else { return };
+        if let Reach::Flow(flow) = self.reach(&peer, dialog, turn.settings, turn.now) {
+            self.directory.stop_waiting(key, id);
+            self.step(turn, id, |setup, step| setup.resume(flow, step));
+        }
+    }
+
+    /// The binding of a REGISTER from outside, and its Path: as at its first REGISTER.
+    fn registers(&self, incoming: &Incoming<'_>, settings: &Settings) -> Option<Registers> {
+        if incoming.method != Some(Method::Register) || incoming.upstream.zone == Zone::Pool {
+            return None;
+        }
+        let aor = incoming.registered_aor(settings)?;
+        let binding = bindings::binding_of(&incoming.message, aor, settings)?;
+        let flow = &incoming.upstream.flow;
+        let path = self.directory.path_of(binding).unwrap_or_else(|| match flow.connection {
+            Some(_) => {
+                let listener = ListenerTag(0);
+                Peer { listener, port: 0, address: PeerAddress::Binding, binding: Some(binding) }
+            }
+            None => Peer { binding: Some(binding), ..self.peer_of(flow, None, settings) },
+        });
+        Some(Registers { binding, aor, path })
+    }
+}
+
+/// An asymmetric carrier is followed: its Route or Contact, as long as that is inside its networks. Only
+/// the pool's Route counts: it is the carrier's own, come back.
+pub(super) fn trunk_hop(flow: Flow, asked: &Asked<'_>, target: Option<&[u8]>, settings: &Settings) -> Flow {
+    let listener = settings.listener(flow.listener);
+    let Some(listener) = listener.filter(|one| one.zone == Zone::Trunk && !one.symmetric) else {
+        return flow;
+    };
+    let message = asked.incoming.message;
+    let mut routes = message.all(HeaderName::Route).flat_map(|header| split(header.value));
+    let route = routes.nth(asked.top.values).filter(|_| asked.incoming.upstream.zone == Zone::Pool);
+    let next = route.map_or(target.unwrap_or(message.request_uri()), |item| item.text);
+    let uri = NameAddr::parse(next).map_or(next, |address| address.uri);
+    let address = Uri::parse(uri).ok().and_then(|uri| uri.socket_address());
+    match address.filter(|address| listener.networks.iter().any(|network| network.contains(&address.ip()))) {
+        Some(remote) => Flow { remote, ..flow },
+        None => flow,
+    }
+}

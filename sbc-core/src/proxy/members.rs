@@ -1,0 +1,63 @@
+//! Which members a request to a pool is tried at, and which one first.
+
+use crate::config::Balance;
+use crate::count::Count;
+use crate::limits;
+use crate::pool::{PoolState, Tried};
+use crate::proxy::core::Core;
+use crate::proxy::credentials;
+use crate::proxy::hop::called_aor;
+use crate::proxy::incoming::Incoming;
+use crate::proxy::setup::Plan;
+use crate::proxy::turn::Turn;
+use crate::seal::OpenError;
+use crate::sip::Method;
+
+impl Core {
+    /// The members of a pool, in the order that the balance and the request's credentials give.
+    pub(super) fn pool_plan(
+        &self,
+        turn: &Turn<'_>,
+        incoming: &Incoming<'_>,
+        pool: usize,
+        balance: Balance,
+    ) -> Plan {
+        let settings = turn.settings;
+        let state = settings.pools.get(pool);
+        let first = state.and_then(|state| self.challenger(turn, incoming, state, balance));
+        let key = match balance {
+            Balance::HashAor => called_aor(incoming, settings),
+            Balance::HashCallId | Balance::RoundRobin => settings.stable.of(&[b"call", incoming.call_id]),
+        };
+        let left = state.map_or(1, |state| state.config.failover.attempts.max(1));
+        Plan::Pool { pool, balance, key, tried: Tried::default(), first, left }
+    }
+
+    /// The member whose challenge a request answers: by the `opaque` we added, else by its Call-ID.
+    ///
+    /// A registration under `hash:aor` has a home. It leaves it for a challenger only while it answers the
+    /// challenge; a phone that uses an old nonce again would stay away for ever.
+    fn challenger(
+        &self,
+        turn: &Turn<'_>,
+        incoming: &Incoming<'_>,
+        state: &PoolState,
+        balance: Balance,
+    ) -> Option<usize> {
+        if !credentials::present(&incoming.message) {
+            return None;
+        }
+        let named = credentials::challenger(&incoming.message, turn.settings);
+        if let Some(Err(OpenError::Forged)) = named {
+            self.counters.add(Count::ForgedToken);
+        }
+        let recent = self.challenges.member(self.hash.of(&[b"challenge", incoming.call_id]));
+        let has_home = incoming.method == Some(Method::Register) && balance == Balance::HashAor;
+        let address = if has_home {
+            recent.filter(|(_, at)| turn.now.since(*at) < limits::CHALLENGE_ANSWER).map(|(member, _)| member)
+        } else {
+            named.and_then(Result::ok).or(recent.map(|(member, _)| member))
+        };
+        state.at(address?)
+    }
+}

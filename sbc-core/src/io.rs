@@ -5,9 +5,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::sync::Arc;
 
-use crate::config::Config;
 use crate::flow::{ConnectionId, Flow};
 
 /// Something happened.
@@ -30,8 +28,6 @@ pub enum Input<'a> {
     Unreachable(Flow),
     /// A time that `next_deadline` named has come.
     Deadline,
-    /// A new configuration, already checked.
-    Reconfigure(Arc<Config>),
 }
 
 /// Something to do.

@@ -359,15 +359,17 @@ fn a_key_in_rotation_opens_and_a_retired_one_does_not() {
         ..EdgeSettings::new(&MEMBERS)
     };
     let mut dialog = Dialog::new(&settings(&[1]));
-    dialog.world.reconfigure(&settings(&[2, 1]));
+    dialog.world.restart_with(&settings(&[2, 1]));
     assert!(dialog.world.act(PHONE, |agent, now| agent.hold(now, dialog.leg)));
     dialog.world.run(2_000);
     let reply = dialog.world.agent(PHONE).call_of(dialog.leg).and_then(|call| call.reply("INVITE"));
     assert_eq!(reply, Some(200), "the older of two keys still opens");
-    dialog.world.reconfigure(&settings(&[3, 2]));
+    dialog.world.restart_with(&settings(&[3, 2]));
     let text = dialog.request("BYE", &dialog.target, "");
     assert_eq!(dialog.judge(&text), Judged::refused(481, Count::UnknownKey));
     // Path is sealed with a key of its own: the phone is still reached.
+    dialog.world.connect(BROWSER);
+    dialog.world.register(BROWSER);
     dialog.world.agent(PHONE).policy = Policy::Answer { after: Duration::from_millis(100) };
     let leg = dialog.world.act(BROWSER, |agent, now| agent.call(now, "sip:1003@example.test"));
     dialog.world.until_up(BROWSER, leg);

@@ -51,13 +51,9 @@ pub struct Pools {
 }
 
 impl Pools {
-    /// Build from the configuration; members known to `before` keep their health.
-    pub fn new(configured: &[Pool], stable: &KeyedHash, before: Option<&Self>) -> Self {
-        let pools = configured.iter().map(|pool| {
-            let known = before.and_then(|pools| pools.by_name(&pool.name));
-            Arc::new(PoolState::new(pool.clone(), stable, known))
-        });
-        Self { pools: pools.collect() }
+    /// Build from the configuration.
+    pub fn new(configured: &[Pool], stable: &KeyedHash) -> Self {
+        Self { pools: configured.iter().map(|pool| Arc::new(PoolState::new(pool.clone(), stable))).collect() }
     }
 
     /// One pool.
@@ -109,20 +105,13 @@ impl Pools {
             member.missed(probe.fall);
         }
     }
-
-    fn by_name(&self, name: &str) -> Option<&PoolState> {
-        self.pools.iter().map(|pool| &**pool).find(|pool| &*pool.config.name == name)
-    }
 }
 
 impl PoolState {
-    fn new(config: Pool, stable: &KeyedHash, before: Option<&Self>) -> Self {
+    fn new(config: Pool, stable: &KeyedHash) -> Self {
         let members = config.members.iter().take(limits::MEMBERS_PER_POOL).map(|member| {
-            let known = before.and_then(|pool| pool.members.iter().find(|old| old.address == member.address));
-            known.cloned().unwrap_or_else(|| {
-                let id = stable.of(&[b"member", member.address.to_string().as_bytes()]) as u64;
-                Arc::new(MemberState::new(member.address, &member.uri, id))
-            })
+            let id = stable.of(&[b"member", member.address.to_string().as_bytes()]) as u64;
+            Arc::new(MemberState::new(member.address, &member.uri, id))
         });
         Self { members: members.collect(), config, next: AtomicUsize::new(0) }
     }
@@ -204,7 +193,7 @@ mod tests {
                 attempts: 3,
             },
         };
-        PoolState::new(config, &KeyedHash::new([3; 16]), None)
+        PoolState::new(config, &KeyedHash::new([3; 16]))
     }
 
     fn key(call: u32) -> Digest {

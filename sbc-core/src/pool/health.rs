@@ -31,7 +31,7 @@ impl Health {
     }
 }
 
-/// One member, kept by address when the configuration changes.
+/// One member.
 #[derive(Debug)]
 pub struct MemberState {
     /// Where messages for it go.

@@ -2,9 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
-
-use arc_swap::ArcSwap;
 
 use crate::admission;
 use crate::config::Config;
@@ -26,7 +23,7 @@ use crate::wire::{Framing, Limits, Message, ParseError};
 
 /// Signalling as a value. One for all workers.
 pub struct Core {
-    pub(crate) settings: ArcSwap<Settings>,
+    pub(crate) settings: Settings,
     /// Keyed by chance: what clients wrote lands in tables by it.
     pub(crate) hash: KeyedHash,
     /// Names this process in tokens.
@@ -38,8 +35,6 @@ pub struct Core {
     pub(crate) dialogs: Records,
     pub(crate) challenges: Challenges,
     pub(crate) counters: Counters,
-    /// Timers of probes of an older configuration say nothing any more.
-    pub(crate) probe_epoch: AtomicU32,
 }
 
 impl Core {
@@ -49,7 +44,7 @@ impl Core {
         key.copy_from_slice(&seed[..16]);
         boot.copy_from_slice(&seed[16..24]);
         Self {
-            settings: ArcSwap::from_pointee(Settings::new(config, None)),
+            settings: Settings::new(config),
             hash: KeyedHash::new(key),
             boot: u64::from_be_bytes(boot),
             started: now,
@@ -59,7 +54,6 @@ impl Core {
             dialogs: Records::default(),
             challenges: Challenges::default(),
             counters: Counters::default(),
-            probe_epoch: AtomicU32::new(0),
         }
     }
 
@@ -78,7 +72,6 @@ impl Core {
             Input::Closed(connection) => self.directory.closed(connection, now),
             Input::Unreachable(flow) => self.unreachable(worker, now, flow),
             Input::Deadline => self.deadline(worker, now),
-            Input::Reconfigure(config) => self.reconfigure(worker, now, config),
         }
     }
 
@@ -93,7 +86,7 @@ impl Core {
     }
 
     fn received(&self, worker: &mut Worker, now: Time, flow: Flow, source: SocketAddr, bytes: &[u8]) {
-        let settings = self.settings.load();
+        let settings = &self.settings;
         let Some(listener) = settings.listener(flow.listener) else { return };
         if self.is_keepalive(worker, flow, bytes) {
             return;
@@ -107,7 +100,7 @@ impl Core {
             return;
         }
         let mut index = std::mem::take(&mut worker.index);
-        let mut turn = Turn { worker, now, settings: &settings };
+        let mut turn = Turn { worker, now, settings };
         let framing = if flow.connection.is_some() { Framing::WebSocket } else { Framing::Datagram };
         match index.parse(bytes, framing, &Limits::default()) {
             Ok(()) => {
@@ -158,8 +151,8 @@ impl Core {
     }
 
     fn unreachable(&self, worker: &mut Worker, now: Time, flow: Flow) {
-        let settings = self.settings.load();
-        let mut turn = Turn { worker, now, settings: &settings };
+        let settings = &self.settings;
+        let mut turn = Turn { worker, now, settings };
         for state in settings.pools.iter() {
             let Some(member) = state.at(flow.remote).and_then(|member| state.members.get(member)) else {
                 continue;
@@ -174,8 +167,8 @@ impl Core {
     }
 
     fn deadline(&self, worker: &mut Worker, now: Time) {
-        let settings = self.settings.load();
-        let mut turn = Turn { worker, now, settings: &settings };
+        let settings = &self.settings;
+        let mut turn = Turn { worker, now, settings };
         while let Some(timer) = turn.worker.wheel.pop_due(now) {
             match timer {
                 Timer::Entry(id, generation) => {
@@ -194,11 +187,5 @@ impl Core {
                 Timer::Probe(due) => self.probe(&mut turn, due),
             }
         }
-    }
-
-    fn reconfigure(&self, worker: &mut Worker, now: Time, config: Arc<Config>) {
-        let before = self.settings.load_full();
-        self.settings.store(Arc::new(Settings::new(config, Some(&before))));
-        self.start_probes(worker, now);
     }
 }

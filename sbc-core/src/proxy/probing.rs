@@ -16,16 +16,14 @@ use crate::wire::{CSeq, HeaderName, Message};
 impl Core {
     /// Ask every member, spread over the first tenth of a second.
     pub(super) fn start_probes(&self, worker: &mut Worker, now: Time) {
-        let settings = self.settings.load();
-        let epoch = self.probe_epoch.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
         for (pool, state) in
-            settings.pools.iter().enumerate().filter(|(_, state)| state.config.probe.is_some())
+            self.settings.pools.iter().enumerate().filter(|(_, state)| state.config.probe.is_some())
         {
             for (member, member_state) in state.members.iter().enumerate() {
                 let at = now + Duration::from_millis(5) * u32::try_from(member % 20).unwrap_or(0);
                 member_state.probing(|probing| probing.start_at(at));
                 if let (Ok(pool), Ok(member)) = (u16::try_from(pool), u16::try_from(member)) {
-                    worker.wheel.schedule(at, Timer::Probe(ProbeTimer { pool, member, epoch }));
+                    worker.wheel.schedule(at, Timer::Probe(ProbeTimer { pool, member }));
                 }
             }
         }
@@ -33,9 +31,6 @@ impl Core {
 
     /// A member's probe timer fired.
     pub(super) fn probe(&self, turn: &mut Turn<'_>, timer: ProbeTimer) {
-        if timer.epoch != self.probe_epoch.load(std::sync::atomic::Ordering::Relaxed) {
-            return;
-        }
         let (settings, now) = (turn.settings, turn.now);
         let Some(state) = settings.pools.get(usize::from(timer.pool)) else { return };
         let Some(probe) = &state.config.probe else { return };

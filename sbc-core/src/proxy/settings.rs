@@ -11,7 +11,7 @@ use crate::proxy::hiding::Hidden;
 use crate::seal::{ListenerTag, Tokens};
 use crate::wire::Uri;
 
-/// Derived from one [`Config`]; swapped as a whole.
+/// Derived from one [`Config`].
 pub(crate) struct Settings {
     pub(crate) config: Arc<Config>,
     pub(crate) tokens: Tokens,
@@ -33,12 +33,12 @@ struct Reachable {
 }
 
 impl Settings {
-    pub(crate) fn new(config: Arc<Config>, before: Option<&Self>) -> Self {
+    pub(crate) fn new(config: Arc<Config>) -> Self {
         let stable = stable_hash(&config.path_key);
         let listeners = config.listeners.iter().map(|listener| Reachable::new(listener, &stable)).collect();
         Self {
             tokens: Tokens::new(&config.keys, &config.path_key),
-            pools: Pools::new(&config.pools, &stable, before.map(|settings| &settings.pools)),
+            pools: Pools::new(&config.pools, &stable),
             hidden: Hidden::new(&config),
             members: config
                 .pools

@@ -34,12 +34,11 @@ pub(crate) enum Timer {
     Probe(ProbeTimer),
 }
 
-/// Which member is to be asked, and since which configuration.
+/// Which member is to be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProbeTimer {
     pub(crate) pool: u16,
     pub(crate) member: u16,
-    pub(crate) epoch: u32,
 }
 
 /// What a step leaves to be done when the entry is no longer locked.

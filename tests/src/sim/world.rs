@@ -185,11 +185,10 @@ impl World {
         self.run(millis);
     }
 
-    /// A new configuration.
-    pub fn reconfigure(&mut self, settings: &EdgeSettings) {
+    /// The same, with another configuration.
+    pub fn restart_with(&mut self, settings: &EdgeSettings) {
         self.config = edge_config(settings);
-        let config = Arc::clone(&self.config);
-        self.input(0, |core, worker, now| core.handle(worker, now, Input::Reconfigure(config)));
+        self.restart();
     }
 
     /// A member of the pool; `change` its configuration.

@@ -1,7 +1,7 @@
 //! What goes into the core and what comes out of it.
 //!
-//! The contract for the driver: one [`Input`], then send everything in the [`Outbox`], in order,
-//! clear it, next input.
+//! The contract for the driver: some inputs, then send everything in the [`Outbox`], in order, clear it,
+//! next inputs. An input only ever adds to the outbox.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -30,25 +30,20 @@ pub enum Input<'a> {
     Deadline,
 }
 
-/// Something to do.
+/// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Send bytes.
-    Send {
-        /// Where to.
-        flow: Flow,
-        /// Which bytes: see [`Outbox::bytes`].
-        range: Range<usize>,
-    },
-    /// Close a connection.
-    Close(ConnectionId),
+pub struct Transmit {
+    /// Where to.
+    pub flow: Flow,
+    /// Which bytes: see [`Outbox::bytes`].
+    pub range: Range<usize>,
 }
 
 /// Messages to send, in order. Reused from input to input, so that it stops allocating.
 #[derive(Debug, Default)]
 pub struct Outbox {
     pub(crate) bytes: Vec<u8>,
-    commands: Vec<Command>,
+    transmits: Vec<Transmit>,
 }
 
 impl Outbox {
@@ -57,12 +52,12 @@ impl Outbox {
         Self::default()
     }
 
-    /// What to do, in order.
-    pub fn commands(&self) -> &[Command] {
-        &self.commands
+    /// What to send, in order.
+    pub fn transmits(&self) -> &[Transmit] {
+        &self.transmits
     }
 
-    /// The bytes of a [`Command::Send`].
+    /// The bytes of a [`Transmit`].
     pub fn bytes(&self, range: &Range<usize>) -> &[u8] {
         &self.bytes[range.clone()]
     }
@@ -70,30 +65,25 @@ impl Outbox {
     /// Forget everything, keep the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
-        self.commands.clear();
+        self.transmits.clear();
     }
 
     /// True when there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.commands.is_empty()
+        self.transmits.is_empty()
     }
 
     /// Queue a copy of `message`.
     pub fn send(&mut self, flow: Flow, message: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(message);
-        self.commands.push(Command::Send { flow, range: start..self.bytes.len() });
+        self.transmits.push(Transmit { flow, range: start..self.bytes.len() });
     }
 
     /// Queue what `write` appends.
     pub(crate) fn send_with(&mut self, flow: Flow, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         write(&mut self.bytes);
-        self.commands.push(Command::Send { flow, range: start..self.bytes.len() });
-    }
-
-    /// Queue the closing of a connection.
-    pub fn close(&mut self, connection: ConnectionId) {
-        self.commands.push(Command::Close(connection));
+        self.transmits.push(Transmit { flow, range: start..self.bytes.len() });
     }
 }

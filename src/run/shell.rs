@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sbc_core::flow::{ConnectionId, Flow, ListenerId};
-use sbc_core::io::{Command, Input, Outbox};
+use sbc_core::io::{Input, Outbox, Transmit};
 use sbc_core::time::Time;
 use sbc_core::{Core, Worker};
 use sbc_udp::{SendBatch, SendError, Socket};
@@ -19,8 +19,6 @@ use crate::metrics::Counters;
 
 /// Most peers found unreachable while sending, for one flush; timers find the others.
 const MOST_NOTICES: usize = 64;
-/// RFC 6455 §7.4.1: policy violation, what the core closes a connection for.
-const CLOSED_BY_POLICY: u16 = 1008;
 
 /// A worker's view of everything; lives on its thread.
 pub(super) struct Shell {
@@ -119,18 +117,13 @@ impl Shell {
     fn send_all(&self, outbox: &Outbox, unreachable: &mut Vec<Flow>) {
         let mut served = self.served.borrow_mut();
         served.clear();
-        for (index, command) in outbox.commands().iter().enumerate() {
-            match command {
-                Command::Send { flow, range } => match flow.connection {
-                    Some(connection) => self.send_message(connection, outbox.bytes(range)),
-                    None if served.contains(&(flow.listener, flow.port)) => {}
-                    None => {
-                        served.push((flow.listener, flow.port));
-                        self.send_datagrams(outbox, index, flow, unreachable);
-                    }
-                },
-                Command::Close(connection) => {
-                    self.connections.close(connection.0, CLOSED_BY_POLICY, "closed by policy");
+        for (index, Transmit { flow, range }) in outbox.transmits().iter().enumerate() {
+            match flow.connection {
+                Some(connection) => self.send_message(connection, outbox.bytes(range)),
+                None if served.contains(&(flow.listener, flow.port)) => {}
+                None => {
+                    served.push((flow.listener, flow.port));
+                    self.send_datagrams(outbox, index, flow, unreachable);
                 }
             }
         }
@@ -150,14 +143,9 @@ impl Shell {
             self.counters.no_socket.inc();
             return;
         };
-        let same_socket = |command: &Command| match command {
-            Command::Send { flow, range } if by_same_socket(flow, first) => {
-                Some((flow.remote, range.clone()))
-            }
-            _ => None,
-        };
-        let waiting = outbox.commands().iter().skip(index).filter_map(same_socket);
-        let datagrams = waiting.map(|(remote, range)| (remote, outbox.bytes(&range)));
+        let same_socket = |transmit: &&Transmit| by_same_socket(&transmit.flow, first);
+        let waiting = outbox.transmits().iter().skip(index).filter(same_socket);
+        let datagrams = waiting.map(|transmit| (transmit.flow.remote, outbox.bytes(&transmit.range)));
         let failed = |remote: SocketAddr, error: SendError| {
             if matches!(error, SendError::Unreachable(_)) && unreachable.len() < MOST_NOTICES {
                 unreachable.push(Flow { remote, ..*first });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sbc_core::config::{Config, HostPort};
 use sbc_core::flow::{Flow, ListenerId, WorkerId, Zone};
-use sbc_core::io::{Command, Input};
+use sbc_core::io::Input;
 use sbc_core::time::Time;
 use sbc_core::{Core, Worker};
 use sbc_tests::sim::{EdgeSettings, answer, edge_config, replace};
@@ -91,12 +91,9 @@ impl Edge {
         let flow = Flow::udp(listener, source);
         self.core.handle(&mut self.worker, self.now, Input::Received { flow, source, bytes: message });
         let outbox = std::mem::take(&mut self.worker.outbox);
-        let sent = outbox.commands().iter().filter_map(|command| match command {
-            Command::Send { flow, range } => Some((flow, outbox.bytes(range).to_vec())),
-            Command::Close(_) => None,
-        });
         let zone = |flow: &Flow| if flow.listener == POOL { Zone::Pool } else { Zone::Public };
-        sent.map(|(flow, bytes)| (zone(flow), bytes)).collect()
+        let sent = outbox.transmits().iter();
+        sent.map(|transmit| (zone(&transmit.flow), outbox.bytes(&transmit.range).to_vec())).collect()
     }
 
     fn phone_sends(&mut self, message: &[u8]) -> Message {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sbc_core::config::Config;
 use sbc_core::flow::{ConnectionId, Flow, ListenerId, Transport, WorkerId, Zone};
-use sbc_core::io::{Command, Input};
+use sbc_core::io::{Input, Transmit};
 use sbc_core::time::Time;
 use sbc_core::{Core, Worker};
 
@@ -577,8 +577,7 @@ impl World {
     /// Send what a worker left in its outbox.
     fn flush(&mut self, worker: usize) {
         let outbox = std::mem::take(&mut self.workers[worker].outbox);
-        for command in outbox.commands() {
-            let Command::Send { flow, range } = command else { continue };
+        for Transmit { flow, range } in outbox.transmits() {
             self.send(flow, outbox.bytes(range));
         }
     }

@@ -51,10 +51,7 @@ impl Setup {
         if let (Some((pool, member)), true) = (branch.member, status >= 100) {
             step.settings.pools.answered(pool, member);
         }
-        let verdict = match &mut branch.client {
-            Client::Invite(client) => client.on_response(step.now, &branch.timers, status),
-            Client::Other(client) => client.on_response(step.now, &branch.timers, status),
-        };
+        let verdict = branch.client.on_response(step.now, &branch.timers, status);
         match verdict {
             ClientResponse::Absorb => {}
             ClientResponse::Provisional => self.on_provisional(at, response, step),
@@ -91,15 +88,12 @@ impl Setup {
         }
         self.trying_at = None;
         let bytes = self.passed(at, response, step);
-        let Server::Invite(server) = &mut self.server else { return };
-        if server.has_final() {
+        if self.has_final() {
             step.worker.spare.give(bytes);
             return;
         }
-        if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
-            step.worker.outbox.send(flow, &bytes);
-        }
-        server.on_provisional(bytes);
+        self.send_upstream(&bytes, step);
+        self.server.on_provisional(bytes);
     }
 
     /// This branch has spoken: whatever comes now comes from it, and the silent ones are let go.
@@ -115,8 +109,8 @@ impl Setup {
                 continue;
             }
             branch.abandoned = true;
-            branch.stop_retransmitting();
-            if matches!(branch.client, Client::Invite(_)) && branch.extra.is_none() {
+            branch.client.stop_retransmitting();
+            if branch.client.is_invite() && branch.extra.is_none() {
                 self.send_cancel(other, step);
             }
         }
@@ -188,13 +182,6 @@ impl Setup {
             peer: self.branches.get(at)?.peer,
             target: contact.uri.into(),
         }))
-    }
-
-    pub(super) fn has_final(&self) -> bool {
-        match &self.server {
-            Server::Invite(server) => server.has_final(),
-            Server::Other(server) => server.has_final(),
-        }
     }
 
     fn on_failure(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {

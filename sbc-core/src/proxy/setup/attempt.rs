@@ -14,8 +14,8 @@ use crate::proxy::worker::After;
 use crate::seal::{BranchSeal, Peer};
 use crate::sip::Method;
 use crate::time::Time;
+use crate::transaction::Timers;
 use crate::transaction::key::proof;
-use crate::transaction::{InviteClient, NonInviteClient, Timers};
 use crate::wire::Message;
 
 impl Setup {
@@ -109,11 +109,7 @@ impl Setup {
         let transport =
             step.settings.listener(next.flow.listener).map_or(Transport::Udp, |listener| listener.transport);
         let timers = Timers::new(&step.settings.config.timers, transport);
-        let client = if self.method == Some(Method::Invite) {
-            Client::Invite(InviteClient::new(step.now, &timers, bytes))
-        } else {
-            Client::Other(NonInviteClient::new(step.now, &timers, bytes))
-        };
+        let client = Client::new(self.method == Some(Method::Invite), step.now, &timers, bytes);
         if let Some((pool, member)) = next.member {
             step.settings.pools.sent(pool, member, step.id);
         }
@@ -182,7 +178,7 @@ impl Setup {
             self.answer_to(request, &Reply::status(487), step);
             return;
         }
-        let was_silence = self.branches.iter().any(|branch| !branch.has_final());
+        let was_silence = self.branches.iter().any(|branch| !branch.client.has_final());
         let status = match (&self.plan, was_silence) {
             (super::Plan::Bindings { .. }, _) => 480,
             (_, true) if self.method == Some(Method::Invite) => 408,

@@ -39,15 +39,11 @@ impl Setup {
     /// §9.1: not before something provisional arrived; until then it is only wanted.
     fn cancel_branch(&mut self, at: usize, step: &mut Step<'_>) {
         let branch = &mut self.branches[at];
-        if branch.over
-            || branch.has_final()
-            || branch.extra.is_some()
-            || !matches!(branch.client, Client::Invite(_))
-        {
+        if branch.over || branch.client.has_final() || branch.extra.is_some() || !branch.client.is_invite() {
             return;
         }
         branch.cancel_wanted = true;
-        if branch.has_provisional() {
+        if branch.client.has_provisional() {
             self.send_cancel(at, step);
         }
     }
@@ -58,7 +54,7 @@ impl Setup {
         let branch: &mut Branch = &mut self.branches[at];
         branch.cancel_wanted = false;
         let mut bytes = step.worker.spare.take();
-        if let Some(sent) = branch.request() {
+        if let Some(sent) = branch.client.request() {
             with_message(sent, &mut step.worker.inner_index, |sent| write_cancel(&sent, reason, &mut bytes));
         }
         step.worker.outbox.send(branch.flow, &bytes);

@@ -3,7 +3,7 @@
 use crate::count::Count;
 use crate::limits;
 use crate::proxy::reply::Reply;
-use crate::proxy::setup::{Branch, Client, Server, Setup, Step};
+use crate::proxy::setup::{Branch, Setup, Step};
 use crate::proxy::worker::After;
 use crate::sip::Method;
 use crate::time::Time;
@@ -51,11 +51,7 @@ impl Setup {
 
     fn server_timer(&mut self, step: &mut Step<'_>) {
         loop {
-            let due = match &mut self.server {
-                Server::Invite(server) => server.on_timer(step.now, &self.server_timers),
-                Server::Other(server) => server.on_timer(step.now),
-            };
-            match due {
+            match self.server.on_timer(step.now, &self.server_timers) {
                 ServerTimer::Resend(bytes) => {
                     if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
                         step.worker.outbox.send(flow, bytes);
@@ -74,11 +70,7 @@ impl Setup {
             }
         }
         loop {
-            let due = match &mut branch.client {
-                Client::Invite(client) => client.on_timer(step.now, &branch.timers),
-                Client::Other(client) => client.on_timer(step.now, &branch.timers),
-            };
-            match due {
+            match branch.client.on_timer(step.now, &branch.timers) {
                 ClientTimer::Resend(bytes) => {
                     step.core.counters.add(Count::Repeated);
                     step.worker.outbox.send(branch.flow, bytes);
@@ -136,14 +128,14 @@ impl Setup {
         let gone = self.branches.iter_mut().filter(|branch| {
             branch.flow.remote == flow.remote
                 && !branch.over
-                && !branch.has_provisional()
-                && !branch.has_final()
+                && !branch.client.has_provisional()
+                && !branch.client.has_final()
         });
         let mut was_waited_for = false;
         for branch in gone {
             was_waited_for |= !branch.abandoned;
             branch.over = true;
-            branch.stop_retransmitting();
+            branch.client.stop_retransmitting();
         }
         if was_waited_for && !self.tries_next(step) {
             self.nobody_is_there(step);
@@ -211,7 +203,7 @@ impl Setup {
 /// An INVITE that got nothing at all in its time counts against its member, once. Other requests do not:
 /// a slow look-up is not a dead server, and probes will tell.
 fn miss(branch: &mut Branch, step: &Step<'_>) {
-    let is_silent = matches!(branch.client, Client::Invite(_)) && !branch.has_provisional();
+    let is_silent = branch.client.is_invite() && !branch.client.has_provisional();
     if let (Some((pool, member)), true, false) = (branch.member, is_silent, branch.missed) {
         branch.missed = true;
         step.settings.pools.missed(pool, member);

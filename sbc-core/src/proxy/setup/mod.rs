@@ -8,6 +8,7 @@ mod answer;
 mod attempt;
 mod cancel;
 mod expire;
+mod machines;
 mod plan;
 
 use crate::dialog::DialogKey;
@@ -23,10 +24,9 @@ use crate::proxy::worker::{After, Timer, Worker};
 use crate::seal::{BindingId, Peer};
 use crate::sip::Method;
 use crate::time::Time;
-use crate::transaction::{
-    Ack, EntryId, InviteClient, InviteServer, NonInviteClient, NonInviteServer, Timers,
-};
+use crate::transaction::{Ack, EntryId, NonInviteClient, Timers};
 use crate::wire::{Framing, Limits, Message};
+use machines::{Client, Server};
 pub(crate) use plan::{Plan, towards};
 
 /// What a step may use.
@@ -43,18 +43,6 @@ impl<'a> Step<'a> {
     pub(crate) fn of(core: &'a Core, turn: &'a mut Turn<'_>, id: EntryId) -> Self {
         Self { core, settings: turn.settings, worker: &mut *turn.worker, now: turn.now, id }
     }
-}
-
-/// The server side.
-enum Server {
-    Invite(InviteServer),
-    Other(NonInviteServer),
-}
-
-/// A client side.
-enum Client {
-    Invite(InviteClient),
-    Other(NonInviteClient),
 }
 
 /// One attempt downstream.
@@ -158,11 +146,7 @@ impl Setup {
         let server_timers = Timers::new(config, transport);
         let is_invite = incoming.method == Some(Method::Invite);
         Self {
-            server: if is_invite {
-                Server::Invite(InviteServer::new())
-            } else {
-                Server::Other(NonInviteServer::new())
-            },
+            server: Server::new(is_invite),
             server_timers,
             upstream: incoming.upstream,
             upstream_peer: new.upstream_peer,
@@ -193,16 +177,8 @@ impl Setup {
 
     /// The same request again (RFC 3261 §17.2.1, §17.2.2).
     pub(crate) fn on_retransmission(&mut self, step: &mut Step<'_>) {
-        let repeat = match &self.server {
-            Server::Invite(server) => server.on_retransmission(),
-            Server::Other(server) => server.on_retransmission(),
-        };
-        match repeat {
-            Some(bytes) => {
-                if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
-                    step.worker.outbox.send(flow, bytes);
-                }
-            }
+        match self.server.on_retransmission() {
+            Some(bytes) => self.send_upstream(bytes, step),
             // The caller does not know yet that its INVITE arrived.
             None if self.trying_at.is_some() && self.method == Some(Method::Invite) => self.send_trying(step),
             None => {}
@@ -211,10 +187,7 @@ impl Setup {
 
     /// The ACK of a failure ends here; that of a 2xx passes.
     pub(crate) fn on_ack(&mut self, step: &mut Step<'_>) -> Ack {
-        let verdict = match &mut self.server {
-            Server::Invite(server) => server.on_ack(step.now, &self.server_timers),
-            Server::Other(_) => Ack::Unexpected,
-        };
+        let verdict = self.server.on_ack(step.now, &self.server_timers);
         self.settle(step);
         verdict
     }
@@ -222,10 +195,7 @@ impl Setup {
     /// 100 Trying, unless a final answer is out already.
     fn send_trying(&mut self, step: &mut Step<'_>) {
         self.trying_at = None;
-        let has_said_something = match &self.server {
-            Server::Invite(server) => server.has_final() || server.on_retransmission().is_some(),
-            Server::Other(server) => server.has_final() || server.on_retransmission().is_some(),
-        };
+        let has_said_something = self.has_final() || self.server.on_retransmission().is_some();
         if has_said_something || self.given_up {
             return;
         }
@@ -233,13 +203,8 @@ impl Setup {
         with_message(&self.request, &mut step.worker.inner_index, |request| {
             write_reply(&request, self.upstream.source, &Reply::status(100), &step.core.hash, &mut bytes);
         });
-        if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
-            step.worker.outbox.send(flow, &bytes);
-        }
-        match &mut self.server {
-            Server::Invite(server) => server.on_provisional(bytes),
-            Server::Other(server) => server.on_provisional(bytes),
-        };
+        self.send_upstream(&bytes, step);
+        self.server.on_provisional(bytes);
     }
 
     /// End the request with an answer of our own, written from the stored request.
@@ -266,13 +231,19 @@ impl Setup {
             step.worker.spare.give(bytes);
             return;
         }
+        self.send_upstream(&bytes, step);
+        self.server.on_final(step.now, &self.server_timers, bytes);
+    }
+
+    /// To the caller: by the flow it came by, or its next connection.
+    fn send_upstream(&self, bytes: &[u8], step: &mut Step<'_>) {
         if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
-            step.worker.outbox.send(flow, &bytes);
+            step.worker.outbox.send(flow, bytes);
         }
-        match &mut self.server {
-            Server::Invite(server) => server.on_failure(step.now, &self.server_timers, bytes),
-            Server::Other(server) => server.on_final(step.now, &self.server_timers, bytes),
-        };
+    }
+
+    fn has_final(&self) -> bool {
+        self.server.has_final()
     }
 
     /// After every step: leave when all is over, else ask to be woken in time.
@@ -290,11 +261,7 @@ impl Setup {
     }
 
     fn is_over(&self) -> bool {
-        let server = match &self.server {
-            Server::Invite(server) => server.is_terminated(),
-            Server::Other(server) => server.is_terminated(),
-        };
-        (server || self.given_up) && self.branches.iter().all(Branch::is_terminated)
+        (self.server.is_terminated() || self.given_up) && self.branches.iter().all(Branch::is_terminated)
     }
 
     fn leave(&mut self, step: &mut Step<'_>) {
@@ -308,23 +275,14 @@ impl Setup {
         step.worker.after.push(After::Remove);
         let spare = &mut step.worker.spare;
         spare.give(std::mem::take(&mut self.request));
-        match &mut self.server {
-            Server::Invite(server) => server.take_buffers(&mut |buffer| spare.give(buffer)),
-            Server::Other(server) => server.take_buffers(&mut |buffer| spare.give(buffer)),
-        }
+        self.server.take_buffers(&mut |buffer| spare.give(buffer));
         for branch in &mut self.branches {
-            match &mut branch.client {
-                Client::Invite(client) => client.take_buffers(&mut |buffer| spare.give(buffer)),
-                Client::Other(client) => client.take_buffers(&mut |buffer| spare.give(buffer)),
-            }
+            branch.client.take_buffers(&mut |buffer| spare.give(buffer));
         }
     }
 
     fn deadline(&self) -> Time {
-        let server = match &self.server {
-            Server::Invite(server) => server.deadline(),
-            Server::Other(server) => server.deadline(),
-        };
+        let server = self.server.deadline();
         let branches = self.branches.iter().filter_map(Branch::deadline).min();
         let waiting = self.waiting.map(|waiting| waiting.until);
         let patience = self.is_unanswered().then_some(self.patience);
@@ -339,57 +297,18 @@ impl Setup {
     fn is_unanswered(&self) -> bool {
         !self.has_final()
             && !self.given_up
-            && !self.branches.iter().any(|branch| !branch.over && branch.has_provisional())
+            && !self.branches.iter().any(|branch| !branch.over && branch.client.has_provisional())
     }
 }
 
 impl Branch {
-    fn has_provisional(&self) -> bool {
-        match &self.client {
-            Client::Invite(client) => client.has_provisional(),
-            Client::Other(client) => client.has_provisional(),
-        }
-    }
-
-    fn has_final(&self) -> bool {
-        match &self.client {
-            Client::Invite(client) => client.has_final(),
-            Client::Other(client) => client.has_final(),
-        }
-    }
-
     fn is_terminated(&self) -> bool {
-        let client = match &self.client {
-            Client::Invite(client) => client.is_terminated(),
-            Client::Other(client) => client.is_terminated(),
-        };
-        client && self.extra.as_ref().is_none_or(NonInviteClient::is_terminated)
+        self.client.is_terminated() && self.extra.as_ref().is_none_or(NonInviteClient::is_terminated)
     }
 
     fn deadline(&self) -> Option<Time> {
-        let client = match &self.client {
-            Client::Invite(client) => client.deadline(),
-            Client::Other(client) => client.deadline(),
-        };
         let extra = self.extra.as_ref().and_then(NonInviteClient::deadline);
-        match (client, extra) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        }
-    }
-
-    fn request(&self) -> Option<&[u8]> {
-        match &self.client {
-            Client::Invite(client) => client.request(),
-            Client::Other(client) => client.request(),
-        }
-    }
-
-    fn stop_retransmitting(&mut self) {
-        match &mut self.client {
-            Client::Invite(client) => client.stop_retransmitting(),
-            Client::Other(client) => client.stop_retransmitting(),
-        }
+        self.client.deadline().into_iter().chain(extra).min()
     }
 }
 

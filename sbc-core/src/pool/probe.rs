@@ -4,6 +4,8 @@
 //! in a row bring it back. One that was never asked is down at the first miss: there is nothing to
 //! be patient about.
 
+use std::time::Duration;
+
 use super::health::Health;
 use crate::config::Probe;
 use crate::time::Time;
@@ -22,6 +24,9 @@ pub enum ProbeDue {
     Nothing,
 }
 
+/// A deadline seen later than this says that we were busy, not that the member was silent.
+const LATENESS: Duration = Duration::from_millis(200);
+
 /// The state of one member's probes.
 #[derive(Debug)]
 pub struct Probing {
@@ -31,6 +36,8 @@ pub struct Probing {
     sequence: u32,
     /// When the probe in flight has missed its time.
     waiting_until: Option<Time>,
+    /// That time was put off once, because nobody looked when it came.
+    excused: bool,
     next: Time,
     next_resend: Time,
 }
@@ -43,6 +50,7 @@ impl Default for Probing {
             answered: 0,
             sequence: 0,
             waiting_until: None,
+            excused: false,
             next: Time::ZERO,
             next_resend: Time::NEVER,
         }
@@ -67,6 +75,12 @@ impl Probing {
 
     /// A probe timer fired.
     pub fn on_timer(&mut self, now: Time, probe: &Probe) -> ProbeDue {
+        if self.waiting_until.is_some_and(|until| now.since(until) > LATENESS) && !self.excused {
+            // We were late ourselves: the answer may lie in a socket that nobody has read yet.
+            self.excused = true;
+            self.waiting_until = Some(now + LATENESS);
+            return ProbeDue::Nothing;
+        }
         if self.waiting_until.is_some_and(|until| until <= now) {
             self.waiting_until = None;
             self.missed(probe.fall);
@@ -80,6 +94,7 @@ impl Probing {
         if self.waiting_until.is_none() && self.next <= now {
             self.sequence = self.sequence.wrapping_add(1) & 0x7fff_ffff;
             self.waiting_until = Some(now + probe.timeout);
+            self.excused = false;
             self.next_resend = now + probe.timeout / 3;
             self.next = now + probe.interval;
             return ProbeDue::Send { sequence: self.sequence };
@@ -139,8 +154,6 @@ impl Probing {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const PROBE: Probe =
@@ -208,6 +221,16 @@ mod tests {
         let first = send(&mut probing);
         let again = send(&mut probing);
         assert_eq!(first, again);
+    }
+
+    #[test]
+    fn our_own_lateness_is_no_silence_of_the_member() {
+        let mut probing = Probing::default();
+        let sequence = send(&mut probing);
+        let late = Time::ZERO + PROBE.timeout * 3;
+        assert_eq!(probing.on_timer(late, &PROBE), ProbeDue::Nothing);
+        assert!(probing.on_answer(sequence, &PROBE));
+        assert_eq!(probing.health(), Health::Up);
     }
 
     #[test]

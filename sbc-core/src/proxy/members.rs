@@ -3,7 +3,7 @@
 use crate::config::Balance;
 use crate::count::Count;
 use crate::limits;
-use crate::pool::{PoolState, Tried};
+use crate::pool::{Health, PoolState, Tried};
 use crate::proxy::core::Core;
 use crate::proxy::credentials;
 use crate::proxy::hop::called_aor;
@@ -52,12 +52,17 @@ impl Core {
             self.counters.add(Count::ForgedToken);
         }
         let recent = self.challenges.member(self.hash.of(&[b"challenge", incoming.call_id]));
-        let has_home = incoming.method == Some(Method::Register) && balance == Balance::HashAor;
-        let address = if has_home {
-            recent.filter(|(_, at)| turn.now.since(*at) < limits::CHALLENGE_ANSWER).map(|(member, _)| member)
-        } else {
-            named.and_then(Result::ok).or(recent.map(|(member, _)| member))
-        };
-        state.at(address?)
+        let fresh = recent.filter(|(_, at)| turn.now.since(*at) < limits::CHALLENGE_ANSWER);
+        // Who challenged a moment ago is there, whatever its probes say.
+        if let Some((member, _)) = fresh {
+            return state.at(member);
+        }
+        if incoming.method == Some(Method::Register) && balance == Balance::HashAor {
+            return None;
+        }
+        let older = named.and_then(Result::ok).or(recent.map(|(member, _)| member))?;
+        let alive =
+            |member: &usize| state.members.get(*member).is_some_and(|member| member.health() != Health::Down);
+        state.at(older).filter(alive)
     }
 }

@@ -73,7 +73,10 @@ impl Live {
 
     /// Starts to register.
     pub fn register(&self) {
-        self.act(|agent, now| agent.register(now, 300));
+        self.act(|agent, now| {
+            agent.keep_registered(true);
+            agent.register(now, 300);
+        });
     }
 
     /// Waits until it is registered.
@@ -82,7 +85,8 @@ impl Live {
     /// When that does not come.
     #[track_caller]
     pub fn wait_until_registered(&self) {
-        until("registered", || matches!(self.act(|agent, _| agent.registered()), Registered::Yes(_)));
+        let state = || self.act(|agent, _| agent.registered());
+        until_or(|| matches!(state(), Registered::Yes(_)), || format!("registered, but {:?}", state()));
     }
 
     /// Calls a number at example.test.

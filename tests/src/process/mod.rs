@@ -53,7 +53,7 @@ pub fn until(what: &str, done: impl FnMut() -> bool) {
 
 /// Like [`until`]; `what` is asked only when it did not come.
 #[track_caller]
-fn until_or(mut done: impl FnMut() -> bool, what: impl FnOnce() -> String) {
+pub(crate) fn until_or(mut done: impl FnMut() -> bool, what: impl FnOnce() -> String) {
     let begun = Instant::now();
     while !done() {
         assert!(begun.elapsed() < PATIENCE, "never: {}", what());

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::config::Balance;
 use crate::flow::{Flow, Zone};
 use crate::hash::Digest;
-use crate::pool::{Health, Tried};
+use crate::pool::Tried;
 use crate::proxy::core::Core;
 use crate::proxy::settings::Settings;
 use crate::registration::Reached;
@@ -55,10 +55,7 @@ impl Plan {
             Self::Pool { pool, balance, key, tried, first, left } => {
                 *left = left.checked_sub(1)?;
                 let state = settings.pools.get(*pool)?;
-                let challenger = first.take().filter(|member| {
-                    state.members.get(*member).is_some_and(|member| member.health() != Health::Down)
-                });
-                let member = challenger.or_else(|| state.choose(*balance, *key, *tried))?;
+                let member = first.take().or_else(|| state.choose(*balance, *key, *tried))?;
                 *tried = tried.with(member);
                 let address = state.members.get(member)?.address;
                 let listener = state.config.listener;

@@ -30,7 +30,8 @@ impl Core {
             Balance::HashCallId | Balance::RoundRobin => settings.stable.of(&[b"call", incoming.call_id]),
         };
         let left = state.map_or(1, |state| state.config.failover.attempts.max(1));
-        Plan::Pool { pool, balance, key, tried: Tried::default(), first, left }
+        let answers = first.is_some();
+        Plan::Pool { pool, balance, key, tried: Tried::default(), first, answers, left }
     }
 
     /// The member whose challenge a request answers: by the `opaque` we added, else by its Call-ID.

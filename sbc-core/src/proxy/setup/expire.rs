@@ -107,12 +107,14 @@ impl Setup {
     /// up: what was lost may have been datagrams, and whoever speaks first has the request.
     ///
     /// A request other than INVITE stays where the member answers its probes: FreeSWITCH says nothing while
-    /// it looks a user up, and that is not a dead server.
+    /// it looks a user up, and that is not a dead server. So does an INVITE that answers a challenge: another
+    /// member would only challenge it again.
     fn give_up_waiting_for_member(&mut self, step: &mut Step<'_>) {
         self.next_attempt_at = None;
         let last = self.branches.iter().rfind(|branch| !branch.over).and_then(|branch| branch.member);
         let is_alive = last.is_some_and(|(pool, member)| step.settings.pools.is_in_good_health(pool, member));
-        if is_alive && self.method != Some(Method::Invite) {
+        let answers = matches!(self.plan, super::Plan::Pool { answers: true, .. });
+        if is_alive && (answers || self.method != Some(Method::Invite)) {
             self.next_attempt_at = Some(step.now + limits::LOOK_AT_MEMBER);
             return;
         }

@@ -16,7 +16,15 @@ pub(crate) enum Plan {
     /// One sealed peer, over this flow once it is known.
     Peer { peer: Peer, flow: Option<Flow>, target: Option<Vec<u8>> },
     /// Members of a pool; `first` is the one that made the challenge being answered.
-    Pool { pool: usize, balance: Balance, key: Digest, tried: Tried, first: Option<usize>, left: u8 },
+    Pool {
+        pool: usize,
+        balance: Balance,
+        key: Digest,
+        tried: Tried,
+        first: Option<usize>,
+        answers: bool,
+        left: u8,
+    },
     /// Bindings of a user; the next one is the last of the list.
     Bindings { left: Vec<Reached> },
 }
@@ -52,7 +60,7 @@ impl Plan {
                     leg: leg_of(peer, settings),
                 })
             }
-            Self::Pool { pool, balance, key, tried, first, left } => {
+            Self::Pool { pool, balance, key, tried, first, left, .. } => {
                 *left = left.checked_sub(1)?;
                 let state = settings.pools.get(*pool)?;
                 let member = first.take().or_else(|| state.choose(*balance, *key, *tried))?;

@@ -90,6 +90,17 @@ pub(crate) fn absolute(header: &Header<'_>, item_start: usize, range: &Range<usi
     start + range.start..start + range.end
 }
 
+/// The same user at the served domain: what an address of the inside becomes.
+pub(crate) fn outside_uri(uri: &Uri<'_>, settings: &Settings, listener: &Listener) -> Vec<u8> {
+    let mut text = b"sip:".to_vec();
+    if let Some(user) = uri.user {
+        text.extend_from_slice(user);
+        text.push(b'@');
+    }
+    text.extend_from_slice(settings.outside_authority(listener).as_bytes());
+    text
+}
+
 /// 3xx from the pool (RFC 3261 §8.1.3.4): an address of the inside becomes the served domain, so that
 /// the caller comes back to us.
 pub(crate) fn redirect_outside(
@@ -105,13 +116,7 @@ pub(crate) fn redirect_outside(
             let inside =
                 uri.ip().is_some_and(|ip| settings.hidden.has(ip, uri.port)) || settings.is_ours(&uri);
             if inside {
-                let mut text = b"sip:".to_vec();
-                if let Some(user) = uri.user {
-                    text.extend_from_slice(user);
-                    text.push(b'@');
-                }
-                text.extend_from_slice(settings.outside_authority(listener).as_bytes());
-                replace_uri(&header, &item, &address, &text, edits);
+                replace_uri(&header, &item, &address, &outside_uri(&uri, settings, listener), edits);
             }
         }
     }

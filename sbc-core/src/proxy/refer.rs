@@ -3,12 +3,11 @@
 use std::net::SocketAddr;
 
 use crate::config::Listener;
-use crate::flow::is_websocket;
-use crate::proxy::contact::{absolute, replace_uri};
+use crate::proxy::contact::{Sealing, absolute, outside_uri, replace_uri};
 use crate::proxy::core::Core;
 use crate::proxy::incoming::dialog_key;
 use crate::proxy::settings::Settings;
-use crate::seal::{ContactUri, Kind, OpenError, Peer, PeerAddress};
+use crate::seal::{Kind, OpenError, Peer, PeerAddress};
 use crate::wire::{Edits, HeaderName, Item, Message, NameAddr, Uri};
 
 /// Longest Call-ID read from an escaped Replaces, in bytes.
@@ -84,12 +83,7 @@ pub(crate) fn seal_refer_to(
         write_replacing(settings, listener, &call_id, member, target, &mut text)
     });
     if !sealed {
-        text = b"sip:".to_vec();
-        if let Some(user) = uri.user {
-            text.extend_from_slice(user);
-            text.push(b'@');
-        }
-        text.extend_from_slice(settings.outside_authority(listener).as_bytes());
+        text = outside_uri(&uri, settings, listener);
     }
     write_headers(&uri, &mut text);
     edits.replace(absolute(&header, 0, &address.uri_range), &text);
@@ -105,15 +99,8 @@ fn write_replacing(
 ) -> bool {
     let Some((pool, _)) = settings.pool_listener() else { return false };
     let address = PeerAddress::Datagram(member);
-    let contact = ContactUri {
-        kind: Kind::Contact,
-        call_id,
-        peer: Peer { listener: settings.tag_of(pool), port: 0, address, binding: None },
-        target,
-        advertise: &listener.advertise,
-        parameters: if is_websocket(listener.transport) { ";transport=ws" } else { "" },
-    };
-    settings.tokens.write_contact(&contact, out)
+    let peer = Peer { listener: settings.tag_of(pool), port: 0, address, binding: None };
+    Sealing { settings, kind: Kind::Contact, call_id, peer, listener }.write(target, out)
 }
 
 fn header_length(uri: &Uri<'_>) -> usize {

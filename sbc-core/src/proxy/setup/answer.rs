@@ -146,9 +146,8 @@ impl Setup {
         let bytes = self.passed(at, response, step);
         if let Server::Invite(server) = &mut self.server
             && server.on_success(step.now, &self.server_timers)
-            && let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer)
         {
-            step.worker.outbox.send(flow, &bytes);
+            self.send_upstream(&bytes, step);
         }
         step.worker.spare.give(bytes);
     }

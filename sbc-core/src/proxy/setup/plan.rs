@@ -22,6 +22,7 @@ pub(crate) enum Plan {
         key: Digest,
         tried: Tried,
         first: Option<usize>,
+        /// The request answers a challenge of its first member; another would only challenge it again.
         answers: bool,
         left: u8,
     },

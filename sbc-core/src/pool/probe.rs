@@ -68,11 +68,6 @@ impl Probing {
         matches!(self.health, Health::Up) && self.missed == 0
     }
 
-    /// The number of the probe in flight or last sent.
-    pub const fn sequence(&self) -> u32 {
-        self.sequence
-    }
-
     /// A probe timer fired.
     pub fn on_timer(&mut self, now: Time, probe: &Probe) -> ProbeDue {
         if self.waiting_until.is_some_and(|until| now.since(until) > LATENESS) && !self.excused {

@@ -10,12 +10,7 @@ use crate::wire::{CSeq, HeaderName, Message, NameAddr, Uri, split};
 
 /// Append the CANCEL of a request we sent; `reason` is the caller's own Reason header (RFC 3326).
 pub(crate) fn write_cancel(sent: &Message<'_>, reason: Option<&[u8]>, out: &mut Vec<u8>) {
-    write_start(b"CANCEL", sent.request_uri(), out);
-    write_same_branch(sent, out);
-    write_line(b"From", sent.value(HeaderName::From), out);
-    write_line(b"To", sent.value(HeaderName::To), out);
-    write_line(b"Call-ID", sent.value(HeaderName::CallId), out);
-    write_cseq(sent, 0, b"CANCEL", out);
+    write_within(b"CANCEL", sent, sent.value(HeaderName::To), out);
     if let Some(reason) = reason {
         write_line(b"Reason", reason, out);
     }
@@ -24,13 +19,18 @@ pub(crate) fn write_cancel(sent: &Message<'_>, reason: Option<&[u8]>, out: &mut 
 
 /// Append the ACK of a failure to a request we sent.
 pub(crate) fn write_ack(sent: &Message<'_>, response: &Message<'_>, out: &mut Vec<u8>) {
-    write_start(b"ACK", sent.request_uri(), out);
+    write_within(b"ACK", sent, response.value(HeaderName::To), out);
+    write_end(out);
+}
+
+/// What CANCEL and the ACK of a failure take over from their request; they differ in To.
+fn write_within(method: &[u8], sent: &Message<'_>, to: &[u8], out: &mut Vec<u8>) {
+    write_start(method, sent.request_uri(), out);
     write_same_branch(sent, out);
     write_line(b"From", sent.value(HeaderName::From), out);
-    write_line(b"To", response.value(HeaderName::To), out);
+    write_line(b"To", to, out);
     write_line(b"Call-ID", sent.value(HeaderName::CallId), out);
-    write_cseq(sent, 0, b"ACK", out);
-    write_end(out);
+    write_cseq(sent, 0, method, out);
 }
 
 /// Append the ACK of a failure whose request is forgotten: all that matching needs is in the response.

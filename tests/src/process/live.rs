@@ -1,5 +1,6 @@
 //! Agents of the test's own behind real sockets, told what to do from synchronous tests.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::Runtime;
@@ -178,12 +179,15 @@ impl Drop for Live {
 }
 
 fn settings(user: &str, own: std::net::SocketAddr, edge: std::net::SocketAddr) -> Settings {
+    // Two agents with one seed would give their transactions the same branches.
+    static AGENTS: AtomicU64 = AtomicU64::new(0);
+    let agent = AGENTS.fetch_add(1, Ordering::Relaxed);
     Settings {
         address: own,
         edge,
         user: user.into(),
         domain: "example.test".into(),
         password: Some("secret".into()),
-        seed: u64::from(own.port()) ^ user.bytes().fold(0, |hash, byte| hash * 31 + u64::from(byte)),
+        seed: u64::from(own.port()) << 32 | agent,
     }
 }

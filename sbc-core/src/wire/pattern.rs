@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn no_spelling_makes_a_difference() {
         for line in ["Subject: x", "s: x", "SUBJECT : x", "subject:\r\n x"] {
-            assert!(matched("Subject", line) && matched("s", line) && matched("sub*", line), "{line}");
+            assert!(matched("Subject", line) && matched("s", line) && matched("subj*", line), "{line}");
         }
         assert!(matched("X-Queue-*", "x-queue-name: 5") && !matched("X-Queue-*", "X-Que: 5"));
         assert!(!matched("X-Queue", "X-Queue-Name: 5"));

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::admission;
+use crate::admission::{self, Gate};
 use crate::config::Config;
 use crate::count::{Count, Counters};
 use crate::dialog::Records;
 use crate::flow::Flow;
 use crate::hash::{DigestMap, KeyedHash};
 use crate::io::Input;
+use crate::limits;
 use crate::pool::Challenges;
 use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::settings::Settings;
@@ -34,6 +35,7 @@ pub struct Core {
     pub(crate) directory: Directory,
     pub(crate) dialogs: Records,
     pub(crate) challenges: Challenges,
+    pub(crate) gate: Gate,
     pub(crate) counters: Counters,
 }
 
@@ -53,6 +55,7 @@ impl Core {
             directory: Directory::default(),
             dialogs: Records::default(),
             challenges: Challenges::default(),
+            gate: Gate::new(KeyedHash::new(key)),
             counters: Counters::default(),
         }
     }
@@ -99,6 +102,7 @@ impl Core {
             self.counters.add(Count::NotAPeer);
             return;
         }
+        let Ok(knock) = self.knock(settings, listener.zone, &flow, source, now) else { return };
         let mut index = std::mem::take(&mut worker.index);
         let mut turn = Turn { worker, now, settings };
         let framing = if flow.connection.is_some() { Framing::WebSocket } else { Framing::Datagram };
@@ -106,12 +110,15 @@ impl Core {
             Ok(()) => {
                 let message = Message::new(bytes, &index);
                 if message.is_request() {
-                    self.request(&mut turn, flow, source, message);
+                    self.request(&mut turn, flow, source, message, knock.as_ref());
                 } else {
-                    self.response(&mut turn, flow, &message);
+                    self.response(&mut turn, flow, &message, knock.as_ref());
                 }
             }
-            Err(error) => self.unreadable(&mut turn, flow, source, &Message::new(bytes, &index), error),
+            Err(error) => {
+                self.charge_rubbish(&mut turn, knock.as_ref());
+                self.unreadable(&mut turn, flow, source, &Message::new(bytes, &index), error);
+            }
         }
         turn.worker.index = index;
     }
@@ -139,6 +146,14 @@ impl Core {
     ) {
         let count = if error.status().is_some() { Count::Malformed } else { Count::NotSip };
         self.counters.add(count);
+        self.hold_against_connected(
+            turn.settings,
+            &flow,
+            source,
+            limits::MALFORMED_EVIDENCE,
+            count,
+            turn.now,
+        );
         tracing::debug!(reason = error.reason(), source = %source, "unreadable message");
         let Some(status) = error.status() else { return };
         let is_answerable = message.is_request()
@@ -185,6 +200,7 @@ impl Core {
                     }
                 }
                 Timer::Probe(due) => self.probe(&mut turn, due),
+                Timer::Sweep => self.sweep(&mut turn),
             }
         }
     }

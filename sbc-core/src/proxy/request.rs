@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::admission;
+use crate::admission::{self, Knock};
 use crate::count::Count;
 use crate::flow::Flow;
 use crate::proxy::core::Core;
@@ -17,15 +17,29 @@ use crate::wire::{HeaderName, Message};
 
 impl Core {
     /// The steps of a request that could be read.
-    pub(super) fn request(&self, turn: &mut Turn<'_>, flow: Flow, source: SocketAddr, message: Message<'_>) {
+    pub(super) fn request(
+        &self,
+        turn: &mut Turn<'_>,
+        flow: Flow,
+        source: SocketAddr,
+        message: Message<'_>,
+        knock: Option<&Knock>,
+    ) {
         self.counters.add(Count::Requests);
+        if self.is_scanner(turn, &flow, source, &message, knock) {
+            return;
+        }
         // Admission judges.
         if let Err(refusal) = admission::admit(&message) {
+            self.charge_rubbish(turn, knock);
             self.refuse(turn, flow, source, &message, &refusal);
             return;
         }
         let Some(listener) = turn.settings.listener(flow.listener) else { return };
         let Some(incoming) = Incoming::read(message, listener, flow, source) else { return };
+        if !self.charge(turn, &incoming, knock) {
+            return;
+        }
         // The transaction that owns it: repetitions end here, ACK and CANCEL find their INVITE.
         let id = server_key(&self.hash, &message, &incoming.via);
         let top = top_of_route(&incoming, turn.settings);
@@ -46,7 +60,10 @@ impl Core {
         let asked = Asked { new_from, ..asked };
         // Its sealed address, or the rules, say where it goes.
         match self.route(&asked.incoming, &asked.top, turn.settings, turn.now) {
-            Route::Answer(answer) => self.answer(turn, &asked.incoming, &answer),
+            Route::Answer(answer) => {
+                self.hold_refusal_against(turn, &asked.incoming, &answer);
+                self.answer(turn, &asked.incoming, &answer);
+            }
             Route::Drop(count) => self.counters.add(count),
             Route::Peer { peer, target } => self.forward_to_peer(turn, &asked, peer, target),
             Route::Pool { pool, balance } => {

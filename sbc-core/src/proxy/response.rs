@@ -1,5 +1,6 @@
 //! A response: to its branch, or home by what its branch says (RFC 3261 §16.7 and §16.11).
 
+use crate::admission::Knock;
 use crate::count::Count;
 use crate::flow::{Flow, Zone};
 use crate::proxy::cancelling::write_ack_from_response;
@@ -16,11 +17,18 @@ use crate::wire::{HeaderName, Message};
 
 impl Core {
     /// The steps of a response that could be read.
-    pub(super) fn response(&self, turn: &mut Turn<'_>, flow: Flow, response: &Message<'_>) {
+    pub(super) fn response(
+        &self,
+        turn: &mut Turn<'_>,
+        flow: Flow,
+        response: &Message<'_>,
+        knock: Option<&Knock>,
+    ) {
         self.counters.add(Count::Responses);
         let branch = top_via(response).and_then(|via| via.branch());
         let Some(branch) = branch.filter(|_| is_complete(response)) else {
             self.counters.add(Count::BadResponse);
+            self.charge_rubbish(turn, knock);
             return;
         };
         let branch_id = self.hash.of(&[b"branch", branch, response.value(HeaderName::CallId)]);
@@ -33,6 +41,8 @@ impl Core {
         if self.probe_answered(response, branch, turn.settings) {
             return;
         }
+        // Who answers nothing we asked pays for it.
+        self.charge_rubbish(turn, knock);
         self.pass_statelessly(turn, flow, response, branch);
     }
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::admission::GateRules;
 use crate::config::{Config, HostPort, Key, Listener};
 use crate::flow::{ListenerId, Transport, Zone};
 use crate::hash::{Digest, KeyedHash};
@@ -19,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) stable: KeyedHash,
     pub(crate) pools: Pools,
     pub(crate) hidden: Hidden,
+    pub(crate) gate: GateRules,
     /// Addresses of the pool zone's members.
     pub(crate) members: Vec<IpAddr>,
     listeners: Vec<Reachable>,
@@ -40,6 +42,7 @@ impl Settings {
             tokens: Tokens::new(&config.keys, &config.path_key),
             pools: Pools::new(&config.pools, &stable),
             hidden: Hidden::new(&config),
+            gate: GateRules::new(&config.admission),
             members: config
                 .pools
                 .iter()

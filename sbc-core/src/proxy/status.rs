@@ -20,6 +20,8 @@ pub struct Status {
     pub calls: usize,
     /// Server transactions in progress.
     pub transactions: usize,
+    /// Sources, users and listeners that the gate knows apart.
+    pub sources: usize,
     /// Everything counted.
     pub counters: Vec<(Count, u64)>,
 }
@@ -71,6 +73,7 @@ impl Core {
             registrations: self.directory.bindings(),
             calls: self.dialogs.calls(),
             transactions: self.entries.len(),
+            sources: self.gate.sources().len(),
             counters: Count::ALL.iter().map(|count| (*count, self.counters.get(*count))).collect(),
         }
     }

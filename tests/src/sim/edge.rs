@@ -68,6 +68,8 @@ pub struct EdgeSettings {
     pub symmetric: bool,
     /// The dialog keys, newest first.
     pub keys: Vec<[u8; 32]>,
+    /// Access lists, rates and bans; domains and caller identity are said elsewhere.
+    pub admission: Admission,
     /// Whose name callers may use.
     pub caller_identity: CallerIdentity,
     /// What stays inside.
@@ -84,6 +86,7 @@ impl EdgeSettings {
             workers: 2,
             symmetric: true,
             keys: vec![[7; 32]],
+            admission: Admission::default(),
             caller_identity: CallerIdentity::default(),
             headers: Headers::default(),
         }
@@ -154,7 +157,7 @@ pub fn edge_config(settings: &EdgeSettings) -> Arc<Config> {
         admission: Admission {
             domains: vec!["example.test".into()],
             caller_identity: settings.caller_identity,
-            ..Admission::default()
+            ..settings.admission.clone()
         },
         headers: settings.headers.clone(),
         timers: Timers::default(),

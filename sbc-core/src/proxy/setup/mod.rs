@@ -8,6 +8,7 @@ mod answer;
 mod attempt;
 mod cancel;
 mod expire;
+mod lesson;
 mod machines;
 mod plan;
 

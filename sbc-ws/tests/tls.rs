@@ -93,8 +93,8 @@ fn a_name_that_is_not_listed_is_told_so_and_costs_no_signature() {
         let names = vec!["sip.example.com".parse().unwrap(), "*.voice.example.com".parse().unwrap()];
         let settings = Settings { tls: Some(certificates), server_names: names, ..Settings::default() };
         let worker = Worker::start(settings);
-        worker.handshake_for("sip.example.com", &pin).await.unwrap();
-        worker.handshake_for("eu.voice.example.com", &pin).await.unwrap();
+        let _exact = worker.handshake_for("sip.example.com", &pin).await.unwrap();
+        let _wildcard = worker.handshake_for("eu.voice.example.com", &pin).await.unwrap();
         let error = worker.handshake_for("other.example.com", &pin).await.unwrap_err();
         assert!(error.to_string().contains("UnrecognisedName"), "{error}");
         assert_eq!(worker.refused().await.1, Refused::ServerName);

@@ -331,8 +331,9 @@ mod tests {
     #[test]
     fn ten_in_five_seconds_are_ten() {
         let mut source = Source::default();
-        let mut add =
-            |millis: u64| source.add_evidence(1, 10, Duration::from_secs(60), Time::from_millis(10_000 + millis));
+        let mut add = |millis: u64| {
+            source.add_evidence(1, 10, Duration::from_secs(60), Time::from_millis(10_000 + millis))
+        };
         let results: Vec<bool> = (0..10).map(|count| add(count * 500)).collect();
         assert_eq!(results.iter().position(|too_much| *too_much), Some(9));
     }

@@ -161,7 +161,7 @@ impl Core {
 
     /// Whether a source is heard at all; front ends ask before they shake hands.
     pub fn is_welcome(&self, source: IpAddr, now: Time) -> bool {
-        self.gate.is_welcome(&self.settings.gate, source, now)
+        self.gate.is_welcome(&self.settings.load().gate, source, now)
     }
 
     /// The bans in force.

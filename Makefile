@@ -2,11 +2,12 @@
 CARGO ?= cargo
 IMAGE ?= sbc
 
-.PHONY: help run test lint bench image prepare
+.PHONY: help run test sim lint bench image prepare
 
 help:
 	@echo 'make run    build and start sbc with the quickstart defaults'
 	@echo 'make test   install what the tests need, run all of them'
+	@echo 'make sim    $(CALLS) simulated calls over $(SEEDS) seeds of bad links and dying nodes'
 	@echo 'make lint   formatting, clippy, documentation, licences and bans'
 	@echo 'make bench  what one message costs'
 	@echo 'make image  the container image, named $(IMAGE)'
@@ -22,6 +23,12 @@ SEEDS ?= 1000
 
 test: prepare
 	SBC_SIM_SEEDS=$(SEEDS) $(CARGO) test --workspace
+
+# So many calls in all worlds of `make sim` together.
+CALLS ?= 100000
+
+sim:
+	$(CARGO) run --release --package sbc-tests --bin sim -- --seeds $(SEEDS) --calls $(CALLS)
 
 lint:
 	$(CARGO) fmt --all --check

@@ -61,7 +61,7 @@ impl Work {
 
     fn show(&self, table: &Table, broken: usize) {
         let total = table.total();
-        if std::io::stderr().is_terminal() || total.worlds % 100 == 0 {
+        if std::io::stderr().is_terminal() || total.worlds.is_multiple_of(100) {
             let end = if std::io::stderr().is_terminal() { "\r" } else { "\n" };
             let seconds = self.begun.elapsed().as_secs();
             let (worlds, calls) = (total.worlds, total.calls);

@@ -9,7 +9,7 @@ use sbc_core::config::Config;
 use sbc_core::flow::{ConnectionId, Flow, ListenerId, Transport, WorkerId, Zone};
 use sbc_core::io::{Input, Transmit};
 use sbc_core::time::Time;
-use sbc_core::{Core, Worker};
+use sbc_core::{Change, Core, Refused, Worker};
 
 use super::travel::Flying;
 use super::world::parse;
@@ -151,6 +151,21 @@ impl World {
     pub fn restart_with(&mut self, settings: &EdgeSettings) {
         self.edges[0].config = node_config(settings, 0);
         self.restart();
+    }
+
+    /// Another configuration while everything is up, at every node.
+    ///
+    /// # Errors
+    /// Where it needs a restart; then nothing has changed.
+    pub fn reload(&mut self, settings: &EdgeSettings) -> Result<Vec<Change>, Refused> {
+        let mut changes = Vec::new();
+        for (edge, node) in (0..self.edges.len()).zip(0..) {
+            let config = node_config(settings, node);
+            changes = self.edges[edge].core.reconfigure(Arc::clone(&config), self.now)?;
+            self.edges[edge].config = config;
+            self.input(edge, 0, |core, worker, now| core.handle(worker, now, Input::Deadline));
+        }
+        Ok(changes)
     }
 
     /// Open a WebSocket for the browser at this address.

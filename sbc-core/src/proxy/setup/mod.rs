@@ -15,7 +15,9 @@ use crate::dialog::DialogKey;
 use crate::flow::Flow;
 use crate::hash::Digest;
 use crate::limits;
+use crate::pool::Seat;
 use crate::proxy::core::Core;
+use crate::proxy::identity::NewFrom;
 use crate::proxy::incoming::{Incoming, Upstream};
 use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::settings::Settings;
@@ -55,8 +57,8 @@ struct Branch {
     zone: crate::flow::Zone,
     /// As tokens name it.
     peer: Peer,
-    /// Pool and member, where it is one.
-    member: Option<(usize, usize)>,
+    /// Where it is one of a pool.
+    member: Option<Seat>,
     /// Another member was tried instead.
     abandoned: bool,
     /// It answered, or was given up: nothing more is expected for the caller.
@@ -107,6 +109,8 @@ pub(crate) struct Setup {
     /// How many Route values on top are ours.
     routes: usize,
     registers: Option<Registers>,
+    /// The URI that From gets, where the caller wrote somebody else's.
+    new_from: NewFrom,
     plan: Plan,
     branches: Vec<Branch>,
     best: Option<Best>,
@@ -133,6 +137,7 @@ pub(crate) struct NewSetup {
     pub(crate) upstream_peer: Peer,
     pub(crate) routes: usize,
     pub(crate) registers: Option<Registers>,
+    pub(crate) new_from: NewFrom,
     pub(crate) plan: Plan,
 }
 
@@ -156,6 +161,7 @@ impl Setup {
             dialog: incoming.dialog(&step.core.hash),
             routes: new.routes,
             registers: new.registers,
+            new_from: new.new_from,
             plan: new.plan,
             branches: Vec::new(),
             best: None,

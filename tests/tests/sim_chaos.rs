@@ -20,7 +20,7 @@ fn every_call_comes_to_its_end_where_nothing_is_lost() {
 
 #[test]
 fn nothing_is_left_over_and_nothing_doubled_whatever_is_lost_late_or_repeated() {
-    [Weather::Drizzle, Weather::Rain, Weather::Storm, Weather::SmallMtu].map(play);
+    [Weather::Drizzle, Weather::Rain, Weather::Storm, Weather::SmallMtu].into_iter().for_each(play);
 }
 
 #[test]

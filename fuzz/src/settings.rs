@@ -12,14 +12,18 @@ pub fn run(bytes: &[u8]) {
     if text.contains('/') || text.contains("\\u") || text.contains("\\U") {
         return;
     }
-    let machine = Machine {
+    if let Err(problems) = parse("sbc.toml", text, Path::new("nowhere"), &machine()) {
+        assert!(!problems.to_string().is_empty(), "refused without a word");
+    }
+}
+
+/// A machine that is the same everywhere.
+pub(crate) fn machine() -> Machine {
+    Machine {
         name: "node".to_owned(),
         processors: 2,
         route: |_| Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))),
         variable: |_| None,
         state_dir: PathBuf::from("state"),
-    };
-    if let Err(problems) = parse("sbc.toml", text, Path::new("nowhere"), &machine) {
-        assert!(!problems.to_string().is_empty(), "refused without a word");
     }
 }

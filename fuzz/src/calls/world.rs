@@ -56,9 +56,9 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(probes: bool) -> Self {
+    pub(super) fn new(own_names: bool) -> Self {
         let now = Time::from_millis(1_000);
-        let core = Core::new(edge::config(probes), [3; 32], now);
+        let core = Core::new(edge::config(own_names), [3; 32], now);
         let mut worker = Worker::new(WorkerId(0), now);
         core.start(&mut worker, now);
         let members = edge::MEMBERS.iter().chain([&edge::CARRIER]);

@@ -28,7 +28,7 @@ lint:
 	$(CARGO) fmt --all --check
 	cd fuzz && $(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	cd fuzz && RUSTFLAGS='--cfg fuzzing' $(CARGO) clippy --locked --all-targets -- -D warnings
+	cd fuzz && RUSTFLAGS='--cfg fuzzing' $(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 	$(CARGO) test --quiet --package sbc --test policy
 

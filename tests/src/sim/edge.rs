@@ -8,9 +8,10 @@ use std::time::Duration;
 use routing_rules::{Balance, Names, Rules};
 use sbc_core::config::{
     Admission, CallerIdentity, Config, Failover, Headers, HostPort, Key, Listener, Member, Pool, Probe,
-    Timers,
+    SourceRates, Timers,
 };
 use sbc_core::flow::{ListenerId, Transport, Zone};
+use sbc_core::rate::Rate;
 
 /// Where browsers connect to.
 pub const WSS: &str = "198.51.100.7:8443";
@@ -70,6 +71,9 @@ pub struct EdgeSettings {
     pub keys: Vec<[u8; 32]>,
     /// Access lists, rates and bans; domains and caller identity are said elsewhere.
     pub admission: Admission,
+    /// How many nodes of sbc there are, with one key, behind one public address. Several of them share a
+    /// pool-side address too.
+    pub nodes: u8,
     /// Whose name callers may use.
     pub caller_identity: CallerIdentity,
     /// What stays inside.
@@ -87,9 +91,22 @@ impl EdgeSettings {
             symmetric: true,
             keys: vec![[7; 32]],
             admission: Admission::default(),
+            nodes: 1,
             caller_identity: CallerIdentity::default(),
             headers: Headers::default(),
         }
+    }
+}
+
+/// Admission that limits and bans nobody.
+pub fn unlimited() -> Admission {
+    let rate = Rate::per_second(1_000_000, 1_000_000);
+    Admission {
+        per_source: SourceRates { requests: rate, invites: rate, registers: rate },
+        per_user: rate,
+        strangers: rate,
+        ban: None,
+        ..Admission::default()
     }
 }
 
@@ -129,9 +146,17 @@ fn pool(name: &str, zone: Zone, listener: u16, members: &[SocketAddr], balance: 
     }
 }
 
-/// The configuration of the simulated sbc.
+/// The configuration of the simulated sbc, if there is one node.
 pub fn edge_config(settings: &EdgeSettings) -> Arc<Config> {
+    node_config(settings, 0)
+}
+
+/// The configuration of one node.
+pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
     let mut inside = listener("inside", Transport::Udp, INSIDE, Zone::Pool);
+    if settings.nodes > 1 {
+        inside.bind.set_ip([10, 0, 1, 10 + node].into());
+    }
     inside.worker_ports = (1..=u16::from(settings.workers))
         .map(|port| SocketAddr::new(inside.bind.ip(), 5070 + port))
         .collect();

@@ -19,6 +19,7 @@ mod passing;
 mod policy;
 mod probing;
 mod reach;
+mod reconfigure;
 mod refer;
 mod reply;
 mod request;
@@ -33,5 +34,6 @@ mod warning;
 mod worker;
 
 pub use core::Core;
+pub use reconfigure::{Change, NeedsRestart, Refused};
 pub use status::{MemberStatus, PoolStatus, Status};
 pub use worker::Worker;

@@ -128,7 +128,7 @@ impl Datagrams {
         self.shell.counters().keepalives.inc();
         if kind == Keepalive::Stun {
             // A full send buffer drops the answer: the client asks again.
-            drop(socket.send_to(datagram.source, &answer));
+            let _ = socket.send_to(datagram.source, &answer);
         }
         true
     }

@@ -148,6 +148,7 @@ pub(super) fn networks(value: &Value<'_, '_>) -> Option<Vec<IpNet>> {
 /// A file that can be read now, relative to the configuration file.
 pub(super) fn file(value: &Value<'_, '_>, directory: &Path) -> Option<PathBuf> {
     let path = directory.join(value.text("the path of a file")?);
+    value.document().depends_on(path.clone());
     match std::fs::File::open(&path).and_then(|file| file.metadata()) {
         Ok(metadata) if metadata.is_file() => Some(path),
         Ok(_) => value.wrong(format!("a file; {} is none", path.display())),

@@ -28,6 +28,8 @@ pub const IN_FLIGHT_PER_MEMBER: usize = 1024;
 pub const BRANCHES: usize = 16;
 /// Contacts of one REGISTER, and of one answer to it.
 pub const CONTACTS: usize = 64;
+/// Bytes of the branch of a top Via. Ours, which seal the hidden Vias of the pool, are the longest around.
+pub const BRANCH_BYTES: usize = 2048;
 /// Recycled buffers kept by one worker.
 pub const SPARE_BUFFERS: usize = 256;
 /// A buffer that grew beyond this is not kept.
@@ -41,8 +43,6 @@ pub const SOURCES_PER_SHARD: usize = 896;
 pub const EVICTION_LOOK: usize = 64;
 /// What one request of a scanner weighs as evidence.
 pub const SCANNER_EVIDENCE: u8 = 5;
-/// What a message that is no SIP, or breaks its grammar, weighs as evidence.
-pub const MALFORMED_EVIDENCE: u8 = 2;
 /// What a forged token weighs as evidence.
 pub const FORGERY_EVIDENCE: u8 = 3;
 /// What an attempt to use us as a relay weighs as evidence.

@@ -118,7 +118,7 @@ mod tests {
 
     fn ban(source: &str, until: u64) -> Ban {
         let network = network_of(source.parse().unwrap());
-        Ban { network, reason: Count::Malformed, since: Time::ZERO, until: Time::from_millis(until) }
+        Ban { network, reason: Count::Scanner, since: Time::ZERO, until: Time::from_millis(until) }
     }
 
     fn has(bans: &Bans, source: &str, millis: u64) -> bool {

@@ -12,9 +12,7 @@ use crate::dialog::Records;
 use crate::flow::Flow;
 use crate::hash::{DigestMap, KeyedHash};
 use crate::io::Input;
-use crate::limits;
 use crate::pool::Challenges;
-use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::Setup;
 use crate::proxy::turn::Turn;
@@ -75,7 +73,7 @@ impl Core {
     pub fn handle(&self, worker: &mut Worker, now: Time, input: Input<'_>) {
         let settings = &**self.settings.load();
         self.keep_up(worker, now, settings);
-        let mut turn = Turn { worker, now, settings };
+        let mut turn = Turn { worker, now, settings, knock: None };
         match input {
             Input::Received { flow, source, bytes } => self.received(&mut turn, flow, source, bytes),
             Input::Opened(flow) => self.directory.connected(flow),
@@ -119,22 +117,22 @@ impl Core {
             self.counters.add(Count::NotAPeer);
             return;
         }
-        let Ok(knock) = self.knock(settings, listener.zone, &flow, source, turn.now) else { return };
+        match self.knock(settings, listener.zone, &flow, source, turn.now) {
+            Ok(knock) => turn.knock = knock,
+            Err(count) => return self.counters.add(count),
+        }
         let mut index = std::mem::take(&mut turn.worker.index);
         let framing = if flow.connection.is_some() { Framing::WebSocket } else { Framing::Datagram };
         match index.parse(bytes, framing, &Limits::default()) {
             Ok(()) => {
                 let message = Message::new(bytes, &index);
                 if message.is_request() {
-                    self.request(turn, flow, source, message, knock.as_ref());
+                    self.request(turn, flow, source, message);
                 } else {
-                    self.response(turn, flow, &message, knock.as_ref());
+                    self.response(turn, flow, source, &message);
                 }
             }
-            Err(error) => {
-                self.charge_rubbish(turn, knock.as_ref());
-                self.unreadable(turn, flow, source, &Message::new(bytes, &index), error);
-            }
+            Err(error) => self.unreadable(turn, flow, source, &Message::new(bytes, &index), error),
         }
         turn.worker.index = index;
     }
@@ -160,25 +158,8 @@ impl Core {
         message: &Message<'_>,
         error: ParseError,
     ) {
-        let count = if error.status().is_some() { Count::Malformed } else { Count::NotSip };
-        self.counters.add(count);
-        self.hold_against_connected(
-            turn.settings,
-            &flow,
-            source,
-            limits::MALFORMED_EVIDENCE,
-            count,
-            turn.now,
-        );
         tracing::debug!(reason = error.reason(), source = %source, "unreadable message");
-        let Some(status) = error.status() else { return };
-        let is_answerable = message.is_request()
-            && message.method_text() != b"ACK"
-            && super::incoming::top_via(message).is_some();
-        if is_answerable {
-            let reply = Reply { status, reason: None, extra: "" };
-            turn.worker.outbox.send_with(flow, |out| write_reply(message, source, &reply, &self.hash, out));
-        }
+        self.refuse(turn, flow, source, message, &admission::syntax(error));
     }
 
     fn unreachable(&self, turn: &mut Turn<'_>, flow: Flow) {

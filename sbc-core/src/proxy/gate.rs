@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::admission::{Asks, Ban, Knock};
+use crate::admission::{Asks, Ban, Knock, Refusal};
 use crate::count::Count;
 use crate::flow::{Flow, Zone};
+use crate::limits;
 use crate::proxy::core::Core;
 use crate::proxy::hop::Answer;
 use crate::proxy::incoming::Incoming;
@@ -14,7 +15,7 @@ use crate::proxy::turn::Turn;
 use crate::proxy::worker::Timer;
 use crate::sip::Method;
 use crate::time::Time;
-use crate::{limits, wire};
+use crate::wire::Message;
 
 /// Something held against a source that receives at its address.
 pub(crate) struct Evidence {
@@ -27,7 +28,7 @@ impl Core {
     /// Whether a message may be looked at; `None` of a knock where nobody is limited.
     ///
     /// # Errors
-    /// It may not, and was counted.
+    /// What its drop is counted as.
     pub(super) fn knock(
         &self,
         settings: &Settings,
@@ -35,7 +36,7 @@ impl Core {
         flow: &Flow,
         source: SocketAddr,
         now: Time,
-    ) -> Result<Option<Knock>, ()> {
+    ) -> Result<Option<Knock>, Count> {
         let ip = source.ip().to_canonical();
         let knock = match zone {
             Zone::Pool => return Ok(None),
@@ -43,19 +44,19 @@ impl Core {
             Zone::Trunk => return Ok(None),
             Zone::Public => self.gate.knock(&settings.gate, ip, flow, now),
         };
-        knock.map(Some).map_err(|count| self.counters.add(count))
+        knock.map(Some)
     }
 
     /// Charge a request that was read. False: it goes no further, and was answered if its sender waits for that.
-    pub(super) fn charge(&self, turn: &mut Turn<'_>, incoming: &Incoming<'_>, knock: Option<&Knock>) -> bool {
-        let Some(knock) = knock else { return true };
+    pub(super) fn charge(&self, turn: &mut Turn<'_>, incoming: &Incoming<'_>) -> bool {
+        let Some(knock) = turn.knock else { return true };
         let begins = !incoming.is_in_dialog();
         let (asks, user) = match incoming.method {
             Some(Method::Invite) if begins => (Asks::Call, Some(incoming.caller_aor(turn.settings))),
             Some(Method::Register) => (Asks::Registration, incoming.registered_aor(turn.settings)),
             _ => (Asks::Else, None),
         };
-        let charged = self.gate.charge(&turn.settings.gate, knock, asks, user, turn.now);
+        let charged = self.gate.charge(&turn.settings.gate, &knock, asks, user, turn.now);
         self.watch_sources(turn);
         let Err(count) = charged else { return true };
         self.counters.add(count);
@@ -72,9 +73,9 @@ impl Core {
     }
 
     /// Charge what was no SIP, or an answer to nothing.
-    pub(super) fn charge_rubbish(&self, turn: &mut Turn<'_>, knock: Option<&Knock>) {
-        if let Some(knock) = knock {
-            self.gate.charge_rubbish(&turn.settings.gate, knock, turn.now);
+    pub(super) fn charge_rubbish(&self, turn: &mut Turn<'_>) {
+        if let Some(knock) = turn.knock {
+            self.gate.charge_rubbish(&turn.settings.gate, &knock, turn.now);
             self.watch_sources(turn);
         }
     }
@@ -92,29 +93,11 @@ impl Core {
         }
     }
 
-    /// Scanners hear nothing, and are remembered.
-    pub(super) fn is_scanner(
-        &self,
-        turn: &mut Turn<'_>,
-        flow: &Flow,
-        source: SocketAddr,
-        request: &wire::Message<'_>,
-        knock: Option<&Knock>,
-    ) -> bool {
-        if knock.is_none_or(Knock::is_exempt) || !turn.settings.gate.scanners.know(request) {
-            return false;
-        }
-        self.counters.add(Count::Scanner);
-        self.hold_against_connected(
-            turn.settings,
-            flow,
-            source,
-            limits::SCANNER_EVIDENCE,
-            Count::Scanner,
-            turn.now,
-        );
-        self.charge_rubbish(turn, knock);
-        true
+    /// Scanners hear nothing.
+    pub(super) fn scanner(&self, turn: &Turn<'_>, request: &Message<'_>) -> Option<Refusal> {
+        let judged = turn.knock.is_some_and(|knock| !knock.is_exempt());
+        (judged && turn.settings.gate.scanners.know(request))
+            .then(|| Refusal::silence(Count::Scanner).weighing(limits::SCANNER_EVIDENCE))
     }
 
     /// Some refusals say that somebody tries what honest clients do not.
@@ -125,22 +108,20 @@ impl Core {
             Count::NotServed | Count::ForeignRoute => limits::RELAY_EVIDENCE,
             _ => return,
         };
-        self.hold_against_connected(turn.settings, &upstream.flow, upstream.source, weight, count, turn.now);
+        self.hold_against_connected(turn, &upstream.flow, upstream.source, weight, count);
     }
 
     /// Hold something against whoever is behind a connection; a datagram's sender may be anybody.
     pub(super) fn hold_against_connected(
         &self,
-        settings: &Settings,
+        turn: &Turn<'_>,
         flow: &Flow,
         source: SocketAddr,
         weight: u8,
         reason: Count,
-        now: Time,
     ) {
-        let public = settings.listener(flow.listener).is_some_and(|listener| listener.zone == Zone::Public);
-        if flow.connection.is_some() && public {
-            self.hold_against(settings, &Evidence { source: source.ip(), weight, reason }, now);
+        if turn.knock.is_some() && flow.connection.is_some() {
+            self.hold_against(turn.settings, &Evidence { source: source.ip(), weight, reason }, turn.now);
         }
     }
 

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use crate::admission::{self, Knock};
+use crate::admission::{self, Judged, Refusal};
 use crate::count::Count;
 use crate::flow::Flow;
 use crate::proxy::core::Core;
 use crate::proxy::hop::{Answer, Route, top_of_route};
-use crate::proxy::incoming::Incoming;
+use crate::proxy::incoming::{Incoming, top_via};
 use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::setup::Plan;
 use crate::proxy::turn::{Asked, Turn};
@@ -17,27 +17,21 @@ use crate::wire::{HeaderName, Message};
 
 impl Core {
     /// The steps of a request that could be read.
-    pub(super) fn request(
-        &self,
-        turn: &mut Turn<'_>,
-        flow: Flow,
-        source: SocketAddr,
-        message: Message<'_>,
-        knock: Option<&Knock>,
-    ) {
+    pub(super) fn request(&self, turn: &mut Turn<'_>, flow: Flow, source: SocketAddr, message: Message<'_>) {
         self.counters.add(Count::Requests);
-        if self.is_scanner(turn, &flow, source, &message, knock) {
-            return;
-        }
         // Admission judges.
-        if let Err(refusal) = admission::admit(&message) {
-            self.charge_rubbish(turn, knock);
+        let settings = turn.settings;
+        let Some(listener) = settings.listener(flow.listener) else { return };
+        if let Some(refusal) = self.scanner(turn, &message) {
+            return self.refuse(turn, flow, source, &message, &refusal);
+        }
+        let judged = Judged { message, listener, source, admission: &settings.config.admission };
+        if let Err(refusal) = admission::admit(&judged, |tolerated| self.tolerate(source, tolerated)) {
             self.refuse(turn, flow, source, &message, &refusal);
             return;
         }
-        let Some(listener) = turn.settings.listener(flow.listener) else { return };
         let Some(incoming) = Incoming::read(message, listener, flow, source) else { return };
-        if !self.charge(turn, &incoming, knock) {
+        if !self.charge(turn, &incoming) {
             return;
         }
         // The transaction that owns it: repetitions end here, ACK and CANCEL find their INVITE.
@@ -77,16 +71,28 @@ impl Core {
         }
     }
 
-    fn refuse(
+    /// Something is wrong with a message, and it passes.
+    pub(super) fn tolerate(&self, source: SocketAddr, fault: &Refusal) {
+        self.counters.add(Count::Tolerated);
+        tracing::debug!(reason = fault.count.reason(), source = %source, "tolerated");
+    }
+
+    /// Count what is not let in, and answer it where an answer is owed: never to an ACK, never to a response,
+    /// and never where the top Via does not say how.
+    pub(super) fn refuse(
         &self,
         turn: &mut Turn<'_>,
         flow: Flow,
         source: SocketAddr,
         message: &Message<'_>,
-        refusal: &admission::Refusal,
+        refusal: &Refusal,
     ) {
         self.counters.add(refusal.count);
-        let Some(status) = refusal.status.filter(|_| message.method_text() != b"ACK") else { return };
+        self.charge_rubbish(turn);
+        self.hold_against_connected(turn, &flow, source, refusal.evidence, refusal.count);
+        let may_answer =
+            message.is_request() && message.method_text() != b"ACK" && top_via(message).is_some();
+        let Some(status) = refusal.status.filter(|_| may_answer) else { return };
         let unsupported = match status {
             420 => format!(
                 "Unsupported: {}\r\n",

@@ -57,6 +57,8 @@ counters! {
     FlowDead = "sbc_registration_flow_dead_total", "";
     /// Registrations accepted by the pool.
     Registered = "sbc_registration_accepted_total", "";
+    /// Requests inside a dialog whose member is gone, answered by us.
+    DeadMember = "sbc_dialog_dead_member_total", "";
     /// Answers of a member that had been given up, ended by us with ACK and BYE.
     LateAnswers = "sbc_dialog_late_answers_total", "";
     /// Messages that are no SIP at all.

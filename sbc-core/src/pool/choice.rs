@@ -83,6 +83,11 @@ impl Pools {
         })
     }
 
+    /// What is known of a member.
+    pub fn health(&self, pool: usize, member: usize) -> Option<Health> {
+        self.member(pool, member).map(|(_, member)| member.health())
+    }
+
     /// A request was sent to a member.
     pub fn sent(&self, pool: usize, member: usize, entry: EntryId) {
         if let Some((_, member)) = self.member(pool, member) {

@@ -124,12 +124,15 @@ impl Setup {
             member: next.member,
             abandoned: false,
             over: false,
+            rang: false,
             cancel_wanted: false,
-            extra: None,
-            extra_id: None,
+            cancel: None,
+            cancel_missed: false,
+            unwanted: Vec::new(),
             missed: false,
         });
         self.next_attempt_at = self.failover_at(step);
+        self.hurry_if_dead(step);
     }
 
     /// When the next member is tried if this one says nothing.

@@ -8,8 +8,11 @@ mod answer;
 mod attempt;
 mod cancel;
 mod expire;
+mod failure;
 mod machines;
 mod plan;
+mod success;
+mod unwanted;
 
 use crate::dialog::DialogKey;
 use crate::flow::Flow;
@@ -29,6 +32,7 @@ use crate::transaction::{Ack, EntryId, NonInviteClient, Timers};
 use crate::wire::{Framing, Limits, Message};
 use machines::{Client, Server};
 pub(crate) use plan::{Plan, towards};
+use unwanted::Unwanted;
 
 /// What a step may use.
 pub(crate) struct Step<'a> {
@@ -62,12 +66,15 @@ struct Branch {
     abandoned: bool,
     /// It answered, or was given up: nothing more is expected for the caller.
     over: bool,
+    /// It began a dialog: a provisional response above 100 with a To tag.
+    rang: bool,
     /// CANCEL it as soon as it says anything provisional.
     cancel_wanted: bool,
-    /// The CANCEL, or the BYE of an answer nobody wanted.
-    extra: Option<NonInviteClient>,
-    /// Hash of the Via branch of a BYE in `extra`.
-    extra_id: Option<Digest>,
+    cancel: Option<NonInviteClient>,
+    /// The CANCEL found no INVITE there: it had overtaken it.
+    cancel_missed: bool,
+    /// Its answers that nobody waited for.
+    unwanted: Vec<Unwanted>,
     /// It was counted against its member that it did not answer.
     missed: bool,
 }
@@ -272,7 +279,7 @@ impl Setup {
     fn leave(&mut self, step: &mut Step<'_>) {
         for branch in &self.branches {
             step.worker.after.push(After::Unlink(branch.id));
-            step.worker.after.extend(branch.extra_id.map(After::Unlink));
+            step.worker.after.extend(branch.unwanted.iter().map(|one| After::Unlink(one.id)));
         }
         if let Some(waiting) = self.waiting.take() {
             step.worker.after.push(After::StopWaiting(waiting.key));
@@ -308,12 +315,21 @@ impl Setup {
 
 impl Branch {
     fn is_terminated(&self) -> bool {
-        self.client.is_terminated() && self.extra.as_ref().is_none_or(NonInviteClient::is_terminated)
+        self.client.is_terminated() && self.extras().all(NonInviteClient::is_terminated)
     }
 
     fn deadline(&self) -> Option<Time> {
-        let extra = self.extra.as_ref().and_then(NonInviteClient::deadline);
-        self.client.deadline().into_iter().chain(extra).min()
+        let extras = self.extras().filter_map(NonInviteClient::deadline);
+        self.client.deadline().into_iter().chain(extras).min()
+    }
+
+    /// The requests of our own that go with it.
+    fn extras(&self) -> impl Iterator<Item = &NonInviteClient> {
+        self.cancel.iter().chain(self.unwanted.iter().map(|one| &one.bye))
+    }
+
+    fn extras_mut(&mut self) -> impl Iterator<Item = &mut NonInviteClient> {
+        self.cancel.iter_mut().chain(self.unwanted.iter_mut().map(|one| &mut one.bye))
     }
 }
 

@@ -79,6 +79,12 @@ counters! {
     BadUri = "sbc_admission_refused_total", "uri";
     /// Requests that have made too many hops.
     TooManyHops = "sbc_admission_refused_total", "max_forwards";
+    /// Requests that came back and would go the same way again.
+    Loop = "sbc_proxy_refused_total", "loop";
+    /// INVITEs that came a second time by another way while the first is being worked on.
+    Merged = "sbc_proxy_refused_total", "merged";
+    /// Requests that may not be sent on to anybody (Max-Breadth).
+    MaxBreadth = "sbc_proxy_refused_total", "max_breadth";
     /// Requests with an unreadable Max-Forwards.
     BadMaxForwards = "sbc_admission_refused_total", "bad_max_forwards";
     /// Requests that ask the proxy for what it does not know (Proxy-Require).

@@ -26,6 +26,8 @@ pub const IN_FLIGHT_PER_MEMBER: usize = 1024;
 pub const BRANCHES: usize = 16;
 /// Answers of one branch that nobody waited for, and that we end ourselves. Further ones are only acknowledged.
 pub const UNWANTED_ANSWERS: usize = 8;
+/// Via values that are searched for a branch of ours; a request that made more hops has no Max-Forwards left.
+pub const VIAS_READ: usize = 72;
 /// Contacts of one REGISTER, and of one answer to it.
 pub const CONTACTS: usize = 64;
 /// Recycled buffers kept by one worker.

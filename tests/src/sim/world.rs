@@ -424,9 +424,9 @@ impl World {
             }
         }
         self.run(1000);
-        let settled = self.until(120_000, |world| world.core.status().transactions == 0);
+        let settled = self.until(120_000, |world| world.core.status().is_at_rest());
         assert_eq!(self.violations(), Vec::<String>::new());
-        assert!(settled, "{} transactions are left over", self.core.status().transactions);
+        assert!(settled, "left over: {:?}", self.core.status());
     }
 
     /// One thing happens, if any does before `end`.

@@ -114,7 +114,8 @@ impl Setup {
         let last = self.branches.iter().rfind(|branch| !branch.over).and_then(|branch| branch.member);
         let is_alive = last.is_some_and(|(pool, member)| step.settings.pools.is_in_good_health(pool, member));
         let answers = matches!(self.plan, super::Plan::Pool { answers: true, .. });
-        if is_alive && (answers || self.method != Some(Method::Invite)) {
+        let must_stay = is_alive && (answers || self.method != Some(Method::Invite));
+        if must_stay || self.breadth_left() == Some(0) {
             self.next_attempt_at = Some(step.now + limits::LOOK_AT_MEMBER);
             return;
         }

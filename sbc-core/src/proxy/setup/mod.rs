@@ -29,7 +29,7 @@ use crate::seal::{BindingId, Peer};
 use crate::sip::Method;
 use crate::time::Time;
 use crate::transaction::{Ack, EntryId, NonInviteClient, Timers};
-use crate::wire::{Framing, Limits, Message};
+use crate::wire::{Framing, HeaderName, Limits, Message};
 use machines::{Client, Server};
 pub(crate) use plan::{Plan, towards};
 use unwanted::Unwanted;
@@ -68,6 +68,8 @@ struct Branch {
     over: bool,
     /// It began a dialog: a provisional response above 100 with a To tag.
     rang: bool,
+    /// Its part of the request's Max-Breadth.
+    breadth: Option<u32>,
     /// CANCEL it as soon as it says anything provisional.
     cancel_wanted: bool,
     cancel: Option<NonInviteClient>,
@@ -117,6 +119,10 @@ pub(crate) struct Setup {
     registers: Option<Registers>,
     /// The URI that From gets, where the caller wrote somebody else's.
     new_from: NewFrom,
+    /// Its Max-Breadth (RFC 5393 §5): so many branches may be open at once, here and beyond.
+    breadth: Option<u32>,
+    /// Under which another way of the same INVITE finds this one.
+    merge: Option<Digest>,
     plan: Plan,
     branches: Vec<Branch>,
     best: Option<Best>,
@@ -144,6 +150,7 @@ pub(crate) struct NewSetup {
     pub(crate) routes: usize,
     pub(crate) registers: Option<Registers>,
     pub(crate) new_from: NewFrom,
+    pub(crate) merge: Option<Digest>,
     pub(crate) plan: Plan,
 }
 
@@ -168,6 +175,8 @@ impl Setup {
             routes: new.routes,
             registers: new.registers,
             new_from: new.new_from,
+            breadth: incoming.message.first(HeaderName::MaxBreadth).and_then(|header| number(header.value)),
+            merge: new.merge,
             plan: new.plan,
             branches: Vec::new(),
             best: None,
@@ -258,6 +267,11 @@ impl Setup {
         self.server.has_final()
     }
 
+    /// Whether the caller was told that it failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.server.has_failed()
+    }
+
     /// After every step: leave when all is over, else ask to be woken in time.
     pub(crate) fn settle(&mut self, step: &mut Step<'_>) {
         if self.is_over() {
@@ -284,6 +298,7 @@ impl Setup {
         if let Some(waiting) = self.waiting.take() {
             step.worker.after.push(After::StopWaiting(waiting.key));
         }
+        step.worker.after.extend(self.merge.map(After::Unmerge));
         step.worker.after.push(After::Remove);
         let spare = &mut step.worker.spare;
         spare.give(std::mem::take(&mut self.request));
@@ -331,6 +346,10 @@ impl Branch {
     fn extras_mut(&mut self) -> impl Iterator<Item = &mut NonInviteClient> {
         self.cancel.iter_mut().chain(self.unwanted.iter_mut().map(|one| &mut one.bye))
     }
+}
+
+fn number(text: &[u8]) -> Option<u32> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// Read stored bytes again: they were readable when they were stored.

@@ -101,13 +101,19 @@ impl Plan {
 
     /// Whether anything is left to try.
     pub(crate) fn has_more(&self, settings: &Settings) -> bool {
+        self.left(settings) > 0
+    }
+
+    /// How many targets are left to try.
+    pub(crate) fn left(&self, settings: &Settings) -> u32 {
         match self {
-            Self::Peer { flow, .. } => flow.is_some(),
+            Self::Peer { flow, .. } => u32::from(flow.is_some()),
             Self::Pool { pool, tried, left, .. } => {
                 let members = settings.pools.get(*pool).map_or(0, |state| state.members.len());
-                *left > 0 && (tried.count() as usize) < members
+                let untried = u32::try_from(members).unwrap_or(0).saturating_sub(tried.count());
+                untried.min(u32::from(*left))
             }
-            Self::Bindings { left } => !left.is_empty(),
+            Self::Bindings { left } => u32::try_from(left.len()).unwrap_or(0),
         }
     }
 }

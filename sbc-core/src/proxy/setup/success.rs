@@ -12,6 +12,7 @@ use crate::proxy::setup::machines::Server;
 use crate::proxy::setup::{Setup, Step, with_message};
 use crate::proxy::worker::After;
 use crate::registration::Binding;
+use crate::seal::Peer;
 use crate::sip::Method;
 use crate::wire::{HeaderName, Message, NameAddr, write_unfolded};
 
@@ -86,10 +87,30 @@ impl Setup {
     /// The pool took a request of the dialog: its party is where that came from. Nothing less moves a
     /// dialog, or whoever knows a token could lead it away.
     fn heard(&self, at: usize, step: &mut Step<'_>) {
-        if self.in_dialog && self.upstream.zone != Zone::Pool {
-            let (key, member, flow) = (self.dialog, self.member(at), self.upstream.flow);
+        if !self.in_dialog {
+            return;
+        }
+        let (key, member, flow) = (self.dialog, self.member(at), self.upstream.flow);
+        if self.upstream.zone == Zone::Pool {
+            self.taken(step);
+        } else {
             step.worker.after.push(After::Heard { key, member, flow });
         }
+    }
+
+    /// The same for the pool's side: another member has the dialog now.
+    fn taken(&self, step: &mut Step<'_>) {
+        let (key, member) = (self.dialog, self.upstream.flow.remote);
+        let refreshes = matches!(self.method, Some(Method::Invite | Method::Update));
+        if !refreshes || step.core.dialogs.member(key) == Some(member) {
+            return;
+        }
+        let target = with_message(&self.request, &mut step.worker.inner_index, |request| {
+            NameAddr::parse(request.value(HeaderName::Contact))
+                .map_or(Box::default(), |contact| contact.uri.into())
+        });
+        let (peer, target) = (Peer { port: 0, ..self.upstream_peer }, target.unwrap_or_default());
+        step.worker.after.push(After::Taken { key, member, peer, target });
     }
 
     fn after_success(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {

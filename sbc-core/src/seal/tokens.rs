@@ -52,7 +52,7 @@ pub struct BranchSeal<'a> {
     /// Tells the branches of one request apart: the member, or the number of the binding.
     pub leg: u32,
     /// Hash of what makes the request one transaction (its top Via and method).
-    pub proof: u64,
+    pub proof: u32,
     /// Hash of what the routing of the request hung on: a request that comes back with the same is in a loop.
     pub routing: u32,
     /// The Via values taken off, as they came, separated by `, `. Empty: none was taken off.
@@ -160,7 +160,7 @@ impl Tokens {
         let mut reader = Reader(token.plain());
         let peer = Peer::read(&mut reader).ok_or(OpenError::Forged)?;
         let leg = u32::from_be_bytes(reader.array().ok_or(OpenError::Forged)?);
-        let proof = u64::from_be_bytes(reader.array().ok_or(OpenError::Forged)?);
+        let proof = u32::from_be_bytes(reader.array().ok_or(OpenError::Forged)?);
         let routing = u32::from_be_bytes(reader.array().ok_or(OpenError::Forged)?);
         Ok(read(BranchSeal { peer, leg, proof, routing, vias: reader.0 }))
     }

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use crate::flow::Zone;
 use crate::hash::Digest;
+use crate::pool::Seat;
 use crate::proxy::incoming::tag_of;
 use crate::proxy::passing::{Passing, write_response};
-use crate::proxy::settings::Settings;
 use crate::proxy::setup::machines::Client;
 use crate::proxy::setup::{Branch, Setup, Step, with_message};
 use crate::proxy::via::collect_vias;
@@ -39,8 +39,8 @@ impl Setup {
     fn on_branch_response(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
         let branch = &mut self.branches[at];
         let status = response.status();
-        if let (Some((pool, member)), true) = (branch.member, status >= 100) {
-            step.settings.pools.answered(pool, member);
+        if let (Some(member), true) = (&branch.member, status >= 100) {
+            member.answered();
         }
         let verdict = branch.client.on_response(step.now, &branch.timers, status);
         match verdict {
@@ -124,7 +124,7 @@ impl Setup {
                 request: Some(request),
                 from: branch.peer,
                 from_zone: branch.zone,
-                challenger: challenger(branch, step.settings),
+                challenger: challenger(branch),
                 to_zone: self.upstream.zone,
                 to_flow: self.upstream.flow,
                 to_source: self.upstream.source,
@@ -138,8 +138,6 @@ impl Setup {
 }
 
 /// Challenges are marked where more than one member could get the answer.
-fn challenger(branch: &Branch, settings: &Settings) -> Option<SocketAddr> {
-    let (pool, member) = branch.member?;
-    let state = settings.pools.get(pool)?;
-    (state.members.len() > 1).then(|| state.members.get(member).map(|member| member.address))?
+fn challenger(branch: &Branch) -> Option<SocketAddr> {
+    branch.member.as_ref().filter(|member| member.has_others()).map(Seat::address)
 }

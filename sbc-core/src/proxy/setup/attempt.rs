@@ -90,14 +90,14 @@ impl Setup {
 
     /// The next target's part of it. One at a time is the rule, but while a target is silent others are asked, so
     /// one is kept back for each of those.
-    fn breadth_share(&self, step: &Step<'_>) -> Option<u32> {
+    fn breadth_share(&self) -> Option<u32> {
         let left = self.breadth_left()?;
-        Some(left.saturating_sub(self.plan.left(step.settings)).max(1))
+        Some(left.saturating_sub(self.plan.left()).max(1))
     }
 
     fn send(&mut self, incoming: &Incoming<'_>, next: &Next, step: &mut Step<'_>) {
         let branch = self.branch_text(incoming, next, step);
-        let breadth = self.breadth_share(step);
+        let breadth = self.breadth_share();
         let mut bytes = step.worker.spare.take();
         let hop = Hop {
             zone: next.zone,
@@ -127,8 +127,8 @@ impl Setup {
             step.settings.listener(next.flow.listener).map_or(Transport::Udp, |listener| listener.transport);
         let timers = Timers::new(&step.settings.config.timers, transport);
         let client = Client::new(self.method == Some(Method::Invite), step.now, &timers, bytes);
-        if let Some((pool, member)) = next.member {
-            step.settings.pools.sent(pool, member, step.id);
+        if let Some(member) = &next.member {
+            member.sent(step.id);
         }
         self.branches.push(Branch {
             id,
@@ -137,7 +137,7 @@ impl Setup {
             flow: next.flow,
             zone: next.zone,
             peer: next.peer,
-            member: next.member,
+            member: next.member.clone(),
             abandoned: false,
             over: false,
             rang: false,
@@ -154,14 +154,14 @@ impl Setup {
 
     /// When the next member is tried if this one says nothing.
     fn failover_at(&self, step: &Step<'_>) -> Option<Time> {
-        if !self.plan.has_more(step.settings) {
+        if !self.plan.has_more() {
             return None;
         }
         let patience = match &self.plan {
             super::Plan::Peer { .. } => return None,
             super::Plan::Bindings { .. } => limits::BINDING_PATIENCE,
             super::Plan::Pool { pool, .. } => {
-                let failover = &step.settings.pools.get(*pool)?.config.failover;
+                let failover = &pool.config.failover;
                 let is_invite = self.method == Some(Method::Invite);
                 if is_invite { failover.invite_after } else { failover.other_after }
             }

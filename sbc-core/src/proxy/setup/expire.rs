@@ -2,7 +2,7 @@
 
 use crate::count::Count;
 use crate::limits;
-use crate::pool::Health;
+use crate::pool::{Health, Seat};
 use crate::proxy::reply::Reply;
 use crate::proxy::setup::{Branch, Setup, Step};
 use crate::proxy::worker::After;
@@ -89,7 +89,7 @@ impl Setup {
         let branch = &mut self.branches[at];
         let was_waited_for = !branch.abandoned && !branch.over;
         branch.over = true;
-        miss(branch, step);
+        miss(branch);
         if was_waited_for && !self.tries_next(step) {
             self.give_up(step);
         }
@@ -111,8 +111,9 @@ impl Setup {
     /// member would only challenge it again.
     fn give_up_waiting_for_member(&mut self, step: &mut Step<'_>) {
         self.next_attempt_at = None;
-        let last = self.branches.iter().rfind(|branch| !branch.over).and_then(|branch| branch.member);
-        let is_alive = last.is_some_and(|(pool, member)| step.settings.pools.is_in_good_health(pool, member));
+        let last =
+            self.branches.iter().rfind(|branch| !branch.over).and_then(|branch| branch.member.as_ref());
+        let is_alive = last.is_some_and(Seat::is_in_good_health);
         let answers = matches!(self.plan, super::Plan::Pool { answers: true, .. });
         let must_stay = is_alive && (answers || self.method != Some(Method::Invite));
         if must_stay || self.breadth_left() == Some(0) {
@@ -120,7 +121,7 @@ impl Setup {
             return;
         }
         if let Some(branch) = self.branches.iter_mut().rfind(|branch| !branch.over) {
-            miss(branch, step);
+            miss(branch);
         }
         step.core.counters.add(Count::Failovers);
         self.attempt_again(step);
@@ -152,17 +153,17 @@ impl Setup {
 
     /// A request to the one member that can answer it, which does not answer its probes, gets a quick answer.
     pub(super) fn hurry_if_dead(&mut self, step: &Step<'_>) {
-        if self.is_for_dead_member(step) {
+        if self.is_for_dead_member() {
             let is_short = matches!(self.method, Some(Method::Invite | Method::Bye));
             let wait = if is_short { limits::DEAD_MEMBER } else { limits::DEAD_MEMBER_OTHER };
             self.patience = self.patience.min(step.now + wait);
         }
     }
 
-    fn is_for_dead_member(&self, step: &Step<'_>) -> bool {
-        let member = self.branches.last().and_then(|branch| branch.member);
-        let is_down = |(pool, member)| step.settings.pools.health(pool, member) == Some(Health::Down);
-        matches!(self.plan, super::Plan::Peer { .. }) && member.is_some_and(is_down)
+    fn is_for_dead_member(&self) -> bool {
+        let member = self.branches.last().and_then(|branch| branch.member.as_ref());
+        let is_down = member.is_some_and(|member| member.health() == Health::Down);
+        is_down && matches!(self.plan, super::Plan::Peer { .. })
     }
 
     /// Whether somebody else is being tried, or was asked already, or the caller has its answer.
@@ -173,7 +174,7 @@ impl Setup {
             return true;
         }
         let may_change = matches!(self.plan, super::Plan::Bindings { .. }) || self.may_change_member(step);
-        if self.cancelled || !may_change || !self.plan.has_more(step.settings) {
+        if self.cancelled || !may_change || !self.plan.has_more() {
             return false;
         }
         step.core.counters.add(Count::Failovers);
@@ -219,7 +220,7 @@ impl Setup {
             self.conclude(step);
         } else if self.cancelled {
             self.answer(&Reply::status(487), step);
-        } else if self.method == Some(Method::Bye) || self.is_for_dead_member(step) {
+        } else if self.method == Some(Method::Bye) || self.is_for_dead_member() {
             self.answer_for_the_dead(step);
         } else if self.method == Some(Method::Invite) {
             step.core.counters.add(Count::NoTarget);
@@ -245,10 +246,10 @@ impl Setup {
 
 /// An INVITE that got nothing at all in its time counts against its member, once. Other requests do not:
 /// a slow look-up is not a dead server, and probes will tell.
-fn miss(branch: &mut Branch, step: &Step<'_>) {
+fn miss(branch: &mut Branch) {
     let is_silent = branch.client.is_invite() && !branch.client.has_provisional();
-    if let (Some((pool, member)), true, false) = (branch.member, is_silent, branch.missed) {
+    if let (Some(member), true, false) = (&branch.member, is_silent, branch.missed) {
         branch.missed = true;
-        step.settings.pools.missed(pool, member);
+        member.missed();
     }
 }

@@ -36,13 +36,13 @@ impl Setup {
         }
         if status == 408 && self.method != Some(Method::Invite) {
             // RFC 4320 §4.2: it would only come too late.
-            if !self.others_may_answer(step) {
+            if !self.others_may_answer() {
                 self.give_up(step);
             }
             return;
         }
         self.keep_if_better(at, response, step);
-        if self.goes_on(at, response, step) && self.others_may_answer(step) {
+        if self.goes_on(at, response, step) && self.others_may_answer() {
             step.core.counters.add(Count::Failovers);
             self.try_another(step);
         } else {
@@ -73,13 +73,12 @@ impl Setup {
     }
 
     /// Whether anybody is left to try, or was asked and has not spoken.
-    fn others_may_answer(&self, step: &Step<'_>) -> bool {
-        self.plan.has_more(step.settings)
-            || self.branches.iter().any(|branch| !branch.over && !branch.abandoned)
+    fn others_may_answer(&self) -> bool {
+        self.plan.has_more() || self.branches.iter().any(|branch| !branch.over && !branch.abandoned)
     }
 
     fn try_another(&mut self, step: &mut Step<'_>) {
-        if self.plan.has_more(step.settings) {
+        if self.plan.has_more() {
             self.attempt_again(step);
         }
     }

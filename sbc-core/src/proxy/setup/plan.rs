@@ -1,11 +1,12 @@
 //! Where a request may still be tried.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::config::Balance;
 use crate::flow::{Flow, Zone};
 use crate::hash::Digest;
-use crate::pool::Tried;
+use crate::pool::{PoolState, Seat, Tried};
 use crate::proxy::core::Core;
 use crate::proxy::settings::Settings;
 use crate::registration::Reached;
@@ -17,7 +18,8 @@ pub(crate) enum Plan {
     Peer { peer: Peer, flow: Option<Flow>, target: Option<Vec<u8>> },
     /// Members of a pool; `first` is the one that made the challenge being answered.
     Pool {
-        pool: usize,
+        /// As it was when the request came.
+        pool: Arc<PoolState>,
         balance: Balance,
         key: Digest,
         tried: Tried,
@@ -36,7 +38,7 @@ pub(crate) struct Next {
     pub(crate) zone: Zone,
     pub(crate) peer: Peer,
     pub(crate) target: Option<Vec<u8>>,
-    pub(crate) member: Option<(usize, usize)>,
+    pub(crate) member: Option<Seat>,
     pub(crate) address: Option<SocketAddr>,
     /// Tells the branches of one request apart, the same after a restart.
     pub(crate) leg: u32,
@@ -63,11 +65,11 @@ impl Plan {
             }
             Self::Pool { pool, balance, key, tried, first, left, .. } => {
                 *left = left.checked_sub(1)?;
-                let state = settings.pools.get(*pool)?;
-                let member = first.take().or_else(|| state.choose(*balance, *key, *tried))?;
-                *tried = tried.with(member);
-                let address = state.members.get(member)?.address;
-                let listener = state.config.listener;
+                let place = first.take().or_else(|| pool.choose(*balance, *key, *tried))?;
+                *tried = tried.with(place);
+                let member = Seat::of(pool, place)?;
+                let address = member.address();
+                let listener = pool.config.listener;
                 let flow = towards(Flow::udp(listener, address), call_id, settings)?;
                 let peer = Peer {
                     listener: settings.tag_of(listener),
@@ -76,13 +78,13 @@ impl Plan {
                     binding: None,
                 };
                 let leg = leg_of(&peer, settings);
-                let zone = state.config.zone;
+                let zone = pool.config.zone;
                 Some(Next {
                     flow,
                     zone,
                     peer,
                     target: None,
-                    member: Some((*pool, member)),
+                    member: Some(member),
                     address: Some(address),
                     leg,
                 })
@@ -100,18 +102,17 @@ impl Plan {
     }
 
     /// Whether anything is left to try.
-    pub(crate) fn has_more(&self, settings: &Settings) -> bool {
-        self.left(settings) > 0
+    pub(crate) fn has_more(&self) -> bool {
+        self.left() > 0
     }
 
     /// How many targets are left to try.
-    pub(crate) fn left(&self, settings: &Settings) -> u32 {
+    pub(crate) fn left(&self) -> u32 {
         match self {
             Self::Peer { flow, .. } => u32::from(flow.is_some()),
             Self::Pool { pool, tried, left, .. } => {
-                let members = settings.pools.get(*pool).map_or(0, |state| state.members.len());
-                let untried = u32::try_from(members).unwrap_or(0).saturating_sub(tried.count());
-                untried.min(u32::from(*left))
+                let members = u32::try_from(pool.members.len()).unwrap_or(0);
+                members.saturating_sub(tried.count()).min(u32::from(*left))
             }
             Self::Bindings { left } => u32::try_from(left.len()).unwrap_or(0),
         }

@@ -69,6 +69,8 @@ pub(crate) struct Session<S> {
     peer: Peer,
     egress: Arc<Egress>,
     liveness: Liveness,
+    /// Until when a first message has to come; `None` once it came, and where it need not.
+    mute_until: Option<Instant>,
     pong_timeout: Duration,
     handler: Rc<dyn Handler>,
 }
@@ -85,13 +87,15 @@ impl<S: Stream> Session<S> {
     ) -> Self {
         let socket =
             WebSocketStream::from_partially_read(stream, rest, Role::Server, Some(config(settings))).await;
-        let liveness = Liveness::new(settings.ping_interval, settings.pong_timeout, Instant::now(), peer.id);
-        Self { socket, peer, egress, liveness, pong_timeout: settings.pong_timeout, handler }
+        let (now, pong_timeout) = (Instant::now(), settings.pong_timeout);
+        let liveness = Liveness::new(settings.ping_interval, pong_timeout, now, peer.id);
+        let mute_until = settings.first_message_deadline.map(|deadline| now + deadline);
+        Self { socket, peer, egress, liveness, mute_until, pong_timeout, handler }
     }
 
     /// Runs until something ends the connection. [`Session::part`] follows.
     pub(crate) async fn run(&mut self) -> End {
-        let mut timer = std::pin::pin!(sleep_until(self.liveness.due()));
+        let mut timer = std::pin::pin!(sleep_until(self.due()));
         loop {
             let step = tokio::select! {
                 incoming = self.socket.next() => self.incoming(incoming),
@@ -102,7 +106,7 @@ impl<S: Stream> Session<S> {
                 return end;
             }
             // Moved only when it must ring earlier: a timer that rings in vain is cheaper than one set for each frame.
-            let due = self.liveness.due();
+            let due = self.due();
             if timer.is_elapsed() || due < timer.deadline() {
                 timer.as_mut().reset(due);
             }
@@ -110,6 +114,12 @@ impl<S: Stream> Session<S> {
             // small ones would keep the worker for itself.
             consume_budget().await;
         }
+    }
+
+    /// When [`Session::beat`] has something to say next.
+    fn due(&self) -> Instant {
+        let alive = self.liveness.due();
+        self.mute_until.map_or(alive, |until| until.min(alive))
     }
 
     fn incoming(&mut self, incoming: Option<Result<Message, Error>>) -> ControlFlow<End> {
@@ -120,6 +130,9 @@ impl<S: Stream> Session<S> {
         };
         self.liveness.heard(Instant::now());
         let Peer { id, remote, source } = self.peer;
+        if matches!(message, Message::Text(_) | Message::Binary(_)) {
+            self.mute_until = None;
+        }
         match &message {
             Message::Text(text) => self.handler.received(id, remote, source, text.as_bytes()),
             Message::Binary(bytes) => self.handler.received(id, remote, source, bytes),
@@ -143,7 +156,15 @@ impl<S: Stream> Session<S> {
     }
 
     async fn beat(&mut self) -> ControlFlow<End> {
-        match self.liveness.beat(Instant::now()) {
+        let now = Instant::now();
+        if self.mute_until.is_some_and(|until| until <= now) {
+            return ControlFlow::Break(End::Say(
+                CloseCode::Policy,
+                "no message came",
+                CloseReason::NoMessage,
+            ));
+        }
+        match self.liveness.beat(now) {
             Beat::Wait => ControlFlow::Continue(()),
             Beat::Ping => self.write(Message::Ping(Bytes::new())).await,
             Beat::Dead => ControlFlow::Break(End::Abort(CloseReason::PingTimeout)),

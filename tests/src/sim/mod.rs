@@ -8,6 +8,7 @@ mod cast;
 mod chance;
 mod edge;
 mod secrecy;
+pub mod stage;
 mod world;
 
 pub use by_hand::{Arrival, Departure, answer, replace};

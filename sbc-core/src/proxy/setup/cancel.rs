@@ -37,7 +37,7 @@ impl Setup {
     }
 
     /// §9.1: not before something provisional arrived; until then it is only wanted.
-    fn cancel_branch(&mut self, at: usize, step: &mut Step<'_>) {
+    pub(super) fn cancel_branch(&mut self, at: usize, step: &mut Step<'_>) {
         let branch = &mut self.branches[at];
         if branch.over || branch.client.has_final() || branch.cancel.is_some() || !branch.client.is_invite() {
             return;

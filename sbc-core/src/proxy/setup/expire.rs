@@ -130,11 +130,16 @@ impl Setup {
     /// The network says that nobody is there. What a target said before counts: once it began a dialog it is
     /// waited for, because networks err for moments.
     pub(crate) fn on_unreachable(&mut self, flow: crate::flow::Flow, step: &mut Step<'_>) {
-        let gone = self.branches.iter_mut().filter(|branch| {
-            branch.flow.remote == flow.remote && !branch.over && !branch.rang && !branch.client.has_final()
-        });
         let mut was_waited_for = false;
-        for branch in gone {
+        for at in 0..self.branches.len() {
+            let branch = &self.branches[at];
+            let is_there = branch.flow.remote != flow.remote;
+            if is_there || branch.over || branch.rang || branch.client.has_final() {
+                continue;
+            }
+            // Where it had said 100: the network may be wrong, and then that call must not go on.
+            self.cancel_branch(at, step);
+            let branch = &mut self.branches[at];
             was_waited_for |= !branch.abandoned;
             branch.over = true;
             branch.client.stop_retransmitting();

@@ -33,7 +33,7 @@ use self::clock::Clock;
 use self::reload::{Reloader, SelfSigned};
 use self::sockets::{Sockets, WorkerSockets};
 use self::worker::Shared;
-use crate::admin::{self, Control, Facts, Reloaded, Report, Status, UdpTotals};
+use crate::admin::{self, Bans, Control, Facts, Reloaded, Report, Status, UdpTotals};
 use crate::config::{Echo, ListenerSettings, Problems, Settings, Tls, WebSocket};
 use crate::keys;
 use crate::metrics::{Counters, Heartbeats};
@@ -303,9 +303,18 @@ impl Control for Known {
     fn reload(&self, previous: bool) -> Result<Reloaded, Vec<String>> {
         if previous { self.reloader.previous() } else { self.reloader.reload() }
     }
+
+    fn lift_ban(&self, source: std::net::IpAddr) -> bool {
+        self.shared.core.lift_ban(source)
+    }
 }
 
 impl Facts for Known {
+    fn bans(&self) -> Bans {
+        let now = self.shared.clock.now();
+        Bans::of(&self.shared.core.bans(now), now)
+    }
+
     fn alive(&self) -> bool {
         self.shared.heartbeats.all_alive(self.shared.clock.now())
     }

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 pub use routing_rules::{Balance, Rules};
 
 use crate::flow::{ListenerId, Transport, Zone};
+use crate::wire::HeaderPattern;
 
 /// Everything the core is told.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct Config {
     pub rules: Arc<Rules>,
     /// What is let in.
     pub admission: Admission,
+    /// What passes from one zone to another.
+    pub headers: Headers,
     /// RFC 3261 timers.
     pub timers: Timers,
     /// Keys that seal dialog tokens, newest first; never empty.
@@ -146,6 +149,35 @@ pub struct Admission {
     pub max_message: usize,
     /// The domains we serve; empty: those that a rule matches.
     pub domains: Vec<Box<str>>,
+    /// What a caller of the public zone may write into From.
+    pub caller_identity: CallerIdentity,
+}
+
+/// The largest datagram, every domain, any caller.
+impl Default for Admission {
+    fn default() -> Self {
+        Self { max_message: 65_536, domains: Vec::new(), caller_identity: CallerIdentity::default() }
+    }
+}
+
+/// Whose name a caller of the public zone may call under (requests that begin a dialog).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CallerIdentity {
+    /// Any: what From says passes. FreeSWITCH believes it.
+    #[default]
+    AsIs,
+    /// A user registered over this very connection or address, or the one whose credentials the request
+    /// carries; anybody else is refused.
+    Registered,
+    /// The same, but somebody else's name is replaced by the caller's own instead.
+    Replace,
+}
+
+/// What passes from one zone to another, beside what never does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// Headers of the pool that stay inside.
+    pub strip: Vec<HeaderPattern>,
 }
 
 /// RFC 3261 table 4, and how long things may last.

@@ -85,6 +85,8 @@ counters! {
     NotAPeer = "sbc_admission_dropped_total", "not_a_peer";
     /// Requests for a domain that is not served.
     NotServed = "sbc_admission_refused_total", "not_served";
+    /// Requests under somebody else's name.
+    CallerIdentity = "sbc_admission_refused_total", "caller_identity";
     /// Requests with a Route that is not ours.
     ForeignRoute = "sbc_admission_refused_total", "foreign_route";
     /// Tokens sealed by us and altered, or moved to another dialog.

@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sbc_core::config::{Admission, Config, Key, Listener, Pool, Rules, Timers};
+use sbc_core::config::{Admission, Config, Headers, Key, Listener, Pool, Rules, Timers};
 
 pub(crate) use self::document::At;
 use self::document::{Document, Keys, Section};
@@ -35,7 +35,7 @@ pub(crate) use self::service::{Echo, Log, LogFormat};
 const MAX_FILE: u64 = 4 << 20;
 
 const KEYS: Keys = Keys {
-    known: &["routes", "node", "listener", "pool", "admission", "timers", "admin", "log", "echo"],
+    known: &["routes", "node", "listener", "pool", "admission", "headers", "timers", "admin", "log", "echo"],
     later: &[],
 };
 
@@ -60,6 +60,8 @@ pub(crate) struct Settings {
     pub rules: Arc<Rules>,
     /// What is let in.
     pub admission: Admission,
+    /// What passes from one zone to another.
+    pub headers: Headers,
     /// RFC 3261 timers.
     pub timers: Timers,
     /// Where the admin API listens.
@@ -91,6 +93,7 @@ impl Settings {
             pools: self.pools.clone(),
             rules: Arc::clone(&self.rules),
             admission: self.admission.clone(),
+            headers: self.headers.clone(),
             timers: self.timers.clone(),
             keys,
             path_key,
@@ -150,6 +153,7 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
     let pools = pools(root);
     let rules = routes::read(root, directory);
     let admission = service::admission(root);
+    let headers = service::headers(root);
     let timers = service::timers(root);
     let admin = service::admin(root);
     let log = service::log(root);
@@ -176,6 +180,7 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
         pools: checked.pools,
         rules: Arc::new(rules?),
         admission: admission?,
+        headers: headers?,
         timers: timers?,
         admin: admin?,
         log: log?,

@@ -324,6 +324,16 @@ fn values_out_of_bounds_name_what_would_be_right() {
             "sbc.toml:49:15: admission.max_message: found \"1MiB\", expected a size from \"4096B\" to \"64KiB\"",
         ),
         (
+            "[timers]",
+            "[headers]\nstrip = [\"X-Internal-*\", \"Via\"]\n[timers]",
+            "sbc.toml:52:26: headers.strip[1]: found \"Via\", expected a header that calls work without",
+        ),
+        (
+            "max_message = \"32KiB\"",
+            "caller_identity = \"none\"",
+            "sbc.toml:49:19: admission.caller_identity: found \"none\", expected one of: as-is, registered, replace",
+        ),
+        (
             "level = \"debug\"",
             "level = \"loud\"",
             "sbc.toml:58:9: log.level: found \"loud\", expected one of: error, warn, info, debug, trace",

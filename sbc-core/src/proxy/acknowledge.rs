@@ -58,6 +58,7 @@ impl Core {
             path: None,
             routes: asked.top.values,
             replaced_at: None,
+            new_from: None,
         };
         let mut bytes = turn.worker.spare.take();
         if write_request(incoming, &hop, settings, &mut turn.worker.edits, &mut bytes).is_ok() {

@@ -77,6 +77,7 @@ impl Core {
         let registration = Registration {
             id,
             aor: binding.aor,
+            name: &binding.name,
             flow: binding.flow,
             path: binding.path,
             contact: &binding.contact,

@@ -73,6 +73,7 @@ impl Core {
             upstream_peer: self.peer_of(&incoming.upstream.reply, caller, turn.settings),
             routes: asked.top.values,
             registers: self.registers(incoming, turn.settings),
+            new_from: asked.new_from.clone(),
             plan,
         };
         match self.entries.entry(asked.id.0) {

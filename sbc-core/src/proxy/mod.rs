@@ -11,6 +11,7 @@ mod description;
 mod forward;
 mod hiding;
 mod hop;
+mod identity;
 mod incoming;
 mod members;
 mod outgoing;
@@ -28,6 +29,7 @@ mod setup;
 mod status;
 mod turn;
 mod via;
+mod warning;
 mod worker;
 
 pub use core::Core;

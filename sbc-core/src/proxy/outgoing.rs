@@ -7,8 +7,9 @@ use crate::config::Listener;
 use crate::flow::{Flow, Zone};
 use crate::proxy::contact::Sealing;
 use crate::proxy::incoming::Incoming;
+use crate::proxy::policy::Boundary;
 use crate::proxy::settings::Settings;
-use crate::proxy::{credentials, description, policy, refer, route, via};
+use crate::proxy::{credentials, description, identity, refer, route, via, warning};
 use crate::seal::{Kind, OpenError, Peer};
 use crate::sip::{Method, forms_dialog};
 use crate::wire::{Edits, HeaderName, Message, NameAddr, Uri, write_u64};
@@ -30,6 +31,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) path: Option<Peer>,
     /// How many Route values on top are ours.
     pub(crate) routes: usize,
+    /// The URI that From gets, where the caller wrote somebody else's.
+    pub(crate) new_from: Option<&'a [u8]>,
     /// The member with the dialog that a Refer-To wants replaced, as far as its record knows.
     pub(crate) replaced_at: Option<SocketAddr>,
 }
@@ -52,14 +55,15 @@ pub(crate) fn write_request(
     vias(incoming, hop, listener, edits);
     max_forwards(message, edits);
     routes(incoming, hop, edits);
+    if let Some(uri) = hop.new_from {
+        identity::replace_from(message, uri, edits);
+    }
     if hop.zone == Zone::Pool {
         towards_pool(incoming, hop, settings, edits)?;
     } else {
         towards_outside(incoming, hop, listener, settings, edits);
     }
-    for header in message.headers().filter(|header| policy::stops(header, incoming.upstream.zone, hop.zone)) {
-        edits.delete(header.line());
-    }
+    Boundary::new(incoming.upstream.zone, hop.zone, settings).apply(message, edits);
     edits.apply(message.bytes(), out);
     Ok(())
 }
@@ -179,7 +183,14 @@ fn towards_outside(
         refer::seal_refer_to(message, settings, listener, edits);
         // FreeSWITCH called the carrier at our inner address: To names the carrier's own.
         let carrier = (hop.zone == Zone::Trunk).then(|| hop.flow.remote.ip());
-        hide(message, incoming.upstream.zone, hop.zone, settings, listener, carrier, edits);
+        hide(
+            message,
+            Boundary::new(incoming.upstream.zone, hop.zone, settings),
+            settings,
+            listener,
+            carrier,
+            edits,
+        );
     }
 }
 
@@ -205,8 +216,7 @@ fn has_own_rule(name: HeaderName) -> bool {
 /// To names the carrier.
 pub(crate) fn hide(
     message: &Message<'_>,
-    from: Zone,
-    to: Zone,
+    boundary: Boundary<'_>,
     settings: &Settings,
     listener: &Listener,
     carrier: Option<IpAddr>,
@@ -214,12 +224,16 @@ pub(crate) fn hide(
 ) {
     description::hide_maker(message, &settings.hidden, edits);
     let domain = settings.outside_name(listener);
+    warning::hide_agents(message, domain, edits);
     let carrier = carrier.map(|ip| ip.to_string());
     for header in message.headers() {
-        if has_own_rule(header.name) || policy::stops(&header, from, to) {
+        if has_own_rule(header.name) || boundary.stops(&header) {
             continue;
         }
-        if to == Zone::Public && header.name == HeaderName::PAssertedIdentity && is_anonymous(message) {
+        if boundary.to == Zone::Public
+            && header.name == HeaderName::PAssertedIdentity
+            && is_anonymous(message)
+        {
             edits.delete(header.line());
             continue;
         }

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use crate::flow::{Flow, Zone};
 use crate::proxy::contact::{Sealing, redirect_outside};
 use crate::proxy::outgoing::{hide, restore_identity};
+use crate::proxy::policy::Boundary;
 use crate::proxy::settings::Settings;
-use crate::proxy::{bindings, credentials, policy, route, via};
+use crate::proxy::{bindings, credentials, identity, route, via};
 use crate::seal::{Kind, Peer};
 use crate::sip::{Method, forms_dialog, known_method};
 use crate::wire::{Edits, HeaderName, Message};
@@ -47,11 +48,7 @@ pub(crate) fn write_response(
     if let Some(member) = passing.challenger {
         credentials::mark_challenges(response, settings, member, edits);
     }
-    for header in
-        response.headers().filter(|header| policy::stops(header, passing.from_zone, passing.to_zone))
-    {
-        edits.delete(header.line());
-    }
+    Boundary::new(passing.from_zone, passing.to_zone, settings).apply(response, edits);
     edits.apply(response.bytes(), out);
 }
 
@@ -125,7 +122,11 @@ fn towards_outside(passing: &Passing<'_>, settings: &Settings, edits: &mut Edits
             sealing.apply(response, edits);
         }
     }
+    if let Some(request) = passing.request.as_ref().filter(|_| passing.to_zone == Zone::Public) {
+        identity::restore_from(request, response, edits);
+    }
     if passing.from_zone == Zone::Pool {
-        hide(response, passing.from_zone, passing.to_zone, settings, listener, None, edits);
+        let boundary = Boundary::new(passing.from_zone, passing.to_zone, settings);
+        hide(response, boundary, settings, listener, None, edits);
     }
 }

@@ -29,7 +29,7 @@ impl Core {
         // The transaction that owns it: repetitions end here, ACK and CANCEL find their INVITE.
         let id = server_key(&self.hash, &message, &incoming.via);
         let top = top_of_route(&incoming, turn.settings);
-        let asked = Asked { incoming, id, top };
+        let asked = Asked { incoming, id, top, new_from: None };
         match asked.incoming.method {
             Some(Method::Ack) => return self.ack(turn, &asked),
             Some(Method::Cancel) => return self.cancel(turn, &asked),
@@ -39,6 +39,11 @@ impl Core {
             self.counters.add(Count::Retransmissions);
             return;
         }
+        let new_from = match self.caller_identity(&asked.incoming, turn.settings) {
+            Ok(new_from) => new_from,
+            Err(answer) => return self.answer(turn, &asked.incoming, &answer),
+        };
+        let asked = Asked { new_from, ..asked };
         // Its sealed address, or the rules, say where it goes.
         match self.route(&asked.incoming, &asked.top, turn.settings, turn.now) {
             Route::Answer(answer) => self.answer(turn, &asked.incoming, &answer),

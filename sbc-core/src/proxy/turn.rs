@@ -1,5 +1,6 @@
 //! One input at work: what every step that it leads to may use.
 
+use crate::proxy::identity::NewFrom;
 use crate::proxy::incoming::Incoming;
 use crate::proxy::route::Consumed;
 use crate::proxy::settings::Settings;
@@ -21,4 +22,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) id: EntryId,
     /// What its own Route values on top said.
     pub(crate) top: Consumed,
+    /// The caller's own name, where From gives another.
+    pub(crate) new_from: NewFrom,
 }

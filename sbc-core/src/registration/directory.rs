@@ -15,6 +15,8 @@ use crate::transaction::EntryId;
 pub struct Binding {
     /// Its address of record, hashed.
     pub aor: Digest,
+    /// The same as a URI: what the registrant calls itself.
+    pub name: Box<[u8]>,
     /// The newest flow it was registered over.
     pub flow: Flow,
     /// What its Path says; stays as it was at the first REGISTER.
@@ -38,6 +40,8 @@ pub struct Registration<'a> {
     pub id: BindingId,
     /// Its address of record, hashed.
     pub aor: Digest,
+    /// The same as a URI.
+    pub name: &'a [u8],
     /// The flow of the REGISTER.
     pub flow: Flow,
     /// The Path that was sent with it.
@@ -182,6 +186,7 @@ impl Directory {
             registration.id.0,
             Binding {
                 aor: registration.aor,
+                name: registration.name.into(),
                 flow: registration.flow,
                 path: registration.path,
                 contact: registration.contact.into(),
@@ -273,6 +278,19 @@ impl Directory {
         newest_first.clone().find(own).or_else(|| newest_first.next()).copied()
     }
 
+    /// Whether `aor` is registered over this very flow.
+    pub fn is_registered_over(&self, flow: &Flow, aor: Digest) -> bool {
+        self.binding_of(flow, aor)
+            .is_some_and(|id| self.bindings.get(&id.0).is_some_and(|one| one.aor == aor))
+    }
+
+    /// The address of record that was last registered over a flow, as a URI.
+    pub fn name_over(&self, flow: &Flow) -> Option<Box<[u8]>> {
+        // No address of record hashes to nothing: the newest is given.
+        let newest = self.binding_of(flow, 0)?;
+        self.bindings.get(&newest.0).map(|binding| binding.name.clone())
+    }
+
     /// The live bindings of an address of record, newest first.
     pub fn of_aor(&self, aor: Digest, now: Time) -> Vec<Reached> {
         let Some(ids) = self.by_aor.get(&aor).map(|ids| ids.clone()) else { return Vec::new() };
@@ -353,8 +371,15 @@ mod tests {
             binding: Some(BindingId(id)),
         };
         let expires = now + Duration::from_secs(60);
-        let registration =
-            Registration { id: BindingId(id), aor: AOR, flow, path, contact: b"sip:x@y.invalid", expires };
+        let registration = Registration {
+            id: BindingId(id),
+            aor: AOR,
+            name: b"sip:x@example.test",
+            flow,
+            path,
+            contact: b"sip:x@y.invalid",
+            expires,
+        };
         assert_ne!(directory.registered(&registration, now), Remembered::Full);
     }
 

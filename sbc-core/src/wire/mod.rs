@@ -36,6 +36,7 @@ mod name;
 mod name_addr;
 mod params;
 mod parse_error;
+mod pattern;
 mod read_error;
 mod start_line;
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub use name::HeaderName;
 pub use name_addr::NameAddr;
 pub use params::{Param, Params};
 pub use parse_error::ParseError;
+pub use pattern::{BadPattern, HeaderPattern};
 pub use read_error::ReadError;
 pub use text::{eq_ignore_case, trim, write_u64};
 pub use uri::{Uri, write_unfolded};

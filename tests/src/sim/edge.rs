@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use routing_rules::{Balance, Names, Rules};
-use sbc_core::config::{Admission, Config, Failover, HostPort, Key, Listener, Member, Pool, Probe, Timers};
+use sbc_core::config::{
+    Admission, CallerIdentity, Config, Failover, Headers, HostPort, Key, Listener, Member, Pool, Probe,
+    Timers,
+};
 use sbc_core::flow::{ListenerId, Transport, Zone};
 
 /// Where browsers connect to.
@@ -65,6 +68,10 @@ pub struct EdgeSettings {
     pub symmetric: bool,
     /// The dialog keys, newest first.
     pub keys: Vec<[u8; 32]>,
+    /// Whose name callers may use.
+    pub caller_identity: CallerIdentity,
+    /// What stays inside.
+    pub headers: Headers,
 }
 
 impl EdgeSettings {
@@ -77,6 +84,8 @@ impl EdgeSettings {
             workers: 2,
             symmetric: true,
             keys: vec![[7; 32]],
+            caller_identity: CallerIdentity::default(),
+            headers: Headers::default(),
         }
     }
 }
@@ -142,7 +151,12 @@ pub fn edge_config(settings: &EdgeSettings) -> Arc<Config> {
             pool("carrier", Zone::Trunk, 2, &settings.carriers, Balance::HashCallId),
         ],
         rules: Arc::new(rules),
-        admission: Admission { max_message: 65_536, domains: vec!["example.test".into()] },
+        admission: Admission {
+            domains: vec!["example.test".into()],
+            caller_identity: settings.caller_identity,
+            ..Admission::default()
+        },
+        headers: settings.headers.clone(),
         timers: Timers::default(),
         keys: settings.keys.iter().map(|key| Key(*key)).collect(),
         path_key: Key([9; 32]),

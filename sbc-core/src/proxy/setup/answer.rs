@@ -375,13 +375,16 @@ impl Setup {
             let seconds = bindings::granted(response, uri).filter(|_| !asks_to_leave(&request))?;
             let mut contact = Vec::new();
             write_unfolded(&mut contact, uri);
-            Some((contact, seconds))
+            let mut name = Vec::new();
+            write_unfolded(&mut name, NameAddr::parse(request.value(HeaderName::To)).ok()?.uri);
+            Some((contact, name, seconds))
         });
         match found.flatten() {
-            Some((contact, seconds)) if seconds > 0 => {
+            Some((contact, name, seconds)) if seconds > 0 => {
                 step.core.counters.add(Count::Registered);
                 let binding = Box::new(Binding {
                     aor: registers.aor,
+                    name: name.into(),
                     flow: self.upstream.flow,
                     path: registers.path,
                     contact: contact.into(),

@@ -16,6 +16,7 @@ use crate::flow::Flow;
 use crate::hash::Digest;
 use crate::limits;
 use crate::proxy::core::Core;
+use crate::proxy::identity::NewFrom;
 use crate::proxy::incoming::{Incoming, Upstream};
 use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::settings::Settings;
@@ -107,6 +108,8 @@ pub(crate) struct Setup {
     /// How many Route values on top are ours.
     routes: usize,
     registers: Option<Registers>,
+    /// The URI that From gets, where the caller wrote somebody else's.
+    new_from: NewFrom,
     plan: Plan,
     branches: Vec<Branch>,
     best: Option<Best>,
@@ -133,6 +136,7 @@ pub(crate) struct NewSetup {
     pub(crate) upstream_peer: Peer,
     pub(crate) routes: usize,
     pub(crate) registers: Option<Registers>,
+    pub(crate) new_from: NewFrom,
     pub(crate) plan: Plan,
 }
 
@@ -156,6 +160,7 @@ impl Setup {
             dialog: incoming.dialog(&step.core.hash),
             routes: new.routes,
             registers: new.registers,
+            new_from: new.new_from,
             plan: new.plan,
             branches: Vec::new(),
             best: None,

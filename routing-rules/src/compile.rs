@@ -62,9 +62,10 @@ pub(crate) struct Asks {
     pub(crate) to: bool,
 }
 
-/// Numbers are ASCII: without Unicode `\d` means just that, and the machine stays small.
+/// Numbers are ASCII: without Unicode `\d` means just that, and the machine stays small. `.` is any byte: nobody gets
+/// past a rule by an escaped line end.
 pub(crate) fn build_regex(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(pattern).unicode(false).size_limit(MAX_REGEX_BYTES).build()
+    RegexBuilder::new(pattern).unicode(false).dot_matches_new_line(true).size_limit(MAX_REGEX_BYTES).build()
 }
 
 impl Compiled {
@@ -113,7 +114,7 @@ impl Compiled {
                 .utf8_empty(false)
                 .nfa_size_limit(Some(MAX_REGEX_SET_BYTES))
                 .hybrid_cache_capacity(REGEX_CACHE_BYTES);
-            let syntax = syntax::Config::new().unicode(false).utf8(false);
+            let syntax = syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true);
             let built = meta::Builder::new().configure(config).syntax(syntax).build_many(&texts);
             built.map(Some).map_err(|error| error.to_string())
         };

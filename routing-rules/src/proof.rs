@@ -8,7 +8,7 @@ use crate::limits::MAX_PROOF_BYTES;
 
 /// False only where no text at all matches. An expression whose automaton grows too large is taken for one that can.
 pub(crate) fn can_match(pattern: &str) -> bool {
-    let syntax = syntax::Config::new().unicode(false).utf8(false);
+    let syntax = syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true);
     let config = dense::Config::new()
         .minimize(false)
         .dfa_size_limit(Some(MAX_PROOF_BYTES))

@@ -238,14 +238,20 @@ impl Rules {
         self.rules.iter().map(|rule| &*rule.name)
     }
 
+    /// The name of the rule with this number.
+    pub fn name(&self, rule: u32) -> Option<&str> {
+        self.rules.get(rule as usize).map(|rule| &*rule.name)
+    }
+
     /// What the rule with this number lets through.
     pub fn limit(&self, rule: u32) -> Option<&Limit> {
         self.rules.get(rule as usize)?.deeds.limit.as_deref()
     }
 
-    /// The tags of the rule with this number, as places in [`Rules::tag_names`].
-    pub fn tags(&self, rule: u32) -> &[u32] {
-        self.rules.get(rule as usize).map_or(&[], |rule| &rule.deeds.tags)
+    /// The tags of the rule with this number.
+    pub fn tags(&self, rule: u32) -> impl Iterator<Item = &str> {
+        let tags = self.rules.get(rule as usize).map_or(&[][..], |rule| &rule.deeds.tags);
+        tags.iter().filter_map(|tag| self.shared.tags.get(*tag as usize)).map(String::as_str)
     }
 
     /// All tags that rules give.

@@ -44,6 +44,8 @@ const KEYS: Keys = Keys {
 pub(crate) struct Settings {
     /// Name of this node in logs and status.
     pub name: String,
+    /// Region of this node; empty: none.
+    pub region: String,
     /// Keys from the file, newest first; `None`: they live in `state_dir`.
     pub keys: Option<Vec<Key>>,
     /// The Path key from the file; `None`: it lives in `state_dir`.
@@ -91,6 +93,7 @@ impl Settings {
         Config {
             listeners: self.listeners.iter().map(|listener| listener.core.clone()).collect(),
             pools: self.pools.clone(),
+            region: self.region.as_str().into(),
             rules: Arc::clone(&self.rules),
             admission: self.admission.clone(),
             headers: self.headers.clone(),
@@ -172,6 +175,7 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
     let default_state_dir = At { value: machine.state_dir.clone(), place: root.place("node.state_dir") };
     Some(Settings {
         name: node.name,
+        region: node.region,
         keys: node.keys,
         path_key: node.path_key,
         state_dir: node.state_dir.unwrap_or(default_state_dir),

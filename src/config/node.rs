@@ -14,11 +14,13 @@ pub(super) const MOST_WORKERS: u32 = 64;
 /// Keys that are accepted at one time; two live during a rotation, the rest is for slow fleets.
 const MOST_KEYS: usize = 8;
 
-const KEYS: Keys = Keys { known: &["name", "workers", "keys", "path_key", "state_dir"], later: &["region"] };
+const KEYS: Keys = Keys { known: &["name", "region", "workers", "keys", "path_key", "state_dir"], later: &[] };
 
 /// `[node]`, checked.
 pub(super) struct Node {
     pub name: String,
+    /// Empty: none.
+    pub region: String,
     /// `None`: as many as there are processors and worker ports.
     pub workers: Option<At<u8>>,
     /// `None`: made and kept in `state_dir`.
@@ -32,7 +34,15 @@ pub(super) struct Node {
 pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<Node> {
     let automatic = || machine.name.clone();
     let Some(value) = root.get("node") else {
-        return Some(Node { name: automatic(), workers: None, keys: None, path_key: None, state_dir: None });
+        let region = String::new();
+        return Some(Node {
+            name: automatic(),
+            region,
+            workers: None,
+            keys: None,
+            path_key: None,
+            state_dir: None,
+        });
     };
     let section = value.section(KEYS)?;
     let name = section.or("name", automatic(), |value| {
@@ -40,6 +50,11 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) 
             units::label(text).then(|| text.to_owned())
         })?;
         Some(if name == "auto" { automatic() } else { name })
+    });
+    let region = section.or("region", String::new(), |value| {
+        value.parsed("1 to 40 letters, digits, `-`, `_` or `.`", |text| {
+            units::label(text).then(|| text.to_owned())
+        })
     });
     let workers = section
         .maybe("workers", |value| value.integer(1..=MOST_WORKERS).and_then(|count| u8::try_from(count).ok()));
@@ -49,6 +64,7 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) 
         section.maybe("state_dir", |value| value.text("a directory").map(|text| directory.join(text)));
     Some(Node {
         name: name?,
+        region: region?,
         workers: workers?,
         keys: keys?.map(|keys| keys.value),
         path_key: path_key?.map(|key| key.value),

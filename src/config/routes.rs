@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use routing_rules::{Names, Rules};
+use routing_rules::{Files, MAX_PREFIX_FILE_BYTES, Names, Rules};
 
 use super::document::Section;
 use super::error::Problem;
@@ -27,11 +27,26 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path) -> Option<Rules> {
     };
     let listeners = root.strings_in("listener", "name");
     let names = Names { pools: &pools, listeners: &listeners };
-    match Rules::parse(&text, &path.display().to_string(), &names) {
+    let beside = Beside(path.parent().unwrap_or(Path::new("")));
+    match Rules::load(&text, &path.display().to_string(), &names, &beside) {
         Ok(rules) => Some(rules),
         Err(errors) => {
             errors.into_iter().for_each(|error| root.document().push(Problem::Rule(Box::new(error))));
             None
         }
+    }
+}
+
+/// The files beside the routes file.
+struct Beside<'p>(&'p Path);
+
+impl Files for Beside<'_> {
+    fn read(&self, name: &str) -> Result<String, String> {
+        let path = self.0.join(name);
+        let length = std::fs::metadata(&path).map_err(|error| error.to_string())?.len();
+        if length > MAX_PREFIX_FILE_BYTES as u64 {
+            return Err(format!("{length} bytes, more than the {MAX_PREFIX_FILE_BYTES} that it may have"));
+        }
+        std::fs::read_to_string(&path).map_err(|error| error.to_string())
     }
 }

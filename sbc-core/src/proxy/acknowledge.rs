@@ -22,15 +22,15 @@ impl Core {
             return;
         }
         let incoming = &asked.incoming;
-        match self.route(incoming, &asked.top, turn.settings, turn.now) {
-            Route::Peer { peer, target } => {
+        match self.route_by_token(asked, turn.settings) {
+            Some(Route::Peer { peer, target }) => {
                 let dialog = (incoming.upstream.zone == Zone::Pool).then(|| incoming.dialog(&self.hash));
                 if let Reach::Flow(flow) = self.reach(&peer, dialog, turn.settings, turn.now) {
                     let flow = trunk_hop(flow, asked, target.as_deref(), turn.settings);
                     self.forward_statelessly(turn, asked, flow, target.as_deref());
                 }
             }
-            Route::Drop(count) => self.counters.add(count),
+            Some(Route::Drop(count)) => self.counters.add(count),
             _ => self.counters.add(Count::StrayAck),
         }
     }
@@ -59,6 +59,7 @@ impl Core {
             routes: asked.top.values,
             replaced_at: None,
             new_from: None,
+            changes: None,
         };
         let mut bytes = turn.worker.spare.take();
         if write_request(incoming, &hop, settings, &mut turn.worker.edits, &mut bytes).is_ok() {

@@ -52,6 +52,7 @@ impl Core {
                     }
                     watch(turn, key, noted);
                 }
+                After::Hold { key, permits } => self.dialogs.hold(key, permits),
                 After::Heard { key, member, flow } => {
                     let noted = self.dialogs.heard(key, member, flow, turn.now);
                     watch(turn, key, noted);

@@ -10,6 +10,7 @@ use crate::proxy::hop::Answer;
 use crate::proxy::incoming::Incoming;
 use crate::proxy::reach::Reach;
 use crate::proxy::reply::Reply;
+use crate::proxy::ruled::Ruled;
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::{NewSetup, Plan, Registers, Setup, Step};
 use crate::proxy::turn::{Asked, Turn};
@@ -41,7 +42,7 @@ impl Core {
                 return;
             }
         };
-        self.forward(turn, asked, Plan::Peer { peer, flow, target }, wait);
+        self.forward(turn, asked, Plan::Peer { peer, flow, target }, Ruled::default(), wait);
     }
 
     /// RFC 5626 §5.3.1: 430. A BYE is granted: there is nobody left to be told.
@@ -59,6 +60,7 @@ impl Core {
         turn: &mut Turn<'_>,
         asked: &Asked<'_>,
         plan: Plan,
+        ruled: Ruled,
         wait: Option<(Digest, Time)>,
     ) {
         let incoming = &asked.incoming;
@@ -75,6 +77,7 @@ impl Core {
             registers: self.registers(incoming, turn.settings),
             new_from: asked.new_from.clone(),
             plan,
+            ruled,
         };
         match self.entries.entry(asked.id.0) {
             // Another worker got the same request a moment ago.

@@ -1,5 +1,7 @@
 //! Which members a request to a pool is tried at, and which one first.
 
+use routing_rules::Changes;
+
 use crate::config::Balance;
 use crate::count::Count;
 use crate::limits;
@@ -8,6 +10,7 @@ use crate::proxy::core::Core;
 use crate::proxy::credentials;
 use crate::proxy::hop::called_aor;
 use crate::proxy::incoming::Incoming;
+use crate::proxy::ruled::Pooled;
 use crate::proxy::setup::Plan;
 use crate::proxy::turn::Turn;
 use crate::seal::OpenError;
@@ -19,14 +22,17 @@ impl Core {
         &self,
         turn: &Turn<'_>,
         incoming: &Incoming<'_>,
-        pool: usize,
-        balance: Balance,
+        to: Pooled,
+        changes: Option<&Changes>,
     ) -> Plan {
         let settings = turn.settings;
+        let Pooled { pool, balance } = to;
         let state = settings.pools.get(pool);
+        let own = state.map_or(Balance::HashCallId, |state| state.config.balance);
+        let balance = balance.unwrap_or(own);
         let first = state.and_then(|state| self.challenger(turn, incoming, state, balance));
         let key = match balance {
-            Balance::HashAor => called_aor(incoming, settings),
+            Balance::HashAor => called_aor(incoming, changes, settings),
             Balance::HashCallId | Balance::RoundRobin => settings.stable.of(&[b"call", incoming.call_id]),
         };
         let left = state.map_or(1, |state| state.config.failover.attempts.max(1));

@@ -20,6 +20,8 @@ pub struct Status {
     pub calls: usize,
     /// Server transactions in progress.
     pub transactions: usize,
+    /// How often rules gave each tag, by name.
+    pub tags: Vec<(String, u64)>,
     /// Everything counted.
     pub counters: Vec<(Count, u64)>,
 }
@@ -71,6 +73,7 @@ impl Core {
             registrations: self.directory.bindings(),
             calls: self.dialogs.calls(),
             transactions: self.entries.len(),
+            tags: self.tags.all(),
             counters: Count::ALL.iter().map(|count| (*count, self.counters.get(*count))).collect(),
         }
     }

@@ -150,6 +150,7 @@ pub fn edge_config(settings: &EdgeSettings) -> Arc<Config> {
             pool("freeswitch", Zone::Pool, 3, &settings.members, settings.balance),
             pool("carrier", Zone::Trunk, 2, &settings.carriers, Balance::HashCallId),
         ],
+        region: "eu".into(),
         rules: Arc::new(rules),
         admission: Admission {
             domains: vec!["example.test".into()],

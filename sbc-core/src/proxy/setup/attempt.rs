@@ -94,6 +94,7 @@ impl Setup {
             path: self.registers.filter(|_| next.zone == Zone::Pool).map(|registers| registers.path),
             routes: self.routes,
             new_from: self.new_from.as_deref(),
+            changes: self.ruled.changes.as_deref(),
             replaced_at: step.core.holder_of_replaced(&incoming.message),
         };
         if let Err(error) = write_request(incoming, &hop, step.settings, &mut step.worker.edits, &mut bytes) {

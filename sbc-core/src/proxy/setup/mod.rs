@@ -19,6 +19,7 @@ use crate::proxy::core::Core;
 use crate::proxy::identity::NewFrom;
 use crate::proxy::incoming::{Incoming, Upstream};
 use crate::proxy::reply::{Reply, write_reply};
+use crate::proxy::ruled::Ruled;
 use crate::proxy::settings::Settings;
 use crate::proxy::turn::Turn;
 use crate::proxy::worker::{After, Timer, Worker};
@@ -110,6 +111,8 @@ pub(crate) struct Setup {
     registers: Option<Registers>,
     /// The URI that From gets, where the caller wrote somebody else's.
     new_from: NewFrom,
+    /// How it leaves, and what it takes of the limits of rules.
+    ruled: Ruled,
     plan: Plan,
     branches: Vec<Branch>,
     best: Option<Best>,
@@ -138,6 +141,7 @@ pub(crate) struct NewSetup {
     pub(crate) registers: Option<Registers>,
     pub(crate) new_from: NewFrom,
     pub(crate) plan: Plan,
+    pub(crate) ruled: Ruled,
 }
 
 impl Setup {
@@ -162,6 +166,7 @@ impl Setup {
             registers: new.registers,
             new_from: new.new_from,
             plan: new.plan,
+            ruled: new.ruled,
             branches: Vec::new(),
             best: None,
             winner: None,
@@ -232,6 +237,8 @@ impl Setup {
     fn finish(&mut self, bytes: Vec<u8>, step: &mut Step<'_>) {
         self.trying_at = None;
         self.next_attempt_at = None;
+        // No call has come of it.
+        self.ruled.permits.clear();
         if self.has_final() {
             step.worker.spare.give(bytes);
             return;

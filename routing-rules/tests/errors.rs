@@ -76,7 +76,7 @@ fn an_unknown_key_names_the_nearest() {
     check_action(
         "route = { poool = \"freeswitch\" }",
         &[
-            "3:11: rule \"x\": route.poool: found an unknown key, expected one of: pool, balance, tag, region, fallback, bindings; did you mean \
+            "3:11: rule \"x\": route.poool: found an unknown key, expected one of: pool, balance, fallback, bindings; did you mean \
              \"pool\"?",
         ],
     );
@@ -92,7 +92,9 @@ fn an_unknown_key_names_the_nearest() {
 fn a_key_with_control_characters_stays_on_one_line() {
     check_rule(
         "\"a\\nb\" = 1",
-        &["4:1: rule \"x\": a\\nb: found an unknown key, expected one of: name, match, set, remove, identity, limit, tag, media, route, reject, redirect, next"],
+        &[
+            "4:1: rule \"x\": a\\nb: found an unknown key, expected one of: name, match, set, remove, identity, limit, tag, media, route, reject, redirect, next",
+        ],
     );
 }
 
@@ -101,8 +103,8 @@ fn keys_of_the_language_that_do_not_exist_yet_say_so() {
     check_action(
         "route = { bindings = true, fork = true }",
         &[
-            "3:28: rule \"x\": route.fork: found a key that is not yet supported, expected one of: pool, balance, tag, \
-             region, fallback, bindings",
+            "3:28: rule \"x\": route.fork: found a key that is not yet supported, expected one of: pool, balance, \
+             fallback, bindings",
         ],
     );
     check_action(
@@ -134,7 +136,10 @@ fn a_rule_needs_a_name_of_its_own() {
 
 #[test]
 fn a_rule_needs_exactly_one_action() {
-    check_action("", &["1:1: rule \"x\": route: found nothing, expected exactly one of: route, reject, redirect, next"]);
+    check_action(
+        "",
+        &["1:1: rule \"x\": route: found nothing, expected exactly one of: route, reject, redirect, next"],
+    );
     check_rule(
         "reject = { status = 403 }",
         &[
@@ -164,7 +169,7 @@ fn a_route_needs_exactly_one_target() {
     check_action(
         "route = \"freeswitch\"",
         &[
-            "3:9: rule \"x\": route: found \"freeswitch\", expected a table with keys of: pool, balance, tag, region, fallback, bindings",
+            "3:9: rule \"x\": route: found \"freeswitch\", expected a table with keys of: pool, balance, fallback, bindings",
         ],
     );
 }
@@ -305,7 +310,9 @@ fn users_are_whole_or_have_one_way_to_compare() {
     );
     check_rule(
         "match = { user = 100 }",
-        &["4:18: rule \"x\": match.user: found 100, expected a user, or a table with prefix, regex or prefixes"],
+        &[
+            "4:18: rule \"x\": match.user: found 100, expected a user, or a table with prefix, regex or prefixes",
+        ],
     );
 }
 

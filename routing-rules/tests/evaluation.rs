@@ -56,8 +56,12 @@ const VALUES: [(&str, Means); 3] = [
 ];
 
 /// Users that a rule with `next` sets, as it writes them.
-const CHANGES: [(&str, &str); 4] =
-    [("set = { user = '+49' }", "+49"), ("set = { user = 'alice' }", "alice"), ("set = { strip = 1 }", ""), ("tag = 'x'", "")];
+const CHANGES: [(&str, &str); 4] = [
+    ("set = { user = '+49' }", "+49"),
+    ("set = { user = 'alice' }", "alice"),
+    ("set = { strip = 1 }", ""),
+    ("tag = 'x'", ""),
+];
 
 /// A rule as it is written; an empty list means that the key is absent.
 #[derive(Debug, Clone)]
@@ -188,7 +192,13 @@ fn rule() -> impl Strategy<Value = Written> {
     let places = (some_of(&LISTENERS), some_of(&Zone::ALL), some_of(&TRANSPORTS), some_of(&SOURCES));
     let targets =
         (some_of(&METHODS), some_of(&DOMAINS), some_of(&[0, 1, 2, 3, 4, 5, 6, 7]), seldom(any::<bool>()));
-    let more = (some_of(&[0, 1, 2, 3]), some_of(&[0, 1, 2]), seldom(1_u16..=10_000), seldom(0_usize..8), seldom(0_usize..4));
+    let more = (
+        some_of(&[0, 1, 2, 3]),
+        some_of(&[0, 1, 2]),
+        seldom(1_u16..=10_000),
+        seldom(0_usize..8),
+        seldom(0_usize..4),
+    );
     (places, targets, more).prop_map(
         |(
             (listeners, zones, transports, sources),
@@ -282,8 +292,27 @@ fn query() -> impl Strategy<Value = Asked> {
     let places = (0..LISTENERS.len(), select(Zone::ALL.to_vec()), transports, sources);
     let more = (from_domains, kinds, 0_u16..10_000);
     (places, methods, domains, users, any::<bool>(), more).prop_map(
-        |((listener, zone, transport, source), method, domain, user, registered, (from_domain, kinds, share))| {
-            Asked { method, listener, zone, transport, source, domain, user, registered, from_domain, kinds, share }
+        |(
+            (listener, zone, transport, source),
+            method,
+            domain,
+            user,
+            registered,
+            (from_domain, kinds, share),
+        )| {
+            Asked {
+                method,
+                listener,
+                zone,
+                transport,
+                source,
+                domain,
+                user,
+                registered,
+                from_domain,
+                kinds,
+                share,
+            }
         },
     )
 }
@@ -427,9 +456,8 @@ fn a_compared_header_longer_than_the_limit_matches_nothing() {
                 reject = { status = 403 }\n[[rule]]\nname = 'all'\nreject = { status = 404 }";
     let rules = Rules::parse(text, "routes.toml", &Names { pools: &[], listeners: &[] }).expect("right");
     let mut scratch = Scratch::default();
-    let mut rule_for = |value: &str| {
-        about("1", value, |query| rules.evaluate(query, &mut scratch).rule.map(str::to_owned))
-    };
+    let mut rule_for =
+        |value: &str| about("1", value, |query| rules.evaluate(query, &mut scratch).rule.map(str::to_owned));
     assert_eq!(rule_for("evil").as_deref(), Some("scanners"));
     assert_eq!(rule_for("good").as_deref(), Some("all"));
     let padded = format!("{}evil", " x".repeat(routing_rules::MAX_HEADER_BYTES));
@@ -440,10 +468,14 @@ fn a_compared_header_longer_than_the_limit_matches_nothing() {
 fn rules_that_lie_inside_each_other_deeply_are_all_found() {
     let rule = |n: usize| {
         let prefix = "1".repeat(n + 1);
-        format!("[[rule]]\nname = '{n}'\nmatch = {{ method = 'INFO', user = {{ prefix = '{prefix}' }} }}\nreject = {{ status = 403 }}\n")
+        format!(
+            "[[rule]]\nname = '{n}'\nmatch = {{ method = 'INFO', user = {{ prefix = '{prefix}' }} }}\nreject = {{ status = 403 }}\n"
+        )
     };
     let deep: String = (0..100).rev().map(rule).collect();
-    let text = format!("{deep}[[rule]]\nname = 'last'\nmatch = {{ user = {{ prefix = '1' }} }}\nreject = {{ status = 404 }}\n");
+    let text = format!(
+        "{deep}[[rule]]\nname = 'last'\nmatch = {{ user = {{ prefix = '1' }} }}\nreject = {{ status = 404 }}\n"
+    );
     let rules = Rules::parse(&text, "routes.toml", &Names { pools: &[], listeners: &[] }).expect("right");
     let mut scratch = Scratch::default();
     about(&"1".repeat(200), "", |query| {

@@ -103,7 +103,8 @@ fn shown(rules: &Rules, decision: &Decision<'_>) -> String {
     let mut out = vec![match decision.action {
         Action::Pool(to) => {
             let balance = to.balance.map(|balance| format!(" by {balance}")).unwrap_or_default();
-            format!("pool {}{balance}", POOLS[to.pool])
+            let then: String = to.fallback.iter().map(|pool| format!(" then {}", POOLS[*pool])).collect();
+            format!("pool {}{balance}{then}", POOLS[to.pool])
         }
         Action::Bindings => "bindings".to_owned(),
         Action::Reject { status, reason, retry_after: None } => format!("{status} {reason}"),
@@ -135,9 +136,7 @@ fn shown(rules: &Rules, decision: &Decision<'_>) -> String {
 
 fn shown_limit(limit: &Limit) -> String {
     let calls = limit.calls.map(|calls| format!("{calls} calls"));
-    let rate = limit
-        .rate
-        .map(|rate| format!("{} in {} s, {} at once", rate.count, rate.seconds, rate.burst));
+    let rate = limit.rate.map(|rate| format!("{} in {} s, {} at once", rate.count, rate.seconds, rate.burst));
     let retry = limit.retry_after.map(|seconds| format!(" retry after {seconds}")).unwrap_or_default();
     let parts: Vec<String> = calls.into_iter().chain(rate).collect();
     format!("limit {}, else {}{retry}", parts.join(", "), limit.status)

@@ -70,7 +70,10 @@ fn captures_must_exist() {
         let text = format!("[[rule]]\nname = \"x\"\nroute = {{ bindings = true }}\n{}\n", with(matching));
         assert_eq!(errors(&text), [format!("routes.toml:5:16: rule \"x\": set.user: found {expected}")]);
     };
-    check("{ regex = '^00(\\d+)$' }", "\"${2}\", a capture that \"^00(\\\\d+)$\" does not have, expected $1, its only one");
+    check(
+        "{ regex = '^00(\\d+)$' }",
+        "\"${2}\", a capture that \"^00(\\\\d+)$\" does not have, expected $1, its only one",
+    );
     check(
         "{ regex = '^00' }",
         "\"${2}\", a capture that \"^00\" does not have, expected a group in round brackets in the regex; it has none",
@@ -119,8 +122,14 @@ fn values_cannot_add_lines() {
         "21: rule \"x\": set.headers.X-A: found \"a\\r\\nX-B: c\", expected a text without control characters, 1 to 1024 \
          bytes",
     );
-    check("set = { user = \"a b\" }", "16: rule \"x\": set.user: found \"a b\", expected a text without blanks, quotes and angle brackets, 1 to 1024 bytes");
-    check("set = { host = \"a..b\" }", "16: rule \"x\": set.host: found \"a..b\", expected a host name or an address, without port and brackets");
+    check(
+        "set = { user = \"a b\" }",
+        "16: rule \"x\": set.user: found \"a b\", expected a text without blanks, quotes and angle brackets, 1 to 1024 bytes",
+    );
+    check(
+        "set = { host = \"a..b\" }",
+        "16: rule \"x\": set.host: found \"a..b\", expected a host name or an address, without port and brackets",
+    );
 }
 
 #[test]
@@ -140,7 +149,9 @@ fn what_has_no_effect_is_an_error() {
     let idle = "[[rule]]\nname = \"x\"\nnext = true\n";
     assert_eq!(
         errors(idle),
-        ["routes.toml:1:1: rule \"x\": next: found nothing, expected something to do before going on: set, remove, limit, tag, …"]
+        [
+            "routes.toml:1:1: rule \"x\": next: found nothing, expected something to do before going on: set, remove, limit, tag, …"
+        ]
     );
     check_action("next = false", "8: rule \"x\": next: found false, expected true, or no such key");
 }
@@ -148,9 +159,18 @@ fn what_has_no_effect_is_an_error() {
 #[test]
 fn limits_have_a_number() {
     check("limit = {}", "9: rule \"x\": limit: found no limit, expected at least one of: calls, rate");
-    check("limit = { rate = \"50\" }", "18: rule \"x\": limit.rate: found \"50\", expected a rate such as 50/s, 300/m or 1000/h");
-    check("limit = { burst = 5 }", "19: rule \"x\": limit.burst: found a burst without a rate, expected rate beside it");
-    check("limit = { calls = 0 }", "19: rule \"x\": limit.calls: found 0, expected calls at one time, 1 to 1000000");
+    check(
+        "limit = { rate = \"50\" }",
+        "18: rule \"x\": limit.rate: found \"50\", expected a rate such as 50/s, 300/m or 1000/h",
+    );
+    check(
+        "limit = { burst = 5 }",
+        "19: rule \"x\": limit.burst: found a burst without a rate, expected rate beside it",
+    );
+    check(
+        "limit = { calls = 0 }",
+        "19: rule \"x\": limit.calls: found 0, expected calls at one time, 1 to 1000000",
+    );
 }
 
 #[test]
@@ -172,11 +192,16 @@ fn times_are_what_a_clock_shows() {
         "27: rule \"x\": match.time.zone: found \"Europe/Berin\", expected a time zone such as Europe/Berlin; did you mean \
          \"Europe/Berlin\"?",
     );
-    check("match = { time = { zone = \"UTC\" } }", "18: rule \"x\": match.time: found a zone alone, expected at least one of: days, inside, outside, dates");
+    check(
+        "match = { time = { zone = \"UTC\" } }",
+        "18: rule \"x\": match.time: found a zone alone, expected at least one of: days, inside, outside, dates",
+    );
     for wrong in ["8:00-18:00", "08:00", "24:00-01:00", "08:60-09:00", "08:00-08:00"] {
         check(
             &format!("match = {{ time = {{ zone = \"UTC\", inside = \"{wrong}\" }} }}"),
-            &format!("43: rule \"x\": match.time.inside: found \"{wrong}\", expected hours such as 08:00-18:00"),
+            &format!(
+                "43: rule \"x\": match.time.inside: found \"{wrong}\", expected hours such as 08:00-18:00"
+            ),
         );
     }
     for wrong in ["2026-02-30", "13-01", "2026-01-02..2026-01-01", "12-24..2026-12-26"] {
@@ -192,15 +217,20 @@ fn times_are_what_a_clock_shows() {
 
 #[test]
 fn sets_are_known_used_and_flat() {
-    let rule = "[[rule]]\nname = \"x\"\nmatch = { domain = { set = \"our\" } }\nroute = { bindings = true }\n";
+    let rule =
+        "[[rule]]\nname = \"x\"\nmatch = { domain = { set = \"our\" } }\nroute = { bindings = true }\n";
     assert_eq!(
         errors(&format!("[sets]\nours = [\"a.com\"]\n{rule}")),
-        ["routes.toml:5:28: rule \"x\": match.domain.set: found \"our\", expected \"ours\"; did you mean \"ours\"?"]
+        [
+            "routes.toml:5:28: rule \"x\": match.domain.set: found \"our\", expected \"ours\"; did you mean \"ours\"?"
+        ]
     );
     let plain = "[[rule]]\nname = \"x\"\nroute = { bindings = true }\n";
     assert_eq!(
         errors(&format!("[sets]\nours = [\"a.com\"]\n{plain}")),
-        ["routes.toml:2:1: sets.ours: found a set that no rule uses, expected a rule that does, or no such set"]
+        [
+            "routes.toml:2:1: sets.ours: found a set that no rule uses, expected a rule that does, or no such set"
+        ]
     );
     assert_eq!(
         errors(&format!("[sets]\nours = []\n{plain}")),

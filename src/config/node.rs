@@ -14,7 +14,8 @@ pub(super) const MOST_WORKERS: u32 = 64;
 /// Keys that are accepted at one time; two live during a rotation, the rest is for slow fleets.
 const MOST_KEYS: usize = 8;
 
-const KEYS: Keys = Keys { known: &["name", "region", "workers", "keys", "path_key", "state_dir"], later: &[] };
+const KEYS: Keys =
+    Keys { known: &["name", "region", "workers", "keys", "path_key", "state_dir"], later: &[] };
 
 /// `[node]`, checked.
 pub(super) struct Node {

@@ -6,7 +6,7 @@ use crate::load::{Keys, Loader, Node, Table};
 use crate::words::{Balance, read_label};
 
 const KEYS: Keys<'_> =
-    Keys { known: &["pool", "balance", "bindings"], later: &["tag", "region", "fallback", "fork"] };
+    Keys { known: &["pool", "balance", "fallback", "bindings"], later: &["tag", "region", "fork"] };
 const ONE_TARGET: &str = "exactly one of: pool, bindings";
 
 pub(super) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Outcome> {

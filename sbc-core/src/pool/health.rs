@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::probe::Probing;
+use crate::config::Member;
 use crate::limits;
 use crate::transaction::EntryId;
 
@@ -31,7 +32,7 @@ impl Health {
     }
 }
 
-/// One member.
+/// One member; the same under every configuration that has it.
 #[derive(Debug)]
 pub struct MemberState {
     /// Where messages for it go.
@@ -60,6 +61,11 @@ impl MemberState {
             suspect: AtomicBool::new(false),
             in_flight: Mutex::new(VecDeque::new()),
         }
+    }
+
+    /// Whether it is this one of the configuration.
+    pub fn is(&self, member: &Member) -> bool {
+        self.address == member.address && self.uri == member.uri
     }
 
     /// What is known of it.

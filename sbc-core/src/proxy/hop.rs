@@ -28,7 +28,7 @@ pub(crate) enum Route {
         /// The next Request-URI, where the token holds one.
         target: Option<Vec<u8>>,
     },
-    /// A pool's members, one after the other.
+    /// The members of pools, one after the other.
     Pool(Pooled, Ruled),
     /// The bindings of a user, one after the other.
     Bindings(Vec<Reached>, Ruled),

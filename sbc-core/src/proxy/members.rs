@@ -1,5 +1,7 @@
 //! Which members a request to a pool is tried at, and which one first.
 
+use std::sync::Arc;
+
 use routing_rules::Changes;
 
 use crate::config::Balance;
@@ -11,7 +13,7 @@ use crate::proxy::credentials;
 use crate::proxy::hop::called_aor;
 use crate::proxy::incoming::Incoming;
 use crate::proxy::ruled::Pooled;
-use crate::proxy::setup::Plan;
+use crate::proxy::setup::{Fallback, Plan};
 use crate::proxy::turn::Turn;
 use crate::seal::OpenError;
 use crate::sip::Method;
@@ -22,22 +24,25 @@ impl Core {
         &self,
         turn: &Turn<'_>,
         incoming: &Incoming<'_>,
-        to: Pooled,
+        to: &Pooled,
         changes: Option<&Changes>,
     ) -> Plan {
         let settings = turn.settings;
-        let Pooled { pool, balance } = to;
-        let state = settings.pools.get(pool);
-        let own = state.map_or(Balance::HashCallId, |state| state.config.balance);
-        let balance = balance.unwrap_or(own);
-        let first = state.and_then(|state| self.challenger(turn, incoming, state, balance));
-        let key = match balance {
+        let key = |balance: Balance| match balance {
             Balance::HashAor => called_aor(incoming, changes, settings),
             Balance::HashCallId | Balance::RoundRobin => settings.stable.of(&[b"call", incoming.call_id]),
         };
-        let left = state.map_or(1, |state| state.config.failover.attempts.max(1));
-        let answers = first.is_some();
-        Plan::Pool { pool, balance, key, tried: Tried::default(), first, answers, left }
+        let fallback = |pool: &Arc<PoolState>| {
+            let balance = to.balance.unwrap_or(pool.config.balance);
+            Fallback { pool: Arc::clone(pool), balance, key: key(balance) }
+        };
+        let then = to.fallback.iter().map(fallback).collect();
+        let pool = &to.pool;
+        let balance = to.balance.unwrap_or(pool.config.balance);
+        let first = self.challenger(turn, incoming, pool, balance);
+        let left = pool.config.failover.attempts.max(1);
+        let (pool, key, answers) = (Arc::clone(pool), key(balance), first.is_some());
+        Plan::Pool { pool, balance, key, tried: Tried::default(), first, answers, left, then }
     }
 
     /// The member whose challenge a request answers: by the `opaque` we added, else by its Call-ID.

@@ -20,6 +20,7 @@ mod policy;
 mod probing;
 mod question;
 mod reach;
+mod reconfigure;
 mod refer;
 mod reply;
 mod request;
@@ -36,5 +37,6 @@ mod warning;
 mod worker;
 
 pub use core::Core;
+pub use reconfigure::{Change, NeedsRestart, Refused};
 pub use status::{MemberStatus, PoolStatus, Status};
 pub use worker::Worker;

@@ -50,7 +50,7 @@ impl Core {
             Route::Drop(count) => self.counters.add(count),
             Route::Peer { peer, target } => self.forward_to_peer(turn, &asked, peer, target),
             Route::Pool(to, ruled) => {
-                let plan = self.pool_plan(turn, &asked.incoming, to, ruled.changes.as_deref());
+                let plan = self.pool_plan(turn, &asked.incoming, &to, ruled.changes.as_deref());
                 self.forward(turn, &asked, plan, ruled, None);
             }
             Route::Bindings(mut left, ruled) => {

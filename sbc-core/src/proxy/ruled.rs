@@ -1,17 +1,19 @@
 //! What the rules decide about a request outside dialogs, and what comes with the decision.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use routing_rules::{Action, Changes, Decision, Rules, Scratch};
+use routing_rules::{Action, Changes, Decision, Rules, Scratch, ToPool};
 
 use crate::config::Balance;
 use crate::count::Count;
 use crate::flow::Zone;
 use crate::limiting::Permit;
+use crate::pool::PoolState;
 use crate::proxy::core::Core;
 use crate::proxy::hop::{Answer, Route, is_served};
 use crate::proxy::question::{Surroundings, ask, changed};
-use crate::proxy::settings::strip_brackets;
+use crate::proxy::settings::{Settings, strip_brackets};
 use crate::proxy::turn::{Asked, Turn};
 use crate::sip::Method;
 use crate::time::Time;
@@ -26,12 +28,21 @@ pub(crate) struct Ruled {
     pub(crate) permits: Vec<Permit>,
 }
 
-/// The pool of a route.
-#[derive(Debug)]
+/// The pools of a route, as they are now.
 pub(crate) struct Pooled {
-    pub(crate) pool: usize,
-    /// Instead of the pool's own.
+    pub(crate) pool: Arc<PoolState>,
+    /// Instead of each pool's own.
     pub(crate) balance: Option<Balance>,
+    /// Where to go on; the next one is the last of the list.
+    pub(crate) fallback: Vec<Arc<PoolState>>,
+}
+
+impl Pooled {
+    fn of(to: &ToPool<'_>, settings: &Settings) -> Option<Self> {
+        let pool = |place: &usize| settings.pools.get(*place).map(Arc::clone);
+        let fallback = to.fallback.iter().rev().filter_map(pool).collect();
+        Some(Self { pool: pool(&to.pool)?, balance: to.balance, fallback })
+    }
 }
 
 impl Core {
@@ -72,12 +83,11 @@ impl Core {
         self.tag(rules, &decision, asked);
         match decision.action {
             Action::Pool(to) => {
-                if turn.settings.pools.get(to.pool).is_none() {
+                let Some(to) = Pooled::of(&to, turn.settings) else {
                     return Answer::refuse(500, Count::NoTarget);
-                }
-                self.within_limits(rules, &decision, asked, turn.now).map_or_else(Route::Answer, |ruled| {
-                    Route::Pool(Pooled { pool: to.pool, balance: to.balance }, ruled)
-                })
+                };
+                self.within_limits(rules, &decision, asked, turn.now)
+                    .map_or_else(Route::Answer, |ruled| Route::Pool(to, ruled))
             }
             Action::Bindings => {
                 self.within_limits(rules, &decision, asked, turn.now).map_or_else(Route::Answer, |ruled| {

@@ -1,11 +1,12 @@
 //! Where a request may still be tried.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::config::Balance;
 use crate::flow::{Flow, Zone};
 use crate::hash::Digest;
-use crate::pool::Tried;
+use crate::pool::{Health, PoolState, Seat, Tried};
 use crate::proxy::core::Core;
 use crate::proxy::settings::Settings;
 use crate::registration::Reached;
@@ -17,7 +18,8 @@ pub(crate) enum Plan {
     Peer { peer: Peer, flow: Option<Flow>, target: Option<Vec<u8>> },
     /// Members of a pool; `first` is the one that made the challenge being answered.
     Pool {
-        pool: usize,
+        /// As it was when the request came.
+        pool: Arc<PoolState>,
         balance: Balance,
         key: Digest,
         tried: Tried,
@@ -25,9 +27,18 @@ pub(crate) enum Plan {
         /// The request answers a challenge of its first member; another would only challenge it again.
         answers: bool,
         left: u8,
+        /// Pools to go on with; the next one is the last of the list.
+        then: Vec<Fallback>,
     },
     /// Bindings of a user; the next one is the last of the list.
     Bindings { left: Vec<Reached> },
+}
+
+/// A pool that is asked when the ones before it have nobody.
+pub(crate) struct Fallback {
+    pub(crate) pool: Arc<PoolState>,
+    pub(crate) balance: Balance,
+    pub(crate) key: Digest,
 }
 
 /// The next target.
@@ -36,7 +47,7 @@ pub(crate) struct Next {
     pub(crate) zone: Zone,
     pub(crate) peer: Peer,
     pub(crate) target: Option<Vec<u8>>,
-    pub(crate) member: Option<(usize, usize)>,
+    pub(crate) member: Option<Seat>,
     pub(crate) address: Option<SocketAddr>,
     /// Tells the branches of one request apart, the same after a restart.
     pub(crate) leg: u32,
@@ -45,6 +56,7 @@ pub(crate) struct Next {
 impl Plan {
     /// Take the next target.
     pub(crate) fn next(&mut self, call_id: &[u8], core: &Core, settings: &Settings) -> Option<Next> {
+        self.fall_back();
         match self {
             Self::Peer { peer, flow, target } => {
                 let flow = towards(flow.take()?, call_id, settings)?;
@@ -63,11 +75,11 @@ impl Plan {
             }
             Self::Pool { pool, balance, key, tried, first, left, .. } => {
                 *left = left.checked_sub(1)?;
-                let state = settings.pools.get(*pool)?;
-                let member = first.take().or_else(|| state.choose(*balance, *key, *tried))?;
-                *tried = tried.with(member);
-                let address = state.members.get(member)?.address;
-                let listener = state.config.listener;
+                let place = first.take().or_else(|| pool.choose(*balance, *key, *tried))?;
+                *tried = tried.with(place);
+                let member = Seat::of(pool, place)?;
+                let address = member.address();
+                let listener = pool.config.listener;
                 let flow = towards(Flow::udp(listener, address), call_id, settings)?;
                 let peer = Peer {
                     listener: settings.tag_of(listener),
@@ -76,13 +88,13 @@ impl Plan {
                     binding: None,
                 };
                 let leg = leg_of(&peer, settings);
-                let zone = state.config.zone;
+                let zone = pool.config.zone;
                 Some(Next {
                     flow,
                     zone,
                     peer,
                     target: None,
-                    member: Some((*pool, member)),
+                    member: Some(member),
                     address: Some(address),
                     leg,
                 })
@@ -99,13 +111,27 @@ impl Plan {
         }
     }
 
+    /// Go on to the next pool when this one has no living member left to try, or was tried often enough.
+    fn fall_back(&mut self) {
+        let Self::Pool { pool, balance, key, tried, first, answers, left, then } = self else { return };
+        let has_somebody = |pool: &PoolState, tried: Tried| {
+            let mut members = pool.members.iter().enumerate();
+            members.any(|(place, member)| !tried.has(place) && member.health() != Health::Down)
+        };
+        while first.is_none() && (*left == 0 || !has_somebody(pool, *tried)) {
+            let Some(next) = then.pop() else { return };
+            *left = next.pool.config.failover.attempts.max(1);
+            (*pool, *balance, *key) = (next.pool, next.balance, next.key);
+            (*tried, *answers) = (Tried::default(), false);
+        }
+    }
+
     /// Whether anything is left to try.
-    pub(crate) fn has_more(&self, settings: &Settings) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         match self {
             Self::Peer { flow, .. } => flow.is_some(),
-            Self::Pool { pool, tried, left, .. } => {
-                let members = settings.pools.get(*pool).map_or(0, |state| state.members.len());
-                *left > 0 && (tried.count() as usize) < members
+            Self::Pool { pool, tried, left, then, .. } => {
+                !then.is_empty() || (*left > 0 && (tried.count() as usize) < pool.members.len())
             }
             Self::Bindings { left } => !left.is_empty(),
         }

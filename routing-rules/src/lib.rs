@@ -10,6 +10,7 @@
 
 mod action;
 mod compile;
+mod describe;
 mod error;
 mod explain;
 mod index;

@@ -35,7 +35,7 @@ pub(crate) const MAX_DOMAIN_BYTES: usize = 253;
 pub(crate) const MAX_REGEX_BYTES: usize = 256 * 1024;
 
 /// The largest set of all regexes over one text, compiled, in bytes.
-pub(crate) const MAX_REGEX_SET_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_REGEX_SET_BYTES: usize = 16 * 1024 * 1024;
 
 /// The memory in which one thread remembers how far a set of regexes has come, in bytes.
 pub(crate) const REGEX_CACHE_BYTES: usize = 8 * 1024 * 1024;

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use routing_rules::{
-    Action, Changes, Decision, Files, Given, Limit, Names, Party, Query, Rules, Scratch, Zone,
-};
+use routing_rules::{Files, Given, Names, Party, Query, Rules, Scratch, Zone};
 
 const PAGE: &str = include_str!("../LANGUAGE.md");
 
@@ -19,7 +17,7 @@ const LISTENERS: [(&str, Zone, &str); 4] = [
 /// The blocks of the page in their order: what kind they say they are, and their text.
 fn blocks() -> Vec<(&'static str, &'static str)> {
     let fenced = PAGE.split("\n```").skip(1).step_by(2);
-    fenced.filter_map(|block| block.split_once('\n')).collect()
+    fenced.filter_map(|block| block.split_once('\n')).filter(|(kind, _)| *kind != "toml,tests").collect()
 }
 
 /// Each example with the lines that say what comes of it.
@@ -95,51 +93,7 @@ fn answer(rules: &Rules, request: &str) -> Option<String> {
         lookup: &lookup,
     };
     let mut scratch = Scratch::default();
-    Some(shown(rules, &rules.evaluate(&query, &mut scratch)))
-}
-
-/// A decision as the page writes it.
-fn shown(rules: &Rules, decision: &Decision<'_>) -> String {
-    let mut out = vec![match decision.action {
-        Action::Pool(to) => {
-            let balance = to.balance.map(|balance| format!(" by {balance}")).unwrap_or_default();
-            let then: String = to.fallback.iter().map(|pool| format!(" then {}", POOLS[*pool])).collect();
-            format!("pool {}{balance}{then}", POOLS[to.pool])
-        }
-        Action::Bindings => "bindings".to_owned(),
-        Action::Reject { status, reason, retry_after: None } => format!("{status} {reason}"),
-        Action::Reject { status, reason, retry_after: Some(seconds) } => {
-            format!("{status} {reason}, retry after {seconds}")
-        }
-        Action::Redirect { status, contacts } => format!("{status} to {}", contacts.join(" ")),
-        Action::NoMatch => "no rule".to_owned(),
-    }];
-    let Changes { user, host, headers, identity } = decision.changes;
-    out.extend(user.as_ref().map(|user| format!("user {user}")));
-    out.extend(host.as_ref().map(|host| format!("host {host}")));
-    out.extend(headers.iter().map(|change| match &change.value {
-        Some(value) => format!("{}: {value}", change.name),
-        None => format!("without {}", change.name),
-    }));
-    out.extend(identity.as_ref().map(|identity| {
-        let name = identity.name.as_ref().map(|name| format!("\"{name}\" ")).unwrap_or_default();
-        let host = identity.host.as_ref().map(|host| format!("@{host}")).unwrap_or_default();
-        let private = if identity.private { " private" } else { "" };
-        format!("identity {name}{}{host}{private}", identity.user)
-    }));
-    let tags: Vec<&str> = decision.held.iter().flat_map(|id| rules.tags(*id)).collect();
-    out.extend((!tags.is_empty()).then(|| format!("tags {}", tags.join(" "))));
-    out.extend(decision.media.map(|media| format!("media {media}")));
-    out.extend(decision.held.iter().filter_map(|id| rules.limit(*id)).map(shown_limit));
-    out.join("; ")
-}
-
-fn shown_limit(limit: &Limit) -> String {
-    let calls = limit.calls.map(|calls| format!("{calls} calls"));
-    let rate = limit.rate.map(|rate| format!("{} in {} s, {} at once", rate.count, rate.seconds, rate.burst));
-    let retry = limit.retry_after.map(|seconds| format!(" retry after {seconds}")).unwrap_or_default();
-    let parts: Vec<String> = calls.into_iter().chain(rate).collect();
-    format!("limit {}, else {}{retry}", parts.join(", "), limit.status)
+    Some(rules.describe(&rules.evaluate(&query, &mut scratch), &POOLS))
 }
 
 #[test]

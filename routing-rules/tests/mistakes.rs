@@ -136,7 +136,7 @@ fn values_cannot_add_lines() {
 fn a_user_is_set_in_one_way() {
     check(
         "set = { user = \"1\", strip = 2 }",
-        "31: rule \"x\": set.strip: found set.strip beside user, expected either a whole user, or strip and prepend",
+        "29: rule \"x\": set.strip: found set.strip beside user, expected either a whole user, or strip and prepend",
     );
 }
 

@@ -23,4 +23,6 @@ pub mod time;
 pub mod transaction;
 pub mod wire;
 
-pub use proxy::{Change, Core, MemberStatus, NeedsRestart, PoolStatus, Refused, Status, Worker};
+pub use proxy::{
+    Change, Core, MemberStatus, NeedsRestart, PoolStatus, Refused, Rehearsal, Status, Unreadable, Worker,
+};

@@ -2,6 +2,7 @@
 
 mod check;
 mod keygen;
+mod rehearse;
 mod run;
 mod status;
 

@@ -7,6 +7,7 @@ mod check;
 mod claims;
 mod document;
 mod error;
+mod examples;
 mod listener;
 mod machine;
 mod node;
@@ -29,6 +30,7 @@ use sbc_core::config::{Admission, Config, Headers, Key, Listener, Pool, Rules, T
 pub(crate) use self::document::At;
 use self::document::{Document, Keys, Section};
 pub(crate) use self::error::{Place, Problem, Problems};
+pub(crate) use self::examples::{Example, examples};
 pub(crate) use self::machine::Machine;
 pub(crate) use self::service::{Echo, Log, LogFormat};
 pub(crate) use self::tls::Tls;

@@ -22,6 +22,7 @@ mod question;
 mod reach;
 mod reconfigure;
 mod refer;
+mod rehearse;
 mod reply;
 mod request;
 mod response;
@@ -38,5 +39,6 @@ mod worker;
 
 pub use core::Core;
 pub use reconfigure::{Change, NeedsRestart, Refused};
+pub use rehearse::{Rehearsal, Unreadable};
 pub use status::{MemberStatus, PoolStatus, Status};
 pub use worker::Worker;

@@ -1,10 +1,11 @@
 //! From a request to the question that the rules are asked.
 
-use crate::flow::Transport;
+use std::net::IpAddr;
+
+use crate::flow::{ListenerId, Transport, Zone};
 use crate::hash::Digest;
 use crate::proxy::core::Core;
 use crate::proxy::identity::NewFrom;
-use crate::proxy::incoming::Incoming;
 use crate::proxy::settings::{Settings, strip_brackets};
 use crate::time::Time;
 use crate::wire::{HeaderName, Message, NameAddr, Uri};
@@ -35,33 +36,44 @@ impl Lookup for Surroundings<'_> {
     }
 }
 
-/// The question about a request that came in at `uri`.
+/// A request, and where it came from.
+pub(crate) struct Asker<'a> {
+    pub(crate) listener: ListenerId,
+    /// The client's true address.
+    pub(crate) source: IpAddr,
+    pub(crate) message: &'a Message<'a>,
+    pub(crate) call_id: &'a [u8],
+    /// The caller's own name, where From gives another.
+    pub(crate) new_from: &'a NewFrom,
+    pub(crate) unix_time: i64,
+}
+
+/// The question about a request for `uri`.
 pub(crate) fn ask<'a>(
-    incoming: &'a Incoming<'_>,
-    new_from: &'a NewFrom,
-    around: &'a Surroundings<'a>,
+    asker: &Asker<'a>,
+    uri: &Uri<'a>,
+    settings: &'a Settings,
+    lookup: &'a dyn Lookup,
 ) -> Query<'a> {
-    let Surroundings { core, settings, uri, now, .. } = around;
-    let listener = incoming.upstream.flow.listener;
-    let transport = settings.listener(listener).map_or("udp", |listener| transport_name(listener.transport));
-    let share = settings.stable.of(&[b"share", incoming.call_id]) % SHARES;
+    let listener = settings.listener(asker.listener);
+    let share = settings.stable.of(&[b"share", asker.call_id]) % SHARES;
     Query {
-        method: text(incoming.message.method_text()),
-        listener: usize::from(listener.0),
-        zone: incoming.upstream.zone,
-        transport,
-        source: incoming.upstream.source.ip().to_canonical(),
+        method: text(asker.message.method_text()),
+        listener: usize::from(asker.listener.0),
+        zone: listener.map_or(Zone::Public, |listener| listener.zone),
+        transport: listener.map_or("udp", |listener| transport_name(listener.transport)),
+        source: asker.source.to_canonical(),
         domain: text(strip_brackets(uri.host)),
         user: text(uri.user.unwrap_or(b"")),
-        from: match new_from {
+        from: match asker.new_from {
             Some(uri) => party_of(uri),
-            None => party(&incoming.message, HeaderName::From),
+            None => party(asker.message, HeaderName::From),
         },
-        to: party(&incoming.message, HeaderName::To),
+        to: party(asker.message, HeaderName::To),
         share: u16::try_from(share).unwrap_or(0),
-        time: core.unix_time(*now),
+        time: asker.unix_time,
         region: &settings.config.region,
-        lookup: around,
+        lookup,
     }
 }
 

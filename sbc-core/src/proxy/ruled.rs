@@ -12,7 +12,7 @@ use crate::limiting::Permit;
 use crate::pool::PoolState;
 use crate::proxy::core::Core;
 use crate::proxy::hop::{Answer, Route, is_served};
-use crate::proxy::question::{Surroundings, ask, changed};
+use crate::proxy::question::{Asker, Surroundings, ask, changed};
 use crate::proxy::settings::{Settings, strip_brackets};
 use crate::proxy::turn::{Asked, Turn};
 use crate::sip::Method;
@@ -63,7 +63,15 @@ impl Core {
         }
         let around =
             Surroundings { core: self, settings, message: &incoming.message, uri: &uri, now: turn.now };
-        let query = ask(incoming, &asked.new_from, &around);
+        let asker = Asker {
+            listener: incoming.upstream.flow.listener,
+            source: incoming.upstream.source.ip(),
+            message: &incoming.message,
+            call_id: incoming.call_id,
+            new_from: &asked.new_from,
+            unix_time: self.unix_time(turn.now),
+        };
+        let query = ask(&asker, &uri, settings, &around);
         let mut scratch = std::mem::take(&mut turn.worker.rules);
         let route = self.decide(asked, turn, &uri, &query, &mut scratch);
         turn.worker.rules = scratch;

@@ -146,7 +146,8 @@ pub fn edge_config(settings: &EdgeSettings) -> Arc<Config> {
     ];
     let names =
         Names { pools: &["freeswitch", "carrier"], listeners: &["browsers", "phones", "trunk", "inside"] };
-    let rules = Rules::parse(&settings.rules, "routes.toml", &names).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let rules =
+        Rules::parse(&settings.rules, "routes.toml", &names).unwrap_or_else(|errors| panic!("{errors:?}"));
     Arc::new(Config {
         listeners,
         pools: vec![

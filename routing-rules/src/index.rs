@@ -40,9 +40,12 @@ struct OfSubject {
 #[derive(Debug, Default)]
 struct Keyed(Vec<(Box<[u8]>, Vec<u32>)>);
 
-/// Rules by prefixes, in order, each with the longest other one that is its own beginning.
+/// Rules by prefixes, in order.
 #[derive(Debug, Default)]
-struct Nested(Vec<(Box<[u8]>, Vec<u32>, Option<usize>)>);
+struct Nested(Vec<Inside>);
+
+/// A prefix, its rules, and the place of the longest other prefix that is its own beginning.
+type Inside = (Box<[u8]>, Vec<u32>, Option<usize>);
 
 /// Rules by networks of one length.
 #[derive(Debug)]

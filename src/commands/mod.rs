@@ -1,8 +1,10 @@
 //! One file per command.
 
 mod check;
+mod client;
 mod keygen;
 mod rehearse;
+mod reload;
 mod run;
 mod status;
 
@@ -19,6 +21,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => check::check(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::status(&arguments),
+        Command::Reload(arguments) => reload::reload(&arguments),
         Command::Keygen(arguments) => keygen::keygen(&arguments),
     }
 }

@@ -15,7 +15,7 @@ pub(super) const MOST_WORKERS: u32 = 64;
 const MOST_KEYS: usize = 8;
 
 const KEYS: Keys =
-    Keys { known: &["name", "region", "workers", "keys", "path_key", "state_dir"], later: &[] };
+    Keys { known: &["name", "region", "workers", "keys", "path_key", "state_dir", "watch"], later: &[] };
 
 /// `[node]`, checked.
 pub(super) struct Node {
@@ -29,6 +29,8 @@ pub(super) struct Node {
     /// `None`: made and kept in `state_dir`.
     pub path_key: Option<Key>,
     pub state_dir: Option<At<PathBuf>>,
+    /// Reload by itself when a file changes.
+    pub watch: bool,
 }
 
 /// Reads `[node]`, which may be absent.
@@ -43,6 +45,7 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) 
             keys: None,
             path_key: None,
             state_dir: None,
+            watch: false,
         });
     };
     let section = value.section(KEYS)?;
@@ -63,6 +66,7 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) 
     let path_key = section.maybe("path_key", |value| key(value, directory, machine));
     let state_dir =
         section.maybe("state_dir", |value| value.text("a directory").map(|text| directory.join(text)));
+    let watch = section.or("watch", false, Value::boolean);
     Some(Node {
         name: name?,
         region: region?,
@@ -70,6 +74,7 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) 
         keys: keys?.map(|keys| keys.value),
         path_key: path_key?.map(|key| key.value),
         state_dir: state_dir?,
+        watch: watch?,
     })
 }
 
@@ -91,6 +96,7 @@ fn key(value: &Value<'_, '_>, directory: &Path, machine: &Machine) -> Option<Key
     let text = match source.split_once(':') {
         Some(("file", path)) => {
             let path = directory.join(path);
+            value.document().depends_on(path.clone());
             match keys::read_file(&path) {
                 Ok(text) => text,
                 Err(error) => {

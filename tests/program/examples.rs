@@ -64,11 +64,15 @@ fn examples_that_hold_are_counted() {
 #[test]
 fn every_example_that_differs_is_shown_with_the_way_to_its_answer() {
     let site = site("examples-differ");
-    site.write("tests.toml", &TESTS.replace("+49900123@", "+49901123@").replace("rule = false", "rule = \"national\""));
+    site.write(
+        "tests.toml",
+        &TESTS.replace("+49900123@", "+49901123@").replace("rule = false", "rule = \"national\""),
+    );
     let output = site.end(&["check", "--tests", "tests.toml"]);
     assert_eq!(output.status.code(), Some(1));
     let told = stdout(&output);
-    let differing: Vec<&str> = told.lines().filter(|line| !line.contains(": udp ") && !line.contains("pool ")).collect();
+    let differing: Vec<&str> =
+        told.lines().filter(|line| !line.contains(": udp ") && !line.contains("pool ")).collect();
     let expected = [
         "tests.toml:2:1: test \"premium numbers are refused\": found no rule: no rule, expected rule \"no premium numbers\": 403 Forbidden",
         "    rule \"no premium numbers\": match.user did not hold",
@@ -87,11 +91,18 @@ fn every_example_that_differs_is_shown_with_the_way_to_its_answer() {
 #[test]
 fn mistakes_in_examples_and_files_of_rules_come_all_at_once() {
     let site = site("examples-wrong");
-    site.write("tests.toml", &TESTS.replace("listener = \"phones\"", "listener = \"phone\"").replace("national.sip", "none.sip"));
+    site.write(
+        "tests.toml",
+        &TESTS.replace("listener = \"phones\"", "listener = \"phone\"").replace("national.sip", "none.sip"),
+    );
     let output = site.end(&["check", "--tests", "tests.toml"]);
     assert_eq!(output.status.code(), Some(1));
     let told = stdout(&output);
-    assert_eq!(told.matches("found \"phone\", expected one of: browsers, phones, inside").count(), 3, "{told}");
+    assert_eq!(
+        told.matches("found \"phone\", expected one of: browsers, phones, inside").count(),
+        3,
+        "{told}"
+    );
     assert!(told.contains("found \"none.sip\", expected a readable file; none.sip: No such file"), "{told}");
 
     site.write("premium.csv", "+49900\n+499001\n");

@@ -7,3 +7,4 @@ mod examples;
 mod keygen;
 mod life;
 mod refusals;
+mod reload;

@@ -36,7 +36,7 @@ fn read_contacts(
     let contacts = node.each(loader, |item, loader| {
         let template = Template::read(item, Place::Uri, matcher, loader)?;
         let begins = |scheme: &&str| template.beginning().to_ascii_lowercase().starts_with(*scheme);
-        if !["sip:", "sips:", "tel:"].iter().any(|scheme| begins(scheme)) {
+        if !["sip:", "sips:", "tel:"].iter().any(begins) {
             return item.refuse(loader, CONTACT);
         }
         Some(template)

@@ -22,6 +22,8 @@ pub struct Status {
     pub transactions: usize,
     /// How often rules gave each tag, by name.
     pub tags: Vec<(String, u64)>,
+    /// Via branches that lead to one of them.
+    pub branches: usize,
     /// Everything counted.
     pub counters: Vec<(Count, u64)>,
 }
@@ -75,6 +77,7 @@ impl Core {
             calls: self.dialogs.calls(),
             transactions: self.entries.len(),
             tags: self.tags.all(),
+            branches: self.branches.len(),
             counters: Count::ALL.iter().map(|count| (*count, self.counters.get(*count))).collect(),
         }
     }

@@ -57,6 +57,8 @@ counters! {
     FlowDead = "sbc_registration_flow_dead_total", "";
     /// Registrations accepted by the pool.
     Registered = "sbc_registration_accepted_total", "";
+    /// Requests inside a dialog whose member is gone, answered by us.
+    DeadMember = "sbc_dialog_dead_member_total", "";
     /// Answers of a member that had been given up, ended by us with ACK and BYE.
     LateAnswers = "sbc_dialog_late_answers_total", "";
     /// Messages that are no SIP at all.
@@ -109,6 +111,12 @@ counters! {
     BadUri = "sbc_admission_refused_total", "uri";
     /// Requests that have made too many hops.
     TooManyHops = "sbc_admission_refused_total", "max_forwards";
+    /// Requests that came back and would go the same way again.
+    Loop = "sbc_proxy_refused_total", "loop";
+    /// INVITEs that came a second time by another way while the first is being worked on.
+    Merged = "sbc_proxy_refused_total", "merged";
+    /// Requests that may not be sent on to anybody (Max-Breadth).
+    MaxBreadth = "sbc_proxy_refused_total", "max_breadth";
     /// Requests with an unreadable Max-Forwards.
     BadMaxForwards = "sbc_admission_refused_total", "bad_max_forwards";
     /// Requests that ask the proxy for what it does not know (Proxy-Require).

@@ -38,6 +38,8 @@ pub struct Core {
     pub(crate) started: Time,
     pub(crate) entries: DigestMap<Box<Setup>>,
     pub(crate) branches: DigestMap<EntryId>,
+    /// INVITEs that begin a call, by what they have in common whichever way they come.
+    pub(crate) merges: DigestMap<EntryId>,
     pub(crate) directory: Directory,
     pub(crate) dialogs: Records,
     pub(crate) challenges: Challenges,
@@ -64,6 +66,7 @@ impl Core {
             started: now,
             entries: DigestMap::default(),
             branches: DigestMap::default(),
+            merges: DigestMap::default(),
             directory: Directory::default(),
             dialogs: Records::default(),
             challenges: Challenges::default(),

@@ -128,12 +128,22 @@ impl Plan {
 
     /// Whether anything is left to try.
     pub(crate) fn has_more(&self) -> bool {
+        self.left() > 0
+    }
+
+    /// How many targets are left to try.
+    pub(crate) fn left(&self) -> u32 {
         match self {
-            Self::Peer { flow, .. } => flow.is_some(),
+            Self::Peer { flow, .. } => u32::from(flow.is_some()),
             Self::Pool { pool, tried, left, then, .. } => {
-                !then.is_empty() || (*left > 0 && (tried.count() as usize) < pool.members.len())
+                let count = |number: usize| u32::try_from(number).unwrap_or(0);
+                let here = count(pool.members.len()).saturating_sub(tried.count()).min(u32::from(*left));
+                let beyond = |next: &Fallback| {
+                    count(next.pool.members.len()).min(u32::from(next.pool.config.failover.attempts.max(1)))
+                };
+                here + then.iter().map(beyond).sum::<u32>()
             }
-            Self::Bindings { left } => !left.is_empty(),
+            Self::Bindings { left } => u32::try_from(left.len()).unwrap_or(0),
         }
     }
 }

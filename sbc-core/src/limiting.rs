@@ -4,13 +4,15 @@
 //! call that passed; whoever holds it (the transaction, then the dialog's record) frees the place by dropping it.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use routing_rules::{Limit, Rate};
+use routing_rules::Limit;
 
 use crate::hash::{DigestMap, KeyedHash};
 use crate::limits;
+use crate::rate::{Due, Rate};
 use crate::time::Time;
 
 /// All gates, by the names of their rules.
@@ -23,8 +25,7 @@ pub struct Gates {
 #[derive(Debug, Default)]
 struct Gate {
     calls: AtomicU32,
-    /// GCRA's theoretical arrival time, in nanoseconds of our time.
-    arrival: AtomicU64,
+    due: Mutex<Due>,
 }
 
 /// A place among a rule's calls, free again once this is dropped.
@@ -69,7 +70,7 @@ impl Gates {
             Some(most) => Some(gate.take_place(most).ok_or(Over::Calls)?),
             None => None,
         };
-        match limit.rate {
+        match &limit.rate {
             Some(rate) if !gate.conforms(rate, now) => Err(Over::Rate),
             _ => Ok(permit),
         }
@@ -101,22 +102,18 @@ impl Gate {
         taken.is_ok().then(|| Permit(Arc::clone(self)))
     }
 
-    /// The generic cell rate algorithm (ITU-T I.371): a request may come as much before its time as a burst allows.
-    fn conforms(&self, rate: Rate, now: Time) -> bool {
-        let now = now.as_micros().saturating_mul(1000);
-        let interval = u64::from(rate.seconds).saturating_mul(1_000_000_000) / u64::from(rate.count.max(1));
-        let tolerance = interval.saturating_mul(u64::from(rate.burst.saturating_sub(1)));
-        let next = |arrival: u64| {
-            let arrival = arrival.max(now);
-            (arrival - now <= tolerance).then(|| arrival.saturating_add(interval))
-        };
-        self.arrival.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    /// Whether one more request is within the rate; counts it if it is.
+    fn conforms(&self, asked: &routing_rules::Rate, now: Time) -> bool {
+        let rate = Rate::new(asked.count, Duration::from_secs(u64::from(asked.seconds)), asked.burst);
+        // Whoever panicked with it has left a time that is as good as any.
+        rate.take(&mut self.due.lock().unwrap_or_else(PoisonError::into_inner), now, 1)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use routing_rules::Rate;
 
     fn limit(calls: Option<u32>, rate: Option<Rate>) -> Limit {
         Limit { calls, rate, status: 503, retry_after: None }

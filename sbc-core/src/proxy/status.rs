@@ -22,6 +22,8 @@ pub struct Status {
     pub transactions: usize,
     /// How often rules gave each tag, by name.
     pub tags: Vec<(String, u64)>,
+    /// Sources, users and listeners that the gate knows apart.
+    pub sources: usize,
     /// Via branches that lead to one of them.
     pub branches: usize,
     /// Requests that wait for a flow to come back.
@@ -88,6 +90,7 @@ impl Core {
             calls: self.dialogs.calls(),
             transactions: self.entries.len(),
             tags: self.tags.all(),
+            sources: self.gate.sources().len(),
             branches: self.branches.len(),
             waiting: self.directory.waiting(),
             merges: self.merges.len(),

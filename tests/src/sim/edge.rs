@@ -63,6 +63,8 @@ pub struct EdgeSettings {
     pub carriers: Vec<SocketAddr>,
     /// How a member is chosen.
     pub balance: Balance,
+    /// The rules, as an operator writes them.
+    pub rules: String,
     /// How many workers share the work.
     pub workers: u8,
     /// Whether the carrier's answers follow the flow.
@@ -87,6 +89,7 @@ impl EdgeSettings {
             members: members.iter().map(|member| member.parse().expect("a member's address")).collect(),
             carriers: vec!["203.0.113.10:5060".parse().expect("a carrier's address")],
             balance: Balance::HashCallId,
+            rules: RULES.to_owned(),
             workers: 2,
             symmetric: true,
             keys: vec![[7; 32]],
@@ -172,13 +175,15 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
     ];
     let names =
         Names { pools: &["freeswitch", "carrier"], listeners: &["browsers", "phones", "trunk", "inside"] };
-    let rules = Rules::parse(RULES, "routes.toml", &names).expect("the rules of the simulation");
+    let rules =
+        Rules::parse(&settings.rules, "routes.toml", &names).unwrap_or_else(|errors| panic!("{errors:?}"));
     Arc::new(Config {
         listeners,
         pools: vec![
             pool("freeswitch", Zone::Pool, 3, &settings.members, settings.balance),
             pool("carrier", Zone::Trunk, 2, &settings.carriers, Balance::HashCallId),
         ],
+        region: "eu".into(),
         rules: Arc::new(rules),
         admission: Admission {
             domains: vec!["example.test".into()],

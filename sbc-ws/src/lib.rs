@@ -12,8 +12,6 @@
 
 mod certificates;
 mod client_address;
-mod connections;
-mod egress;
 mod handler;
 mod http;
 mod listener;
@@ -24,11 +22,12 @@ mod session;
 mod settings;
 mod upgrade;
 
+use sbc_tcp::{connections, egress};
+
 pub use certificates::{CertificateError, Certificates};
-pub use connections::Connections;
-pub use egress::SendError;
 pub use handler::Handler;
-pub use listener::{Listener, bind, serve};
+pub use listener::{Listener, serve};
 pub use origin::{OriginError, OriginPattern};
 pub use reason::{CloseReason, Refused};
-pub use settings::{ClientAddress, EgressLimits, Settings};
+pub use sbc_tcp::{Connections, EgressLimits, SendError, bind};
+pub use settings::{ClientAddress, Settings};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use sbc_tcp::EgressLimits;
 
 use crate::certificates::Certificates;
 use crate::origin::OriginPattern;
@@ -20,10 +21,6 @@ const PONG_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_MESSAGE: usize = 64 * 1024;
 /// Connections that one listener holds, in all workers together.
 const MAX_CONNECTIONS: usize = 100_000;
-/// Bytes that wait for one client.
-const EGRESS_BYTES: usize = 256 * 1024;
-/// Messages that wait for one client.
-const EGRESS_MESSAGES: usize = 512;
 
 /// Where the true address of a client is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,21 +31,6 @@ pub enum ClientAddress {
     /// A trusted proxy names the client as the last element of `X-Forwarded-For`. From anyone else the header is
     /// ignored, and the socket's peer is the client.
     XForwardedFor,
-}
-
-/// How much may wait for a client that does not read. Beyond either number its connection is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EgressLimits {
-    /// Waiting payload, in bytes.
-    pub bytes: usize,
-    /// Waiting messages.
-    pub messages: usize,
-}
-
-impl Default for EgressLimits {
-    fn default() -> Self {
-        Self { bytes: EGRESS_BYTES, messages: EGRESS_MESSAGES }
-    }
 }
 
 /// The settings of one listener. A connection keeps those it was accepted under.

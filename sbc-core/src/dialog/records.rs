@@ -152,7 +152,7 @@ mod tests {
     use crate::flow::ListenerId;
 
     fn flow(port: u16) -> Flow {
-        Flow::udp(ListenerId(0), ([192, 0, 2, 1], port).into())
+        Flow::to(ListenerId(0), ([192, 0, 2, 1], port).into())
     }
 
     #[test]

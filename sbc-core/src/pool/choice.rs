@@ -111,7 +111,7 @@ impl PoolState {
     fn new(config: Pool, stable: &KeyedHash) -> Self {
         let members = config.members.iter().take(limits::MEMBERS_PER_POOL).map(|member| {
             let id = stable.of(&[b"member", member.address.to_string().as_bytes()]) as u64;
-            Arc::new(MemberState::new(member.address, &member.uri, id))
+            Arc::new(MemberState::new(member, id))
         });
         Self { members: members.collect(), config, next: AtomicUsize::new(0) }
     }
@@ -172,13 +172,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Failover, Member};
+    use crate::config::{Failover, Large, Member};
     use crate::flow::{ListenerId, Zone};
 
     fn pool(members: usize) -> PoolState {
         let members = (0..members).map(|n| Member {
             uri: format!("sip:10.0.2.{n}:5080").into(),
             address: ([10, 0, 2, n as u8], 5080).into(),
+            listener: ListenerId(0),
         });
         let config = Pool {
             name: "freeswitch".into(),
@@ -192,6 +193,7 @@ mod tests {
                 other_after: Duration::from_secs(6),
                 attempts: 3,
             },
+            large: Large::Never,
         };
         PoolState::new(config, &KeyedHash::new([3; 16]))
     }

@@ -7,7 +7,7 @@ use crate::admission;
 use crate::config::Config;
 use crate::count::{Count, Counters};
 use crate::dialog::Records;
-use crate::flow::Flow;
+use crate::flow::{Flow, Transport, is_stream, is_websocket};
 use crate::hash::{DigestMap, KeyedHash};
 use crate::io::Input;
 use crate::pool::Challenges;
@@ -71,6 +71,7 @@ impl Core {
             Input::Opened(flow) => self.directory.connected(flow),
             Input::Closed(connection) => self.directory.closed(connection, now),
             Input::Unreachable(flow) => self.unreachable(worker, now, flow),
+            Input::Disconnected(flow) => self.disconnected(worker, now, flow),
             Input::Deadline => self.deadline(worker, now),
         }
     }
@@ -101,7 +102,7 @@ impl Core {
         }
         let mut index = std::mem::take(&mut worker.index);
         let mut turn = Turn { worker, now, settings };
-        let framing = if flow.connection.is_some() { Framing::WebSocket } else { Framing::Datagram };
+        let framing = framing_of(listener.transport);
         match index.parse(bytes, framing, &Limits::default()) {
             Ok(()) => {
                 let message = Message::new(bytes, &index);
@@ -137,7 +138,11 @@ impl Core {
         message: &Message<'_>,
         error: ParseError,
     ) {
-        let count = if error.status().is_some() { Count::Malformed } else { Count::NotSip };
+        let count = match error.status() {
+            Some(513) => Count::TooLarge,
+            Some(_) => Count::Malformed,
+            None => Count::NotSip,
+        };
         self.counters.add(count);
         tracing::debug!(reason = error.reason(), source = %source, "unreadable message");
         let Some(status) = error.status() else { return };
@@ -157,11 +162,26 @@ impl Core {
             let Some(member) = state.at(flow.remote).and_then(|member| state.members.get(member)) else {
                 continue;
             };
-            if let Some(probe) = &state.config.probe {
+            if member.listener != flow.listener {
+                // Only a large request asked for a connection; the member itself is reached by UDP.
+                member.refused_connection(now);
+            } else if let Some(probe) = &state.config.probe {
                 member.probing(|probing| probing.on_unreachable(probe));
             }
             for id in member.take_in_flight() {
                 self.step(&mut turn, id, |setup, step| setup.on_unreachable(flow, step));
+            }
+        }
+    }
+
+    /// Whatever a server owes may be lost with the connection: what has no answer is asked once more.
+    fn disconnected(&self, worker: &mut Worker, now: Time, flow: Flow) {
+        let settings = &self.settings;
+        let mut turn = Turn { worker, now, settings };
+        for state in settings.pools.iter() {
+            let member = state.at(flow.remote).and_then(|member| state.members.get(member));
+            for id in member.map(|member| member.take_in_flight()).unwrap_or_default() {
+                self.step(&mut turn, id, |setup, step| setup.on_disconnected(flow, step));
             }
         }
     }
@@ -187,5 +207,15 @@ impl Core {
                 Timer::Probe(due) => self.probe(&mut turn, due),
             }
         }
+    }
+}
+
+fn framing_of(transport: Transport) -> Framing {
+    if is_stream(transport) {
+        Framing::Stream
+    } else if is_websocket(transport) {
+        Framing::WebSocket
+    } else {
+        Framing::Datagram
     }
 }

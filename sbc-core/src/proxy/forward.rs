@@ -70,7 +70,7 @@ impl Core {
         }
         let caller = Some(incoming.caller_aor(turn.settings));
         let new = NewSetup {
-            upstream_peer: self.peer_of(&incoming.upstream.reply, caller, turn.settings),
+            upstream_peer: self.upstream_peer(&incoming.upstream, caller, turn.settings),
             routes: asked.top.values,
             registers: self.registers(incoming, turn.settings),
             new_from: asked.new_from.clone(),

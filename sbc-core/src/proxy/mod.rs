@@ -13,6 +13,8 @@ mod hiding;
 mod hop;
 mod identity;
 mod incoming;
+mod large;
+mod length;
 mod members;
 mod outgoing;
 mod passing;

@@ -164,7 +164,7 @@ impl Setup {
     /// The pool's side of the call.
     fn member(&self, at: usize) -> Option<std::net::SocketAddr> {
         if self.upstream.zone == Zone::Pool {
-            return Some(self.upstream.flow.remote);
+            return Some(self.upstream.address());
         }
         self.branches.get(at).filter(|branch| branch.zone == Zone::Pool).map(|branch| branch.flow.remote)
     }

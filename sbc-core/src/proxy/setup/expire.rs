@@ -53,7 +53,9 @@ impl Setup {
         loop {
             match self.server.on_timer(step.now, &self.server_timers) {
                 ServerTimer::Resend(bytes) => {
-                    if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
+                    if let Some(flow) =
+                        step.core.reply_flow(self.upstream.reply, &self.upstream_peer, step.settings)
+                    {
                         step.worker.outbox.send(flow, bytes);
                     }
                 }
@@ -129,12 +131,16 @@ impl Setup {
     pub(crate) fn on_unreachable(&mut self, flow: crate::flow::Flow, step: &mut Step<'_>) {
         let gone = self.branches.iter_mut().filter(|branch| {
             branch.flow.remote == flow.remote
+                && branch.flow.listener == flow.listener
                 && !branch.over
                 && !branch.client.has_provisional()
                 && !branch.client.has_final()
         });
         let mut was_waited_for = false;
         for branch in gone {
+            if let (true, false, Some(member)) = (branch.falls_back, branch.abandoned, branch.member) {
+                self.plan.again(member, step.settings);
+            }
             was_waited_for |= !branch.abandoned;
             branch.over = true;
             branch.client.stop_retransmitting();
@@ -143,6 +149,27 @@ impl Setup {
             self.nobody_is_there(step);
         }
         self.settle(step);
+    }
+
+    /// The connection that was opened to this flow's remote is gone. What was sent over it may never have been read,
+    /// or its answer be lost: once, it is sent again over the next one. The branch tells a repetition from a new
+    /// request.
+    pub(crate) fn on_disconnected(&mut self, flow: crate::flow::Flow, step: &mut Step<'_>) {
+        for branch in &mut self.branches {
+            let went_there = branch.flow.listener == flow.listener
+                && branch.flow.remote == flow.remote
+                && branch.flow.connection.is_none();
+            let owes = !branch.over && !branch.client.has_provisional() && !branch.client.has_final();
+            if !went_there || !owes || branch.sent_again {
+                continue;
+            }
+            branch.sent_again = true;
+            if let (Some(request), Some((pool, member))) = (branch.client.request(), branch.member) {
+                step.core.counters.add(Count::SentAgain);
+                step.worker.outbox.send(branch.flow, request);
+                step.settings.pools.sent(pool, member, step.id);
+            }
+        }
     }
 
     /// Whether somebody else is being tried, or was asked already, or the caller has its answer.

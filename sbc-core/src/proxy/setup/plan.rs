@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::config::Balance;
-use crate::flow::{Flow, Zone};
+use crate::flow::{Flow, ListenerId, Zone};
 use crate::hash::Digest;
-use crate::pool::Tried;
+use crate::pool::{MemberState, Tried};
 use crate::proxy::core::Core;
 use crate::proxy::settings::Settings;
 use crate::registration::Reached;
@@ -42,6 +42,16 @@ pub(crate) struct Next {
     pub(crate) leg: u32,
 }
 
+impl Next {
+    /// The same target, asked over a connection from `listener`.
+    pub(crate) fn by_connection(self, listener: ListenerId, settings: &Settings) -> Self {
+        let member = self.member.or_else(|| settings.pools.member_at(self.flow.remote));
+        let flow = Flow::to(listener, self.flow.remote);
+        // Both ways may be tried one after the other: their branches must not be the same.
+        Self { flow, member, leg: !self.leg, ..self }
+    }
+}
+
 impl Plan {
     /// Take the next target.
     pub(crate) fn next(&mut self, call_id: &[u8], core: &Core, settings: &Settings) -> Option<Next> {
@@ -66,13 +76,12 @@ impl Plan {
                 let state = settings.pools.get(*pool)?;
                 let member = first.take().or_else(|| state.choose(*balance, *key, *tried))?;
                 *tried = tried.with(member);
-                let address = state.members.get(member)?.address;
-                let listener = state.config.listener;
-                let flow = towards(Flow::udp(listener, address), call_id, settings)?;
+                let MemberState { address, listener, .. } = **state.members.get(member)?;
+                let flow = towards(Flow::to(listener, address), call_id, settings)?;
                 let peer = Peer {
                     listener: settings.tag_of(listener),
                     port: 0,
-                    address: PeerAddress::Datagram(address),
+                    address: PeerAddress::At(address),
                     binding: None,
                 };
                 let leg = leg_of(&peer, settings);
@@ -99,13 +108,28 @@ impl Plan {
         }
     }
 
+    /// Let a target that was taken be the next one again: it is there, but not the way it was asked.
+    pub(crate) fn again(&mut self, (pool, member): (usize, usize), settings: &Settings) {
+        match self {
+            Self::Peer { flow, .. } => {
+                let state = settings.pools.get(pool).and_then(|state| state.members.get(member));
+                *flow = state.map(|state| Flow::to(state.listener, state.address));
+            }
+            Self::Pool { first, left, .. } => {
+                *first = Some(member);
+                *left = left.saturating_add(1);
+            }
+            Self::Bindings { .. } => {}
+        }
+    }
+
     /// Whether anything is left to try.
     pub(crate) fn has_more(&self, settings: &Settings) -> bool {
         match self {
             Self::Peer { flow, .. } => flow.is_some(),
-            Self::Pool { pool, tried, left, .. } => {
+            Self::Pool { pool, tried, first, left, .. } => {
                 let members = settings.pools.get(*pool).map_or(0, |state| state.members.len());
-                *left > 0 && (tried.count() as usize) < members
+                *left > 0 && (first.is_some() || (tried.count() as usize) < members)
             }
             Self::Bindings { left } => !left.is_empty(),
         }
@@ -125,9 +149,7 @@ pub(crate) fn towards(flow: Flow, call_id: &[u8], settings: &Settings) -> Option
 fn leg_of(peer: &Peer, settings: &Settings) -> u32 {
     let digest = match (peer.binding, peer.address) {
         (Some(binding), _) => binding.0,
-        (None, PeerAddress::Datagram(address)) => {
-            settings.stable.of(&[b"leg", address.to_string().as_bytes()])
-        }
+        (None, PeerAddress::At(address)) => settings.stable.of(&[b"leg", address.to_string().as_bytes()]),
         (None, PeerAddress::Connection { boot, number }) => Digest::from(boot ^ number),
         (None, PeerAddress::Binding) => 0,
     };

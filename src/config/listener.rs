@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use sbc_core::config::HostPort;
-use sbc_core::flow::{Transport, Zone, is_websocket};
+use sbc_core::flow::{Transport, Zone, is_stream, is_websocket};
 use sbc_ws::{Certificates, OriginPattern};
 
 use super::document::{At, Keys, Section, Value};
@@ -21,6 +21,9 @@ pub(super) const MOST_LISTENERS: usize = 32;
 const MOST_ITEMS: usize = 1024;
 const PING_INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
 const PONG_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(120);
+const IDLE_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(86_400);
+/// Phones register for an hour, and their calls come by the same connection.
+const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3900);
 /// Global Accelerator and load balancers forget an idle connection after 60 s; a third leaves room for two losses.
 const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(20);
 const DEFAULT_PONG_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,6 +45,7 @@ const KEYS: Keys = Keys {
         "networks",
         "symmetric",
         "worker_ports",
+        "idle_timeout",
     ],
     later: &[],
 };
@@ -50,6 +54,7 @@ const KEYS: Keys = Keys {
 const WEBSOCKET_KEYS: &[&str] =
     &["origins", "ping_interval", "pong_timeout", "client_address", "trusted_proxies"];
 const TLS_KEYS: &[&str] = &["certificate", "private_key"];
+const STREAM_KEYS: &[&str] = &["idle_timeout"];
 const TRUNK_KEYS: &[&str] = &["symmetric"];
 
 /// A listener as written, each part right by itself.
@@ -63,6 +68,7 @@ pub(super) struct RawListener {
     pub networks: Vec<IpNet>,
     pub symmetric: bool,
     pub websocket: Option<WebSocket>,
+    pub stream: Option<Stream>,
     /// Where the listener begins.
     pub place: Place,
 }
@@ -82,6 +88,13 @@ pub(crate) struct WebSocket {
     pub trusted_proxies: Option<Vec<IpNet>>,
 }
 
+/// What SIP over TCP needs beside the core's view of a listener.
+#[derive(Debug, Clone)]
+pub(crate) struct Stream {
+    /// Silence in both directions that closes a connection.
+    pub idle_timeout: Duration,
+}
+
 /// Where the certificate comes from.
 #[derive(Debug, Clone)]
 pub(crate) enum Tls {
@@ -95,7 +108,8 @@ pub(crate) enum Tls {
 pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListener> {
     let section = value.section(KEYS)?;
     let name = section.require("name", "a name").and_then(|name| name_of(&name));
-    let transport = section.require("transport", "one of: wss, ws, udp").and_then(|value| transport(&value));
+    let transport =
+        section.require("transport", "one of: wss, ws, udp, tcp").and_then(|value| transport(&value));
     let zone = section.require("zone", "one of: public, trunk, pool").and_then(|value| zone(&value));
     let bind = section.require("bind", "an address as \"0.0.0.0:5060\"").and_then(|value| bind(&value));
     let advertise = section.maybe("advertise", |value| {
@@ -107,6 +121,7 @@ pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListene
     let symmetric = section.or("symmetric", true, Value::boolean);
     // Read even where the transport is wrong, so that its mistakes are told in the same run.
     let websocket = read_websocket(&section, transport, directory);
+    let idle = section.or("idle_timeout", DEFAULT_IDLE_TIMEOUT, |value| value.duration(IDLE_TIMEOUT));
     let (transport, zone) = (transport?, zone?);
     let belongs = keys_belong(&section, transport, zone);
     let listener = RawListener {
@@ -119,6 +134,7 @@ pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListene
         networks: networks?,
         symmetric: symmetric?,
         websocket: websocket?.filter(|_| is_websocket(transport)),
+        stream: Some(Stream { idle_timeout: idle? }).filter(|_| is_stream(transport)),
         place: section.place(""),
     };
     belongs.then_some(listener)
@@ -131,8 +147,9 @@ pub(super) fn name_of(value: &Value<'_, '_>) -> Option<At<String>> {
 }
 
 fn transport(value: &Value<'_, '_>) -> Option<Transport> {
-    let words = [("wss", Transport::Wss), ("ws", Transport::Ws), ("udp", Transport::Udp)];
-    value.word(&words, &["tcp", "tls"])
+    let words =
+        [("wss", Transport::Wss), ("ws", Transport::Ws), ("udp", Transport::Udp), ("tcp", Transport::Tcp)];
+    value.word(&words, &["tls"])
 }
 
 pub(super) fn zone(value: &Value<'_, '_>) -> Option<Zone> {
@@ -240,12 +257,14 @@ pub(super) fn file(value: &Value<'_, '_>, directory: &Path) -> Option<PathBuf> {
 
 /// Reports keys that would have no effect on such a listener.
 fn keys_belong(section: &Section<'_, '_>, transport: Transport, zone: Zone) -> bool {
+    let is_udp = transport == Transport::Udp;
     let groups = [
         (WEBSOCKET_KEYS, is_websocket(transport), "only on listeners of transport ws or wss"),
         (TLS_KEYS, transport == Transport::Wss, "only on listeners of transport wss"),
         (TRUNK_KEYS, zone == Zone::Trunk, "only on listeners of zone trunk"),
         (&["networks"], zone != Zone::Public, "only on listeners of zone trunk or pool"),
-        (&["worker_ports"], zone == Zone::Pool, "only on listeners of zone pool"),
+        (STREAM_KEYS, is_stream(transport), "only on listeners of transport tcp"),
+        (&["worker_ports"], zone == Zone::Pool && is_udp, "only on listeners of zone pool and transport udp"),
     ];
     let mut all = true;
     for (keys, fits, expected) in groups {

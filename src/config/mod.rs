@@ -11,6 +11,7 @@ mod listener;
 mod machine;
 mod node;
 mod pool;
+mod reach;
 mod routes;
 mod service;
 mod units;
@@ -27,7 +28,7 @@ use sbc_core::config::{Admission, Config, Headers, Key, Listener, Pool, Rules, T
 pub(crate) use self::document::At;
 use self::document::{Document, Keys, Section};
 pub(crate) use self::error::{Place, Problem, Problems};
-pub(crate) use self::listener::{Tls, WebSocket};
+pub(crate) use self::listener::{Stream, Tls, WebSocket};
 pub(crate) use self::machine::Machine;
 pub(crate) use self::service::{Echo, Log, LogFormat};
 
@@ -83,6 +84,8 @@ pub(crate) struct ListenerSettings {
     pub worker_ports: Option<At<Vec<SocketAddr>>>,
     /// Set for `ws` and `wss`.
     pub websocket: Option<WebSocket>,
+    /// Set for `tcp`.
+    pub stream: Option<Stream>,
 }
 
 impl Settings {

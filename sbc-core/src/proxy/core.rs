@@ -7,7 +7,7 @@ use crate::admission;
 use crate::config::Config;
 use crate::count::{Count, Counters};
 use crate::dialog::Records;
-use crate::flow::{Flow, Transport, is_stream, is_websocket};
+use crate::flow::{Flow, ListenerId, Transport, is_stream, is_websocket};
 use crate::hash::{DigestMap, KeyedHash};
 use crate::io::Input;
 use crate::pool::Challenges;
@@ -79,6 +79,13 @@ impl Core {
     /// When `Input::Deadline` is due at this worker.
     pub fn next_deadline(&self, worker: &Worker) -> Option<Time> {
         worker.wheel.next_deadline()
+    }
+
+    /// Whether an address may speak at a listener at all.
+    pub fn is_peer(&self, listener: ListenerId, remote: SocketAddr) -> bool {
+        let settings = &self.settings;
+        let known = |listener| admission::is_peer(listener, remote.ip().to_canonical(), &settings.members);
+        settings.listener(listener).is_some_and(known)
     }
 
     /// What happened so far.

@@ -8,10 +8,13 @@ mod cast;
 mod chance;
 mod edge;
 mod secrecy;
+mod streams;
 mod world;
 
 pub use by_hand::{Arrival, Departure, answer, replace};
 pub use cast::{BROWSER, CARRIER, EXCHANGE, MEMBERS, OTHER_BROWSER, PHONE, cast, for_seeds};
 pub use chance::Chance;
-pub use edge::{EdgeSettings, INSIDE, PHONES, TRUNK, WSS, edge_config};
+pub use edge::{
+    EdgeSettings, INSIDE, INSIDE_TCP, INSIDE_TCP_ID, PHONES, TRUNK, TRUNK_TCP, TRUNK_TCP_ID, WSS, edge_config,
+};
 pub use world::{Link, World};

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sbc_core::config::Config;
-use sbc_core::flow::{ConnectionId, Flow, ListenerId, Transport, WorkerId, Zone};
+use sbc_core::flow::{ConnectionId, Flow, ListenerId, Transport, WorkerId, Zone, is_stream, is_websocket};
 use sbc_core::io::{Input, Transmit};
 use sbc_core::time::Time;
 use sbc_core::{Core, Worker};
 
 use super::secrecy;
+use super::streams::Streams;
 use super::{Arrival, Chance, Departure, EdgeSettings, WSS, edge_config};
 use crate::agent::{Agent, Carrier, Exchange, LegId, Registered, Settings, State};
 use crate::member::Member;
@@ -70,12 +70,12 @@ impl Node {
 }
 
 /// Something that arrives.
-struct Flying {
-    from: SocketAddr,
-    to: SocketAddr,
-    /// Over this WebSocket, in either direction.
-    socket: Option<ConnectionId>,
-    bytes: Vec<u8>,
+pub(super) struct Flying {
+    pub(super) from: SocketAddr,
+    pub(super) to: SocketAddr,
+    /// Over this connection, in either direction.
+    pub(super) socket: Option<ConnectionId>,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// Everything there is.
@@ -86,17 +86,21 @@ pub struct World {
     pub link: Link,
     chance: Chance,
     core: Arc<Core>,
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     workers: Vec<Worker>,
     nodes: BTreeMap<SocketAddr, Node>,
-    sockets: BTreeMap<SocketAddr, ConnectionId>,
+    /// WebSockets, and the connections that servers have opened.
+    pub(super) sockets: BTreeMap<SocketAddr, ConnectionId>,
+    pub(super) streams: Streams,
     closed_ports: Vec<SocketAddr>,
+    /// Servers that accept no connections.
+    pub without_tcp: Vec<SocketAddr>,
     /// Inner to outer address of those behind an address translator.
     translated: BTreeMap<SocketAddr, SocketAddr>,
-    flying: BTreeMap<(Time, u64), Flying>,
+    pub(super) flying: BTreeMap<(Time, u64), Flying>,
     lost: BTreeMap<u64, u32>,
     sent: u64,
-    last_socket: u64,
+    pub(super) last_socket: u64,
     restarts: u32,
     down_until: Time,
     /// Print every datagram sent from now on (a debugging aid for a failing seed).
@@ -133,7 +137,9 @@ impl World {
             config,
             nodes: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            streams: Streams::default(),
             closed_ports: Vec::new(),
+            without_tcp: Vec::new(),
             translated: BTreeMap::new(),
             flying: BTreeMap::new(),
             lost: BTreeMap::new(),
@@ -149,7 +155,7 @@ impl World {
         };
         world.start_workers();
         for member in &settings.members {
-            world.add_member(*member, |_| {});
+            world.add_member(*member, |config| config.tcp = settings.tcp);
         }
         world
     }
@@ -172,6 +178,7 @@ impl World {
     pub fn restart(&mut self) {
         self.core = Arc::new(Core::new(Arc::clone(&self.config), self.chance.bytes(), self.now));
         self.sockets.clear();
+        self.forget_connections();
         self.flying.retain(|_, flying| flying.socket.is_none());
         self.last_socket = 0;
         self.restarts += 1;
@@ -207,6 +214,7 @@ impl World {
         self.nodes.remove(&address);
         if refuses {
             self.closed_ports.push(address);
+            self.reset_connections(address);
         }
     }
 
@@ -251,8 +259,7 @@ impl World {
     /// Open a WebSocket for the browser at this address.
     pub fn connect(&mut self, address: &str) {
         let address = parse(address);
-        self.last_socket += 1;
-        let connection = ConnectionId(NonZeroU64::new(self.last_socket).expect("counted from one"));
+        let connection = self.next_connection();
         self.sockets.insert(address, connection);
         let flow = Flow { listener: ListenerId(0), port: 0, remote: address, connection: Some(connection) };
         let worker = self.worker_of(address);
@@ -465,6 +472,7 @@ impl World {
         for output in node.endpoint().outputs() {
             let socket = self.sockets.get(&from).copied();
             let is_browser = output.to == parse(WSS);
+            let socket = socket.or_else(|| self.stream_to(output.to));
             if is_browser && socket.is_none() {
                 continue;
             }
@@ -474,7 +482,7 @@ impl World {
     }
 
     /// WebSockets keep order and lose nothing; datagrams travel by the link.
-    fn fly(&mut self, flying: Flying) {
+    pub(super) fn fly(&mut self, flying: Flying) {
         self.print(&flying);
         self.destinations.insert(flying.to);
         if flying.socket.is_some() {
@@ -521,11 +529,10 @@ impl World {
         if let Some((inner, _)) = self.translated.iter().find(|(_, outer)| **outer == flying.to) {
             flying.to = *inner;
         }
-        if let Some((listener, port)) = self.listener_at(flying.to) {
+        if let Some(flow) = self.flow_of(&flying) {
             if self.now < self.down_until {
                 return;
             }
-            let flow = Flow { listener, port, remote: flying.from, connection: flying.socket };
             let worker = self.worker_of(flying.from);
             let (source, bytes) = (flying.from, flying.bytes);
             if let Some(arrivals) = &mut self.arrivals {
@@ -537,7 +544,8 @@ impl World {
             return;
         }
         let now = self.now;
-        if self.closed_ports.contains(&flying.to) {
+        let is_refused = flying.socket.is_some() && self.without_tcp.contains(&flying.to);
+        if is_refused || self.closed_ports.contains(&flying.to) {
             self.refuse(&flying);
         } else if let Some(node) = self.nodes.get_mut(&flying.to) {
             node.endpoint().handle(now, flying.from, &flying.bytes);
@@ -545,8 +553,22 @@ impl World {
         }
     }
 
-    /// ICMP port unreachable.
+    /// How sbc sees what arrives; `None` where it is not for sbc.
+    fn flow_of(&mut self, flying: &Flying) -> Option<Flow> {
+        match self.listener_at(flying.to) {
+            Some((listener, _)) if self.is_stream(listener) => {
+                Some(self.accepted_flow(listener, flying.from))
+            }
+            Some((listener, port)) => {
+                Some(Flow { listener, port, remote: flying.from, connection: flying.socket })
+            }
+            None => self.dialled_flow(flying),
+        }
+    }
+
+    /// ICMP port unreachable, or a refused connection.
     fn refuse(&mut self, flying: &Flying) {
+        self.refuse_connection(flying.from);
         let Some((listener, port)) = self.listener_at(flying.from) else { return };
         let flow = Flow { listener, port, remote: flying.to, connection: None };
         self.input(0, |core, worker, now| core.handle(worker, now, Input::Unreachable(flow)));
@@ -564,11 +586,11 @@ impl World {
     }
 
     /// The kernel gives one address to one worker.
-    fn worker_of(&self, remote: SocketAddr) -> usize {
+    pub(super) fn worker_of(&self, remote: SocketAddr) -> usize {
         usize::from(remote.port()) % self.workers.len()
     }
 
-    fn input(&mut self, worker: usize, run: impl FnOnce(&Core, &mut Worker, Time)) {
+    pub(super) fn input(&mut self, worker: usize, run: impl FnOnce(&Core, &mut Worker, Time)) {
         let core = Arc::clone(&self.core);
         run(&core, &mut self.workers[worker], self.now);
         self.flush(worker);
@@ -591,13 +613,15 @@ impl World {
         if listener.zone != Zone::Pool {
             self.told.extend(secrecy::told(bytes));
         }
-        assert_eq!(
-            flow.connection.is_some(),
-            listener.transport != Transport::Udp,
-            "a connection is used where the listener has them, and only there"
-        );
+        let transport = listener.transport;
+        let fits = match flow.connection {
+            Some(_) => transport != Transport::Udp,
+            None => !is_websocket(transport),
+        };
+        assert!(fits, "a connection is used where the listener has them, and only there");
         let to = match flow.connection {
             None => flow.remote,
+            Some(connection) if self.is_dialled(connection) => flow.remote,
             Some(connection) => {
                 // A WebSocket that is gone swallows what is sent to it.
                 let Some(to) = self.sockets.iter().find(|(_, open)| **open == connection) else { return };
@@ -607,7 +631,10 @@ impl World {
         if self.departures.len() < MAX_KEPT {
             self.departures.push(Departure { to, zone: listener.zone, bytes: bytes.to_vec() });
         }
-        self.fly(Flying { from, to, socket: flow.connection, bytes: bytes.to_vec() });
+        match flow.connection {
+            None if is_stream(transport) => self.dial(flow, bytes),
+            socket => self.fly(Flying { from, to, socket, bytes: bytes.to_vec() }),
+        }
     }
 }
 

@@ -2,12 +2,13 @@
 CARGO ?= cargo
 IMAGE ?= sbc
 
-.PHONY: help run test lint bench image prepare
+.PHONY: help run test lint fuzz bench image prepare
 
 help:
 	@echo 'make run    build and start sbc with the quickstart defaults'
 	@echo 'make test   install what the tests need, run all of them'
 	@echo 'make lint   formatting, clippy, documentation, licences and bans'
+	@echo 'make fuzz   throw bytes at everything that reads bytes, TIME=60 seconds for each target'
 	@echo 'make bench  what one message costs'
 	@echo 'make image  the container image, named $(IMAGE)'
 
@@ -25,9 +26,17 @@ test: prepare
 
 lint:
 	$(CARGO) fmt --all --check
+	cd fuzz && $(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	cd fuzz && RUSTFLAGS='--cfg fuzzing' $(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 	$(CARGO) test --quiet --package sbc --test policy
+
+# Seconds for each target.
+TIME ?= 60
+
+fuzz:
+	TIME=$(TIME) CARGO='$(CARGO)' fuzz/run
 
 bench:
 	$(CARGO) run --release --package sbc-bench

@@ -38,7 +38,7 @@ pub struct Config {
 }
 
 /// A place where bytes come in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// As rules, logs and tokens call it.
     pub name: Box<str>,
@@ -91,7 +91,7 @@ impl fmt::Display for HostPort {
 }
 
 /// Servers that do the same work.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool {
     /// As rules and metrics call it.
     pub name: Box<str>,

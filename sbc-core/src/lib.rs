@@ -21,4 +21,4 @@ pub mod time;
 pub mod transaction;
 pub mod wire;
 
-pub use proxy::{Core, MemberStatus, PoolStatus, Status, Worker};
+pub use proxy::{Change, Core, MemberStatus, NeedsRestart, PoolStatus, Refused, Status, Worker};

@@ -20,6 +20,8 @@ pub const WAITING_PER_PEER: usize = 8;
 pub const WAITING: usize = 50_000;
 /// Members of one pool.
 pub const MEMBERS_PER_POOL: usize = 64;
+/// Members that a change of the configuration took out and whose calls may go on; the newest are kept.
+pub const FORMER_MEMBERS: usize = 256;
 /// Requests remembered per member, for the ICMP error that may concern them.
 pub const IN_FLIGHT_PER_MEMBER: usize = 1024;
 /// Branches that one request may have, all attempts counted.

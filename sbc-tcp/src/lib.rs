@@ -22,6 +22,7 @@ mod open;
 mod reason;
 mod session;
 mod settings;
+pub mod sources;
 
 pub use accept::bind;
 pub use connections::Connections;

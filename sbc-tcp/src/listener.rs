@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{self, SocketAddr};
+use std::net::{self, IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +16,7 @@ use crate::handler::{Handler, Link};
 use crate::open::live;
 use crate::reason::Refused;
 use crate::settings::Settings;
+use crate::sources::{SourceKey, Sources};
 
 /// What all workers share of one listener.
 #[derive(Debug)]
@@ -23,28 +24,43 @@ pub struct Listener {
     settings: Settings,
     connections: Arc<Connections>,
     held: AtomicUsize,
+    sources: Sources,
 }
 
 impl Listener {
     /// A listener whose peers can be sent to through `connections`.
     pub fn new(settings: Settings, connections: Arc<Connections>) -> Arc<Self> {
-        Arc::new(Self { settings, connections, held: AtomicUsize::new(0) })
+        Arc::new(Self { settings, connections, held: AtomicUsize::new(0), sources: Sources::default() })
     }
 
-    /// A place among `max_connections`, or none.
-    fn take_place(self: &Arc<Self>) -> Option<Place> {
-        let place = Place(Arc::clone(self));
+    /// A place among `max_connections` and among those of its source.
+    fn take_place(self: &Arc<Self>, remote: IpAddr) -> Result<Place, Refused> {
         // The place is given back by its drop, also when it was one too many.
-        (self.held.fetch_add(1, Ordering::Relaxed) < self.settings.max_connections).then_some(place)
+        let mut place = Place { listener: Arc::clone(self), source: None };
+        if self.held.fetch_add(1, Ordering::Relaxed) >= self.settings.max_connections {
+            return Err(Refused::TooManyConnections);
+        }
+        let source = SourceKey::of(remote);
+        if !self.sources.take(source, self.settings.max_per_source) {
+            return Err(Refused::TooManyOfSource);
+        }
+        place.source = Some(source);
+        Ok(place)
     }
 }
 
-/// One of the listener's `max_connections`, from accept to the end.
-struct Place(Arc<Listener>);
+/// One of the listener's `max_connections`, from accept to the end, and one of its source's.
+struct Place {
+    listener: Arc<Listener>,
+    source: Option<SourceKey>,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.held.fetch_sub(1, Ordering::Relaxed);
+        self.listener.held.fetch_sub(1, Ordering::Relaxed);
+        if let Some(source) = self.source {
+            self.listener.sources.give_back(source);
+        }
     }
 }
 
@@ -66,8 +82,9 @@ pub async fn serve(
 
 /// Takes what costs nothing to refuse; the rest goes to its own task.
 fn accept(stream: TcpStream, remote: SocketAddr, listener: &Arc<Listener>, handler: &Rc<dyn Handler>) {
-    let Some(place) = listener.take_place() else {
-        return handler.refused(remote, Refused::TooManyConnections);
+    let place = match listener.take_place(remote.ip()) {
+        Ok(place) => place,
+        Err(why) => return handler.refused(remote, why),
     };
     if !handler.admits(remote) {
         return handler.refused(remote, Refused::Source);
@@ -77,7 +94,7 @@ fn accept(stream: TcpStream, remote: SocketAddr, listener: &Arc<Listener>, handl
 }
 
 async fn enter(stream: TcpStream, remote: SocketAddr, place: Place, handler: Rc<dyn Handler>) {
-    let listener = Arc::clone(&place.0);
+    let listener = Arc::clone(&place.listener);
     let connections = Arc::clone(&listener.connections);
     let egress = Arc::new(Egress::new(listener.settings.egress));
     let link = Link { id: connections.next_id(), remote, dialled: false };

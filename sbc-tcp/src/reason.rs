@@ -5,6 +5,8 @@
 pub enum Refused {
     /// The listener holds as many connections as it may.
     TooManyConnections,
+    /// One source holds as many connections as it may.
+    TooManyOfSource,
     /// [`Handler::admits`](crate::Handler::admits) said no to the address.
     Source,
 }
@@ -14,6 +16,7 @@ impl Refused {
     pub const fn label(self) -> &'static str {
         match self {
             Self::TooManyConnections => "too_many_connections",
+            Self::TooManyOfSource => "too_many_of_source",
             Self::Source => "source",
         }
     }

@@ -8,6 +8,8 @@ use crate::egress::EgressLimits;
 const MAX_MESSAGE: usize = 64 * 1024;
 /// Connections that one listener holds, in all workers together.
 const MAX_CONNECTIONS: usize = 10_000;
+/// Connections that one source holds. Phones of an office share its address.
+const MAX_PER_SOURCE: usize = 1000;
 /// How long a peer may take to say its first word.
 const FIRST_MESSAGE: Duration = Duration::from_secs(10);
 /// How long a message may take from its first byte to its last.
@@ -26,6 +28,8 @@ pub struct Settings {
     pub max_message: usize,
     /// How many connections the listener holds, in all workers together.
     pub max_connections: usize,
+    /// How many of them one IPv4 address or IPv6 /64 holds.
+    pub max_per_source: usize,
     /// How long a peer may take to say its first word.
     pub first_message: Duration,
     /// How long a message may take from its first byte to its last.
@@ -45,6 +49,7 @@ impl Default for Settings {
         Self {
             max_message: MAX_MESSAGE,
             max_connections: MAX_CONNECTIONS,
+            max_per_source: MAX_PER_SOURCE,
             first_message: FIRST_MESSAGE,
             message: MESSAGE,
             idle: IDLE,

@@ -15,7 +15,9 @@ use anyhow::{Context, Result, bail};
 use futures_util::{SinkExt, StreamExt};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
-use sbc_ws::{Certificates, CloseReason, Connections, Handler, Listener, Refused, Settings};
+use sbc_ws::{
+    CertificateFiles, Certificates, CloseReason, Connections, Handler, Listener, Refused, Settings,
+};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
@@ -69,7 +71,7 @@ impl Handler for Registrar {
         }
     }
 
-    fn closed(&self, _connection: NonZeroU64, _why: CloseReason) {}
+    fn closed(&self, _connection: NonZeroU64, _source: SocketAddr, _why: CloseReason) {}
 
     fn refused(&self, _source: Option<SocketAddr>, _why: Refused) {}
 }
@@ -81,14 +83,17 @@ async fn server(count: usize) -> Result<()> {
     let key = directory.join(format!("idle-memory-{}.key", std::process::id()));
     std::fs::write(&certificate, made.cert.pem())?;
     std::fs::write(&key, made.signing_key.serialize_pem())?;
-    let tls = Some(Arc::new(Certificates::from_files(&certificate, &key)?));
+    let tls = Some(Arc::new(Certificates::from_files(&[CertificateFiles {
+        certificate: certificate.clone(),
+        key: key.clone(),
+    }])?));
     std::fs::remove_file(&key)?;
 
     let socket = sbc_ws::bind(SocketAddr::from(([127, 0, 0, 1], 0)), false)?;
     let address = socket.local_addr()?;
     let connections = Connections::new();
     let listener = Listener::new(
-        Settings { tls, ping_interval: QUIET, ..Settings::default() },
+        Settings { tls, ping_interval: QUIET, max_per_source: count, ..Settings::default() },
         Arc::clone(&connections),
     );
     let registrar = Rc::new(Registrar { connections, missing: Cell::new(count), done: Notify::new() });

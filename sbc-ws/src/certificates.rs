@@ -1,6 +1,6 @@
-//! The certificate a listener shows, and its exchange while connections are up.
+//! The certificates a listener shows, one for each name, and their exchange while connections are up.
 //!
-//! TLS 1.2 and 1.3 only. Nothing is kept for session resumption: no cache that grows, no ticket key to guard. A
+//! TLS 1.2 and 1.3 only, authenticated encryption and ephemeral keys only (RFC 9325 §4.2). Nothing is kept for session resumption: no cache that grows, no ticket key to guard. A
 //! reconnecting browser pays one signature, and an idle one costs no byte for it.
 
 use std::fmt;
@@ -11,16 +11,29 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
-use rustls::ServerConfig;
+use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as provider;
 use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, SupportedCipherSuite};
 use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 
 /// The only application protocol we speak over TLS (RFC 7301); a client that insists on HTTP/2 is told so.
 const ALPN: &[u8] = b"http/1.1";
+/// All that we speak, best first. Written out, so that a later version of the library cannot add to it.
+const CIPHER_SUITES: [SupportedCipherSuite; 9] = [
+    provider::cipher_suite::TLS13_AES_256_GCM_SHA384,
+    provider::cipher_suite::TLS13_AES_128_GCM_SHA256,
+    provider::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    provider::cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    provider::cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    provider::cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+];
 
 /// Why a certificate cannot be used. Each names the file that has to be changed.
 #[derive(Debug, thiserror::Error)]
@@ -88,24 +101,47 @@ pub enum CertificateError {
         /// What is wrong with them.
         reason: String,
     },
+    /// There is no certificate at all.
+    #[error("no certificate is named; right would be one chain with its key at least")]
+    None,
     /// The TLS library refused its own defaults.
     #[error("TLS cannot be set up: {0}")]
     Setup(rustls::Error),
 }
 
-/// A certificate with its key, in use by any number of listeners.
+/// Where a certificate and its key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// A PEM chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// Its unencrypted PEM key.
+    pub key: PathBuf,
+}
+
+/// Certificates with their keys, in use by any number of listeners.
 pub struct Certificates {
     shown: Arc<Shown>,
     config: Arc<ServerConfig>,
 }
 
-/// What the next handshake shows.
-struct Shown(ArcSwap<CertifiedKey>);
+/// What the next handshake shows: the first certificate for the name that the client asks for, else the first of all.
+struct Shown(ArcSwap<Vec<Arc<CertifiedKey>>>);
 
 impl ResolvesServerCert for Shown {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let all = self.0.load();
+        let name = match (all.as_slice(), hello.server_name()) {
+            ([_, _, ..], Some(name)) => ServerName::try_from(name).ok(),
+            _ => None,
+        };
+        let named = name.and_then(|name| all.iter().find(|one| is_for(one, &name)));
+        named.or_else(|| all.first()).map(Arc::clone)
     }
+}
+
+fn is_for(certified: &CertifiedKey, name: &ServerName<'_>) -> bool {
+    let leaf = certified.cert.first().and_then(|leaf| ParsedCertificate::try_from(leaf).ok());
+    leaf.is_some_and(|leaf| verify_server_name(&leaf, name).is_ok())
 }
 
 impl fmt::Debug for Shown {
@@ -122,26 +158,13 @@ impl fmt::Debug for Certificates {
 }
 
 impl Certificates {
-    /// Reads a PEM chain, the server's own certificate first, and its unencrypted PEM key.
+    /// Reads certificates with their keys. The first is shown to clients that ask for a name of none of them.
     ///
     /// # Errors
     /// A [`CertificateError`] that names the file and what is wrong with it. The validity period is not judged: an
     /// expired certificate is better than no service, and every client will say so.
-    pub fn from_files(certificate: &Path, key: &Path) -> Result<Self, CertificateError> {
-        let chain = read_chain(certificate)?;
-        let signing_key = provider::sign::any_supported_type(&read_key(key)?)
-            .map_err(|source| CertificateError::BadKey { path: key.to_owned(), source })?;
-        let certified = CertifiedKey::new(chain, signing_key);
-        match certified.keys_match() {
-            // A key whose public half is not known to the library cannot be compared; handshakes will tell.
-            Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
-                Self::showing(certified)
-            }
-            Err(rustls::Error::InconsistentKeys(_)) => {
-                Err(CertificateError::Mismatch { certificate: certificate.to_owned(), key: key.to_owned() })
-            }
-            Err(source) => Err(CertificateError::BadCertificate { path: certificate.to_owned(), source }),
-        }
+    pub fn from_files(files: &[CertificateFiles]) -> Result<Self, CertificateError> {
+        Self::showing(files.iter().map(certified).collect::<Result<_, _>>()?)
     }
 
     /// Makes a key and a self-signed certificate for DNS names or IP addresses. Load balancers accept it, browsers
@@ -154,10 +177,10 @@ impl Certificates {
         let made = rcgen::generate_simple_self_signed(names).map_err(|reason| error(reason.to_string()))?;
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
         let key = provider::sign::any_supported_type(&key).map_err(|reason| error(reason.to_string()))?;
-        Self::showing(CertifiedKey::new(vec![made.cert.der().clone()], key))
+        Self::showing(vec![Arc::new(CertifiedKey::new(vec![made.cert.der().clone()], key))])
     }
 
-    /// Shows `newer`'s certificate from the next handshake on. Open connections do not notice.
+    /// Shows `newer`'s certificates from the next handshake on. Open connections do not notice.
     pub fn replace(&self, newer: &Self) {
         self.shown.0.store(newer.shown.0.load_full());
     }
@@ -167,15 +190,18 @@ impl Certificates {
         Arc::clone(&self.config)
     }
 
-    /// SHA-256 of the certificate shown now, as operators compare it: upper case hex, colons between bytes.
+    /// SHA-256 of the first certificate shown now, as operators compare it: upper case hex, colons between bytes.
     pub fn fingerprint(&self) -> String {
         let shown = self.shown.0.load();
-        let leaf = shown.cert.first().map_or(&[][..], |leaf| leaf.as_ref());
+        let leaf = shown.first().and_then(|first| first.cert.first()).map_or(&[][..], |leaf| leaf.as_ref());
         let bytes: Vec<_> = digest(&SHA256, leaf).as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
         bytes.join(":")
     }
 
-    fn showing(certified: CertifiedKey) -> Result<Self, CertificateError> {
+    fn showing(certified: Vec<Arc<CertifiedKey>>) -> Result<Self, CertificateError> {
+        if certified.is_empty() {
+            return Err(CertificateError::None);
+        }
         let shown = Arc::new(Shown(ArcSwap::from_pointee(certified)));
         let config = Arc::new(server_config(Arc::clone(&shown)).map_err(CertificateError::Setup)?);
         Ok(Self { shown, config })
@@ -183,8 +209,8 @@ impl Certificates {
 }
 
 fn server_config(shown: Arc<Shown>) -> Result<ServerConfig, rustls::Error> {
-    let provider: Arc<CryptoProvider> = Arc::new(provider::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let provider = CryptoProvider { cipher_suites: CIPHER_SUITES.to_vec(), ..provider::default_provider() };
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_no_client_auth()
         .with_cert_resolver(shown);
@@ -192,6 +218,24 @@ fn server_config(shown: Arc<Shown>) -> Result<ServerConfig, rustls::Error> {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)
+}
+
+fn certified(files: &CertificateFiles) -> Result<Arc<CertifiedKey>, CertificateError> {
+    let CertificateFiles { certificate, key } = files;
+    let chain = read_chain(certificate)?;
+    let signing_key = provider::sign::any_supported_type(&read_key(key)?)
+        .map_err(|source| CertificateError::BadKey { path: key.clone(), source })?;
+    let certified = CertifiedKey::new(chain, signing_key);
+    match certified.keys_match() {
+        // A key whose public half is not known to the library cannot be compared; handshakes will tell.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
+            Ok(Arc::new(certified))
+        }
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            Err(CertificateError::Mismatch { certificate: certificate.clone(), key: key.clone() })
+        }
+        Err(source) => Err(CertificateError::BadCertificate { path: certificate.clone(), source }),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {

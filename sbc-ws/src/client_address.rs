@@ -1,4 +1,4 @@
-//! Who the client is when a proxy stands between (`X-Forwarded-For`).
+//! Who the client is when an HTTP proxy stands between (`X-Forwarded-For`).
 //!
 //! Each proxy appends whom it saw, so only the rightmost element was written by the proxy we trust; everything left
 //! of it was sent by the client and may say anything.
@@ -12,10 +12,10 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Whether `remote` is one of the proxies that may name another address.
-pub(crate) fn is_trusted(proxies: &[IpNet], remote: SocketAddr) -> bool {
-    let ip = remote.ip().to_canonical();
-    proxies.iter().any(|network| network.contains(&ip))
+/// Whether an address is in one of the networks, such as those of the proxies that may name another address.
+pub(crate) fn is_within(networks: &[IpNet], address: SocketAddr) -> bool {
+    let ip = address.ip().to_canonical();
+    networks.iter().any(|network| network.contains(&ip))
 }
 
 /// The last element of an `X-Forwarded-For` value: an IPv4 or IPv6 address, with a port or without. The port is 0
@@ -63,10 +63,10 @@ mod tests {
     }
 
     #[test]
-    fn a_mapped_ipv4_peer_is_trusted_as_ipv4() {
+    fn a_mapped_ipv4_peer_is_within_as_ipv4() {
         let proxies = ["10.0.0.0/16".parse().unwrap()];
-        assert!(is_trusted(&proxies, "[::ffff:10.0.3.4]:80".parse().unwrap()));
-        assert!(!is_trusted(&proxies, "10.1.0.1:80".parse().unwrap()));
-        assert!(!is_trusted(&[], "10.0.0.1:80".parse().unwrap()));
+        assert!(is_within(&proxies, "[::ffff:10.0.3.4]:80".parse().unwrap()));
+        assert!(!is_within(&proxies, "10.1.0.1:80".parse().unwrap()));
+        assert!(!is_within(&[], "10.0.0.1:80".parse().unwrap()));
     }
 }

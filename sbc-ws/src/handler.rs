@@ -20,10 +20,11 @@ pub trait Handler {
     /// One WebSocket message, text or binary, as it came: one SIP message (RFC 7118 §5), or a keepalive.
     fn received(&self, connection: NonZeroU64, remote: SocketAddr, source: SocketAddr, message: &[u8]);
 
-    /// An opened connection is gone. Comes exactly once for each, and nothing of it follows.
-    fn closed(&self, connection: NonZeroU64, why: CloseReason);
+    /// An opened connection is gone. Comes exactly once for each, and nothing of it follows. What it says about
+    /// `source` is [`CloseReason::evidence`].
+    fn closed(&self, connection: NonZeroU64, source: SocketAddr, why: CloseReason);
 
     /// A client got no connection. `source` is `None` when it is behind a trusted proxy that has not
-    /// named it yet.
+    /// named it yet. What it says about `source` is [`Refused::evidence`].
     fn refused(&self, source: Option<SocketAddr>, why: Refused);
 }

@@ -60,6 +60,8 @@ pub(crate) async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> Result<He
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) method: &'a str,
+    /// As written: usually a path with its query.
+    pub(crate) target: &'a str,
     /// 0 or 1, of HTTP/1.x.
     pub(crate) minor_version: u8,
     headers: Vec<Header<'a>>,
@@ -77,10 +79,30 @@ impl<'a> Request<'a> {
         match request.parse(head) {
             Ok(Status::Complete(_)) => {
                 let headers = request.headers.to_vec();
-                Some(Self { method: request.method?, minor_version: request.version?, headers })
+                Some(Self {
+                    method: request.method?,
+                    target: request.path?,
+                    minor_version: request.version?,
+                    headers,
+                })
             }
             Ok(Status::Partial) | Err(_) => None,
         }
+    }
+
+    /// The path, and what follows its `?`. A whole URI stands for its path (RFC 9112 §3.2.2).
+    pub(crate) fn path_and_query(&self) -> (&'a str, Option<&'a str>) {
+        let relative = match self.target.split_once("://") {
+            Some((scheme, rest)) if !scheme.contains('/') => {
+                rest.find(['/', '?']).map_or("", |start| rest.get(start..).unwrap_or_default())
+            }
+            _ => self.target,
+        };
+        let (path, query) = match relative.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (relative, None),
+        };
+        (if path.is_empty() { "/" } else { path }, query)
     }
 
     /// All values of a header, in order.
@@ -188,6 +210,23 @@ mod tests {
         assert_eq!(request.one("absent"), Ok(None));
         assert_eq!(request.one("x-list"), Err(Unclear));
         assert_eq!(request.one("bad"), Err(Unclear));
+    }
+
+    #[test]
+    fn a_target_is_a_path_and_a_query_in_either_form() {
+        for (target, expected) in [
+            ("/", ("/", None)),
+            ("/ws", ("/ws", None)),
+            ("/ws?a=b?c", ("/ws", Some("a=b?c"))),
+            ("/?", ("/", Some(""))),
+            ("https://sip.example.com/ws?a=b", ("/ws", Some("a=b"))),
+            ("https://sip.example.com", ("/", None)),
+            ("https://sip.example.com?a=/b", ("/", Some("a=/b"))),
+            ("/ws?to=https://example.com/x", ("/ws", Some("to=https://example.com/x"))),
+        ] {
+            let head = format!("GET {target} HTTP/1.1\r\n\r\n");
+            assert_eq!(Request::parse(head.as_bytes()).unwrap().path_and_query(), expected, "{target}");
+        }
     }
 
     #[test]

@@ -12,22 +12,30 @@
 
 mod certificates;
 mod client_address;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod guest;
 mod handler;
+mod handshake;
 mod http;
 mod listener;
 mod liveness;
+mod open;
 mod origin;
+mod proxy_header;
 mod reason;
+mod server_name;
 mod session;
 mod settings;
 mod upgrade;
 
-use sbc_tcp::{connections, egress};
+use sbc_tcp::{connections, egress, sources};
 
-pub use certificates::{CertificateError, Certificates};
+pub use certificates::{CertificateError, CertificateFiles, Certificates};
 pub use handler::Handler;
 pub use listener::{Listener, serve};
 pub use origin::{OriginError, OriginPattern};
 pub use reason::{CloseReason, Refused};
 pub use sbc_tcp::{Connections, EgressLimits, SendError, bind};
+pub use server_name::{ServerNameError, ServerNamePattern};
 pub use settings::{ClientAddress, Settings};

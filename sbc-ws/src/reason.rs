@@ -5,12 +5,18 @@
 pub enum Refused {
     /// The listener holds as many connections as it may.
     TooManyConnections,
+    /// The source holds as many connections as one may.
+    TooManyFromSource,
     /// [`Handler::admits`](crate::Handler::admits) said no to the address.
     Source,
+    /// A trusted proxy that has to name its client did not do so in time, or not in words we know.
+    ProxyHeader,
     /// The TLS handshake was not finished in time.
     TlsTimeout,
     /// The TLS handshake failed.
     TlsFailed,
+    /// The client asked for a server name that is not ours, or for none where names are listed.
+    ServerName,
     /// The upgrade request was not complete in time.
     UpgradeTimeout,
     /// The client left before its upgrade was answered.
@@ -23,6 +29,8 @@ pub enum Refused {
     Method,
     /// A plain HTTP request, as health checks send.
     NotAnUpgrade,
+    /// Another path than the listener's.
+    Path,
     /// Another WebSocket version than 13.
     Version,
     /// `Sec-WebSocket-Key` is absent or is not 16 bytes in base64.
@@ -42,21 +50,50 @@ impl Refused {
     pub const fn label(self) -> &'static str {
         match self {
             Self::TooManyConnections => "too_many_connections",
+            Self::TooManyFromSource => "too_many_from_source",
             Self::Source => "source",
+            Self::ProxyHeader => "proxy_header",
             Self::TlsTimeout => "tls_timeout",
             Self::TlsFailed => "tls_failed",
+            Self::ServerName => "server_name",
             Self::UpgradeTimeout => "upgrade_timeout",
             Self::Disconnected => "disconnected",
             Self::HeadTooLarge => "head_too_large",
             Self::Malformed => "malformed",
             Self::Method => "method",
             Self::NotAnUpgrade => "not_an_upgrade",
+            Self::Path => "path",
             Self::Version => "version",
             Self::Key => "key",
             Self::SubProtocol => "sub_protocol",
             Self::Origin => "origin",
             Self::ForwardedFor => "forwarded_for",
             Self::Draining => "draining",
+        }
+    }
+
+    /// How much it speaks against the source, for whoever weighs evidence: 0 for what happens to good clients and
+    /// health checks daily, 3 for what only scanners do.
+    pub const fn evidence(self) -> u8 {
+        match self {
+            Self::TooManyConnections
+            | Self::Source
+            | Self::ProxyHeader
+            | Self::Disconnected
+            | Self::NotAnUpgrade
+            | Self::ForwardedFor
+            | Self::Draining => 0,
+            // A page of a neighbour, an old bookmark, a network that lost the rest of the handshake.
+            Self::TooManyFromSource | Self::UpgradeTimeout | Self::TlsTimeout | Self::Path | Self::Origin => {
+                1
+            }
+            Self::HeadTooLarge
+            | Self::Malformed
+            | Self::Method
+            | Self::Version
+            | Self::Key
+            | Self::SubProtocol => 2,
+            Self::TlsFailed | Self::ServerName => 3,
         }
     }
 }
@@ -73,6 +110,8 @@ pub enum CloseReason {
     Lost,
     /// Nothing came within `pong_timeout` after a ping.
     PingTimeout,
+    /// No message came within `first_message_deadline`.
+    NoMessage,
     /// The client does not read: more waits for it than the egress limits allow, or a write made no way.
     SlowReader,
     /// A frame broke RFC 6455: no mask, reserved bits, a fragment out of place.
@@ -94,12 +133,23 @@ impl CloseReason {
             Self::Peer { .. } => "peer",
             Self::Lost => "lost",
             Self::PingTimeout => "ping_timeout",
+            Self::NoMessage => "no_message",
             Self::SlowReader => "slow_reader",
             Self::Protocol => "protocol",
             Self::NotUtf8 => "not_utf8",
             Self::TooBig => "too_big",
             Self::Requested => "requested",
             Self::Stopped => "stopped",
+        }
+    }
+
+    /// How much it speaks against the source, as [`Refused::evidence`]. Networks that change and pages that close end
+    /// good connections all day.
+    pub const fn evidence(self) -> u8 {
+        match self {
+            Self::Peer { .. } | Self::Lost | Self::PingTimeout | Self::Requested | Self::Stopped => 0,
+            Self::NoMessage | Self::SlowReader => 1,
+            Self::Protocol | Self::NotUtf8 | Self::TooBig => 2,
         }
     }
 }

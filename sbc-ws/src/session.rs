@@ -3,6 +3,7 @@
 //! The task that runs here owns the socket alone. While a write is stuck it does not read either, so that a client
 //! which does not take what it gets cannot ask for more.
 
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
@@ -37,21 +38,21 @@ const READ_BUFFER: usize = 512;
 /// Room beside one message in the write buffer, in bytes: frame headers, pongs and a close.
 const WRITE_SLACK: usize = 1024;
 
-/// A byte stream over TCP that can be reset.
+/// A byte stream that can be reset.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
-    /// The socket below.
-    fn tcp(&self) -> &TcpStream;
+    /// Makes the drop of the stream a reset: the kernel would otherwise keep what the client never reads, for minutes.
+    fn reset_on_drop(&self) -> io::Result<()>;
 }
 
 impl Stream for TcpStream {
-    fn tcp(&self) -> &TcpStream {
-        self
+    fn reset_on_drop(&self) -> io::Result<()> {
+        SockRef::from(self).set_linger(Some(Duration::ZERO))
     }
 }
 
 impl Stream for tokio_rustls::server::TlsStream<TcpStream> {
-    fn tcp(&self) -> &TcpStream {
-        self.get_ref().0
+    fn reset_on_drop(&self) -> io::Result<()> {
+        self.get_ref().0.reset_on_drop()
     }
 }
 
@@ -69,6 +70,8 @@ pub(crate) struct Session<S> {
     peer: Peer,
     egress: Arc<Egress>,
     liveness: Liveness,
+    /// Until when a first message has to come; `None` once it came, and where it need not.
+    mute_until: Option<Instant>,
     pong_timeout: Duration,
     handler: Rc<dyn Handler>,
 }
@@ -85,13 +88,15 @@ impl<S: Stream> Session<S> {
     ) -> Self {
         let socket =
             WebSocketStream::from_partially_read(stream, rest, Role::Server, Some(config(settings))).await;
-        let liveness = Liveness::new(settings.ping_interval, settings.pong_timeout, Instant::now(), peer.id);
-        Self { socket, peer, egress, liveness, pong_timeout: settings.pong_timeout, handler }
+        let (now, pong_timeout) = (Instant::now(), settings.pong_timeout);
+        let liveness = Liveness::new(settings.ping_interval, pong_timeout, now, peer.id);
+        let mute_until = settings.first_message_deadline.map(|deadline| now + deadline);
+        Self { socket, peer, egress, liveness, mute_until, pong_timeout, handler }
     }
 
     /// Runs until something ends the connection. [`Session::part`] follows.
     pub(crate) async fn run(&mut self) -> End {
-        let mut timer = std::pin::pin!(sleep_until(self.liveness.due()));
+        let mut timer = std::pin::pin!(sleep_until(self.due()));
         loop {
             let step = tokio::select! {
                 incoming = self.socket.next() => self.incoming(incoming),
@@ -102,7 +107,7 @@ impl<S: Stream> Session<S> {
                 return end;
             }
             // Moved only when it must ring earlier: a timer that rings in vain is cheaper than one set for each frame.
-            let due = self.liveness.due();
+            let due = self.due();
             if timer.is_elapsed() || due < timer.deadline() {
                 timer.as_mut().reset(due);
             }
@@ -110,6 +115,12 @@ impl<S: Stream> Session<S> {
             // small ones would keep the worker for itself.
             consume_budget().await;
         }
+    }
+
+    /// When [`Session::beat`] has something to say next.
+    fn due(&self) -> Instant {
+        let alive = self.liveness.due();
+        self.mute_until.map_or(alive, |until| until.min(alive))
     }
 
     fn incoming(&mut self, incoming: Option<Result<Message, Error>>) -> ControlFlow<End> {
@@ -120,6 +131,9 @@ impl<S: Stream> Session<S> {
         };
         self.liveness.heard(Instant::now());
         let Peer { id, remote, source } = self.peer;
+        if matches!(message, Message::Text(_) | Message::Binary(_)) {
+            self.mute_until = None;
+        }
         match &message {
             Message::Text(text) => self.handler.received(id, remote, source, text.as_bytes()),
             Message::Binary(bytes) => self.handler.received(id, remote, source, bytes),
@@ -143,7 +157,15 @@ impl<S: Stream> Session<S> {
     }
 
     async fn beat(&mut self) -> ControlFlow<End> {
-        match self.liveness.beat(Instant::now()) {
+        let now = Instant::now();
+        if self.mute_until.is_some_and(|until| until <= now) {
+            return ControlFlow::Break(End::Say(
+                CloseCode::Policy,
+                "no message came",
+                CloseReason::NoMessage,
+            ));
+        }
+        match self.liveness.beat(now) {
             Beat::Wait => ControlFlow::Continue(()),
             Beat::Ping => self.write(Message::Ping(Bytes::new())).await,
             Beat::Dead => ControlFlow::Break(End::Abort(CloseReason::PingTimeout)),
@@ -174,9 +196,8 @@ impl<S: Stream> Session<S> {
         }
     }
 
-    /// Drops with a reset: the kernel would otherwise keep what the client never reads, for minutes.
     fn abort(&self) {
-        if let Err(error) = SockRef::from(self.socket.get_ref().tcp()).set_linger(Some(Duration::ZERO)) {
+        if let Err(error) = self.socket.get_ref().reset_on_drop() {
             tracing::debug!(connection = self.peer.id, %error, "a dead connection could not be reset");
         }
     }

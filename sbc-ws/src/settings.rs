@@ -8,6 +8,7 @@ use sbc_tcp::EgressLimits;
 
 use crate::certificates::Certificates;
 use crate::origin::OriginPattern;
+use crate::server_name::ServerNamePattern;
 
 /// How long a client may take for the TLS handshake.
 const TLS_DEADLINE: Duration = Duration::from_secs(5);
@@ -21,6 +22,9 @@ const PONG_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_MESSAGE: usize = 64 * 1024;
 /// Connections that one listener holds, in all workers together.
 const MAX_CONNECTIONS: usize = 100_000;
+/// Connections that one source holds. Hundreds of agents sit behind one office's address, and a browser that reconnects
+/// holds two for a moment.
+const MAX_PER_SOURCE: usize = 1000;
 
 /// Where the true address of a client is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,6 +35,9 @@ pub enum ClientAddress {
     /// A trusted proxy names the client as the last element of `X-Forwarded-For`. From anyone else the header is
     /// ignored, and the socket's peer is the client.
     XForwardedFor,
+    /// A trusted proxy names the client in a PROXY protocol header, version 2, before anything else. Everyone else is
+    /// the client, and such a header from it is no TLS and no HTTP.
+    ProxyV2,
 }
 
 /// The settings of one listener. A connection keeps those it was accepted under.
@@ -38,6 +45,10 @@ pub enum ClientAddress {
 pub struct Settings {
     /// Certificate for wss; `None` is plain ws, as behind a load balancer that ends TLS.
     pub tls: Option<Arc<Certificates>>,
+    /// Names that a TLS client may ask for (RFC 6066 §3); empty: any, and none.
+    pub server_names: Vec<ServerNamePattern>,
+    /// The only path that opens a connection; `None`: any.
+    pub path: Option<Box<str>>,
     /// Pages that may connect; empty: any page, and clients that send no `Origin`.
     pub origins: Vec<OriginPattern>,
     /// Where the true address of a client is found.
@@ -54,16 +65,25 @@ pub struct Settings {
     pub egress: EgressLimits,
     /// How many connections the listener holds, in all workers together, handshakes included.
     pub max_connections: usize,
+    /// How many connections one source holds, handshakes included: an IPv4 address or an IPv6 /64. Trusted proxies
+    /// are not counted, their clients are.
+    pub max_per_source: usize,
+    /// Who is not counted by source.
+    pub unlimited: Vec<IpNet>,
     /// How long a TLS handshake may take.
     pub tls_deadline: Duration,
     /// How long a client may take to send its whole upgrade request.
     pub upgrade_deadline: Duration,
+    /// How long an open connection may be without a message; `None`: for ever, as long as it answers pings.
+    pub first_message_deadline: Option<Duration>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             tls: None,
+            server_names: Vec::new(),
+            path: None,
             origins: Vec::new(),
             client_address: ClientAddress::default(),
             trusted_proxies: Vec::new(),
@@ -72,8 +92,11 @@ impl Default for Settings {
             max_message: MAX_MESSAGE,
             egress: EgressLimits::default(),
             max_connections: MAX_CONNECTIONS,
+            max_per_source: MAX_PER_SOURCE,
+            unlimited: Vec::new(),
             tls_deadline: TLS_DEADLINE,
             upgrade_deadline: UPGRADE_DEADLINE,
+            first_message_deadline: None,
         }
     }
 }

@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::client_address::{canonical, is_trusted, rightmost};
+use crate::client_address::rightmost;
 use crate::http::{Request, Response};
 use crate::reason::Refused;
-use crate::settings::{ClientAddress, Settings};
+use crate::settings::Settings;
 
 /// The sub-protocol of SIP (RFC 7118 §4); names of sub-protocols are compared as they are.
 const SUB_PROTOCOL: &[u8] = b"sip";
@@ -38,17 +38,22 @@ impl Accepted {
 type Check = fn(&Request<'_>, &Settings) -> Result<(), Refused>;
 
 /// In this order: what is no upgrade at all is told that first.
-const CHECKS: &[Check] = &[method, is_upgrade, http_version, host, version, sub_protocol, origin];
+const CHECKS: &[Check] = &[method, is_upgrade, http_version, host, path, version, sub_protocol, origin];
 
-/// Judges a complete request head from `remote`.
+/// Judges a complete request head from `remote`; `client` is who that is, where it is known already.
 ///
 /// # Errors
 /// The first rule that the request breaks.
-pub(crate) fn judge(head: &[u8], settings: &Settings, remote: SocketAddr) -> Result<Accepted, Refused> {
+pub(crate) fn judge(
+    head: &[u8],
+    settings: &Settings,
+    remote: SocketAddr,
+    client: Option<SocketAddr>,
+) -> Result<Accepted, Refused> {
     let request = Request::parse(head).ok_or(Refused::Malformed)?;
     CHECKS.iter().try_for_each(|check| check(&request, settings))?;
     let key = key(&request)?;
-    let source = source(&request, settings, remote)?;
+    let source = client.map_or_else(|| forwarded_for(&request, remote), Ok)?;
     Ok(Accepted { source, accept: derive_accept_key(key.as_bytes()) })
 }
 
@@ -76,6 +81,11 @@ fn host(request: &Request<'_>, _: &Settings) -> Result<(), Refused> {
         Ok(Some(_)) => Ok(()),
         Ok(None) | Err(_) => Err(Refused::Malformed),
     }
+}
+
+fn path(request: &Request<'_>, settings: &Settings) -> Result<(), Refused> {
+    let asked = request.path_and_query().0;
+    if settings.path.as_deref().is_none_or(|path| path == asked) { Ok(()) } else { Err(Refused::Path) }
 }
 
 fn version(request: &Request<'_>, _: &Settings) -> Result<(), Refused> {
@@ -106,29 +116,24 @@ fn key<'a>(request: &Request<'a>) -> Result<&'a str, Refused> {
     if digits.len() == 22 && digits.bytes().all(is_digit) { Ok(key) } else { Err(Refused::Key) }
 }
 
-/// The true client. A trusted proxy without the header is taken for the client itself: something inside its network
+/// Whom a trusted proxy names. Without the header it is taken for the client itself: something inside its network
 /// that connects directly.
-fn source(request: &Request<'_>, settings: &Settings, remote: SocketAddr) -> Result<SocketAddr, Refused> {
-    let remote = canonical(remote);
+fn forwarded_for(request: &Request<'_>, proxy: SocketAddr) -> Result<SocketAddr, Refused> {
     match request.all("X-Forwarded-For").last() {
-        Some(value) if is_proxied(settings, remote) => {
-            std::str::from_utf8(value).ok().and_then(rightmost).ok_or(Refused::ForwardedFor)
-        }
-        _ => Ok(remote),
+        Some(value) => std::str::from_utf8(value).ok().and_then(rightmost).ok_or(Refused::ForwardedFor),
+        None => Ok(proxy),
     }
-}
-
-/// Whether `remote` is a proxy that may name the client it speaks for.
-pub(crate) fn is_proxied(settings: &Settings, remote: SocketAddr) -> bool {
-    settings.client_address == ClientAddress::XForwardedFor && is_trusted(&settings.trusted_proxies, remote)
 }
 
 /// What a refused client is told; `None` where there is nobody to tell, or not in HTTP.
 pub(crate) const fn refusal(why: Refused) -> Option<Response> {
     let (status, headers, body) = match why {
-        Refused::TooManyConnections | Refused::TlsTimeout | Refused::TlsFailed | Refused::Disconnected => {
-            return None;
-        }
+        Refused::TooManyConnections
+        | Refused::ProxyHeader
+        | Refused::TlsTimeout
+        | Refused::TlsFailed
+        | Refused::ServerName
+        | Refused::Disconnected => return None,
         Refused::UpgradeTimeout => ("408 Request Timeout", "", "No complete upgrade request came in time."),
         Refused::HeadTooLarge => {
             ("431 Request Header Fields Too Large", "", "The request head is larger than 16 KiB.")
@@ -152,6 +157,10 @@ pub(crate) const fn refusal(why: Refused) -> Option<Response> {
             ("400 Bad Request", "", "Sec-WebSocket-Protocol must offer \"sip\" (RFC 7118).")
         }
         Refused::Origin => ("403 Forbidden", "", "Pages of this origin may not connect."),
+        Refused::Path => ("404 Not Found", "", "No WebSocket is offered at this path."),
+        Refused::TooManyFromSource => {
+            ("429 Too Many Requests", "Retry-After: 10\r\n", "This address holds too many connections.")
+        }
         Refused::Source => ("403 Forbidden", "", "This address may not connect."),
         Refused::ForwardedFor => {
             ("400 Bad Request", "", "The last element of X-Forwarded-For must be an IP address.")

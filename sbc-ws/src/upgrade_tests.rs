@@ -1,6 +1,7 @@
 //! Each rule of the opening handshake, broken one at a time.
 
 use super::*;
+use crate::settings::ClientAddress;
 
 const REMOTE: &str = "10.0.0.7:4000";
 
@@ -23,13 +24,20 @@ fn request(change: &[(&str, Option<&str>)]) -> String {
     format!("GET /chat HTTP/1.1\r\n{lines}\r\n")
 }
 
+fn judged_of(request: &str, settings: &Settings) -> Result<Accepted, Refused> {
+    let remote: SocketAddr = REMOTE.parse().unwrap();
+    let known =
+        (!settings.trusted_proxies.iter().any(|network| network.contains(&remote.ip()))).then_some(remote);
+    judge(request.as_bytes(), settings, remote, known)
+}
+
 fn judged(change: &[(&str, Option<&str>)], settings: &Settings) -> Result<SocketAddr, Refused> {
-    judge(request(change).as_bytes(), settings, REMOTE.parse().unwrap()).map(|accepted| accepted.source)
+    judged_of(&request(change), settings).map(|accepted| accepted.source)
 }
 
 #[test]
 fn a_sound_request_is_accepted_with_the_key_of_rfc_6455() {
-    let accepted = judge(request(&[]).as_bytes(), &Settings::default(), REMOTE.parse().unwrap()).unwrap();
+    let accepted = judged_of(&request(&[]), &Settings::default()).unwrap();
     let response = String::from_utf8(accepted.response()).unwrap();
     assert!(response.starts_with("HTTP/1.1 101 "));
     assert!(response.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
@@ -68,7 +76,7 @@ fn lists_and_case_are_read_as_http_wants() {
 
 #[test]
 fn other_methods_and_versions_are_refused() {
-    let judged = |text: String| judge(text.as_bytes(), &Settings::default(), REMOTE.parse().unwrap());
+    let judged = |text: String| judged_of(&text, &Settings::default());
     assert_eq!(judged(request(&[]).replacen("GET", "POST", 1)), Err(Refused::Method));
     assert_eq!(judged(request(&[]).replacen("HTTP/1.1", "HTTP/1.0", 1)), Err(Refused::Malformed));
     assert_eq!(judged("REGISTER sip:example.com SIP/2.0\r\n\r\n".into()), Err(Refused::Malformed));
@@ -81,6 +89,24 @@ fn where_origins_are_listed_others_and_none_are_refused() {
     assert!(judged(&[], &settings).is_ok());
     for origin in [None, Some("null"), Some("https://evil.org")] {
         assert_eq!(judged(&[("Origin", origin)], &settings), Err(Refused::Origin), "{origin:?}");
+    }
+}
+
+#[test]
+fn where_a_path_is_named_only_that_one_opens_a_connection() {
+    let settings = Settings { path: Some("/ws".into()), ..Settings::default() };
+    for (target, outcome) in [
+        ("/ws", Ok(())),
+        ("/ws?room=1", Ok(())),
+        ("wss://sip-ws.example.com/ws", Ok(())),
+        ("/", Err(Refused::Path)),
+        ("/WS", Err(Refused::Path)),
+        ("/ws/", Err(Refused::Path)),
+        ("/ws2", Err(Refused::Path)),
+        ("/%77s", Err(Refused::Path)),
+    ] {
+        let text = request(&[]).replacen("/chat", target, 1);
+        assert_eq!(judged_of(&text, &settings).map(drop), outcome, "{target}");
     }
 }
 
@@ -104,7 +130,7 @@ fn a_trusted_proxy_names_the_client_in_its_last_element() {
 fn of_several_forwarded_for_fields_the_last_counts() {
     let text = request(&[("X-Forwarded-For", Some("203.0.113.9"))])
         .replace("\r\n\r\n", "\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
-    let accepted = judge(text.as_bytes(), &behind_proxy(), REMOTE.parse().unwrap()).unwrap();
+    let accepted = judged_of(&text, &behind_proxy()).unwrap();
     assert_eq!(accepted.source, "192.0.2.1:0".parse().unwrap());
 }
 

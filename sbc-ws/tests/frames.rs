@@ -113,6 +113,36 @@ fn a_message_above_the_limit_is_closed_with_1009() {
 }
 
 #[test]
+fn a_frame_that_announces_too_much_is_closed_with_1009_before_it_comes() {
+    for length in [64 * 1024 + 1, u64::MAX >> 24, u64::MAX >> 1] {
+        run(async {
+            let worker = Worker::start(Settings::default());
+            let mut stream = worker.upgrade_raw().await;
+            let head = [&[0x82, 0xff], &length.to_be_bytes()[..], &[0; 4]].concat();
+            stream.write_all(&head).await.unwrap();
+            let mut close = [0; 4];
+            stream.read_exact(&mut close).await.unwrap();
+            assert_eq!((close[0], u16::from_be_bytes([close[2], close[3]])), (0x88, 1009), "{length}");
+            drop(stream);
+            assert_eq!(worker.closed().await, CloseReason::TooBig);
+        });
+    }
+}
+
+#[test]
+fn a_client_that_sends_bytes_that_are_no_frames_for_ever_is_closed() {
+    run(async {
+        let worker = Worker::start(Settings::default());
+        let mut stream = worker.upgrade_raw().await;
+        // Fragments of nothing: never a message, never an end.
+        let fragments = [&b"\x01\x80\0\0\0\0"[..], &b"\x00\x80\0\0\0\0".repeat(10_000)].concat();
+        stream.write_all(&fragments).await.unwrap();
+        stream.write_all(b"\x81\x80\0\0\0\0").await.unwrap();
+        assert_eq!(worker.closed().await, CloseReason::Protocol);
+    });
+}
+
+#[test]
 fn text_that_is_not_utf8_is_closed_with_1007() {
     run(async {
         let worker = Worker::start(Settings::default());
@@ -134,6 +164,8 @@ fn frames_that_break_the_protocol_are_closed_with_1002() {
         ("a continuation of nothing", masked(b"\x80\x82", b"hi")),
         ("a fragmented ping", masked(b"\x09\x80", b"")),
         ("a ping of more than 125 bytes", masked(b"\x89\xfe\x00\x7e", &[0; 126])),
+        ("a message inside another", [masked(b"\x01\x82", b"hi"), masked(b"\x81\x82", b"hi")].concat()),
+        ("a close with half a status", masked(b"\x88\x81", b"\x03")),
     ] {
         run(async {
             let worker = Worker::start(Settings::default());
@@ -146,6 +178,19 @@ fn frames_that_break_the_protocol_are_closed_with_1002() {
             assert_eq!(worker.closed().await, CloseReason::Protocol, "{what}");
         });
     }
+}
+
+#[test]
+fn a_goodbye_with_a_status_that_is_none_is_answered_with_1002() {
+    run(async {
+        let worker = Worker::start(Settings::default());
+        let mut stream = worker.upgrade_raw().await;
+        stream.write_all(b"\x88\x82\0\0\0\0\x03\xe7").await.unwrap();
+        let mut close = [0; 4];
+        stream.read_exact(&mut close).await.unwrap();
+        assert_eq!((close[0], u16::from_be_bytes([close[2], close[3]])), (0x88, 1002));
+        assert!(matches!(worker.closed().await, CloseReason::Peer { .. }));
+    });
 }
 
 #[test]

@@ -41,6 +41,29 @@ fn a_client_that_does_not_answer_pings_is_closed() {
 }
 
 #[test]
+fn a_client_without_a_message_is_closed_at_its_deadline_though_it_answers_pings() {
+    run(async {
+        let settings = Settings { first_message_deadline: Some(SHORT * 2), ..Settings::default() };
+        let worker = Worker::start(Settings { ping_interval: SHORT, ..settings });
+        let mut mute = worker.connect().await;
+        let mut talker = worker.connect().await;
+        talker.send(Message::text("echo")).await.unwrap();
+        assert_eq!(talker.next().await.unwrap().unwrap(), Message::text("echo"));
+        let goodbye = loop {
+            match mute.next().await.unwrap().unwrap() {
+                Message::Ping(_) => {}
+                other => break other,
+            }
+        };
+        assert!(matches!(goodbye, Message::Close(Some(frame)) if u16::from(frame.code) == 1008));
+        assert_eq!(worker.closed().await, CloseReason::NoMessage);
+        talker.send(Message::text("echo")).await.unwrap();
+        while talker.next().await.unwrap().unwrap() != Message::text("echo") {}
+        assert_eq!(worker.closes(), 1);
+    });
+}
+
+#[test]
 fn a_client_that_does_not_read_is_closed_at_the_bound_and_another_is_unharmed() {
     for egress in [
         EgressLimits { bytes: 20_000, messages: usize::MAX },

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{Worker, run, self_signed};
 use futures_util::{SinkExt, StreamExt};
-use sbc_ws::{CertificateError, Certificates, Refused, Settings};
+use sbc_ws::{CertificateError, CertificateFiles, Certificates, Refused, Settings};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::Message;
@@ -85,6 +85,84 @@ fn a_new_certificate_is_shown_without_dropping_anyone() {
     });
 }
 
+#[test]
+fn a_name_that_is_not_listed_is_told_so_and_costs_no_signature() {
+    run(async {
+        let certificates = self_signed();
+        let pin = certificates.fingerprint();
+        let names = vec!["sip.example.com".parse().unwrap(), "*.voice.example.com".parse().unwrap()];
+        let settings = Settings { tls: Some(certificates), server_names: names, ..Settings::default() };
+        let worker = Worker::start(settings);
+        let _exact = worker.handshake_for("sip.example.com", &pin).await.unwrap();
+        let _wildcard = worker.handshake_for("eu.voice.example.com", &pin).await.unwrap();
+        let error = worker.handshake_for("other.example.com", &pin).await.unwrap_err();
+        assert!(error.to_string().contains("UnrecognisedName"), "{error}");
+        assert_eq!(worker.refused().await.1, Refused::ServerName);
+        worker.handshake_for("127.0.0.1", &pin).await.unwrap_err();
+    });
+}
+
+#[test]
+fn each_name_is_shown_its_own_certificate_also_after_an_exchange() {
+    let directory = Directory::new("names");
+    let files = |name: &str, turn: u8| {
+        let (certificate, key) = pem_pair_for(name);
+        CertificateFiles {
+            certificate: directory.write(&format!("{name}-{turn}.pem"), &certificate),
+            key: directory.write(&format!("{name}-{turn}.key"), &key),
+        }
+    };
+    let pin_of = |files: &CertificateFiles| {
+        Certificates::from_files(std::slice::from_ref(files)).unwrap().fingerprint()
+    };
+    let old = [files("a.example.com", 1), files("b.example.com", 1)];
+    let new = [files("a.example.com", 2), files("b.example.com", 2)];
+    run(async {
+        let certificates = Arc::new(Certificates::from_files(&old).unwrap());
+        let worker = Worker::start(Settings { tls: Some(Arc::clone(&certificates)), ..Settings::default() });
+        for shown in [&old, &new] {
+            let [a, b] = [pin_of(&shown[0]), pin_of(&shown[1])];
+            worker.handshake_for("a.example.com", &a).await.unwrap();
+            worker.handshake_for("b.example.com", &b).await.unwrap();
+            // The first one is for whoever asks for another name, or for none.
+            worker.handshake_for("c.example.com", &a).await.unwrap();
+            worker.handshake_for("127.0.0.1", &a).await.unwrap();
+            certificates.replace(&Certificates::from_files(&new).unwrap());
+        }
+    });
+    assert!(matches!(Certificates::from_files(&[]), Err(CertificateError::None)));
+}
+
+#[test]
+fn only_authenticated_ciphers_with_ephemeral_keys_are_spoken() {
+    let config = self_signed().server_config();
+    for suite in config.crypto_provider().cipher_suites.iter().map(|suite| format!("{:?}", suite.suite())) {
+        let ephemeral = suite.starts_with("TLS13_") || suite.starts_with("TLS_ECDHE_");
+        let authenticated = suite.contains("_GCM_") || suite.contains("_CHACHA20_POLY1305_");
+        assert!(ephemeral && authenticated, "{suite}");
+    }
+}
+
+/// A hello that offers nothing newer than TLS 1.1 with CBC, as `openssl s_client -tls1_1` sends it.
+const TLS_1_1_HELLO: &[u8] = &[
+    0x16, 3, 1, 0, 45, 1, 0, 0, 41, 3, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19,
+    20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 0, 0, 2, 0xc0, 0x13, 1, 0,
+];
+
+#[test]
+fn older_versions_are_refused() {
+    run(async {
+        let worker = Worker::start(Settings { tls: Some(self_signed()), ..Settings::default() });
+        let mut stream = TcpStream::connect(worker.address).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, TLS_1_1_HELLO).await.unwrap();
+        let mut answer = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer).await.unwrap();
+        // Nothing but a fatal alert.
+        assert_eq!((answer.len(), answer.first(), answer.get(5)), (7, Some(&21), Some(&2)));
+        assert_eq!(worker.refused().await.1, Refused::TlsFailed);
+    });
+}
+
 /// A directory that goes away with the test.
 struct Directory(PathBuf);
 
@@ -109,17 +187,23 @@ impl Drop for Directory {
 }
 
 fn pem_pair() -> (String, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    pem_pair_for("localhost")
+}
+
+fn pem_pair_for(name: &str) -> (String, String) {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+fn read(certificate: PathBuf, key: PathBuf) -> Result<Certificates, CertificateError> {
+    Certificates::from_files(&[CertificateFiles { certificate, key }])
 }
 
 #[test]
 fn certificate_and_key_are_read_from_files() {
     let directory = Directory::new("files");
     let (certificate, key) = pem_pair();
-    let certificates =
-        Certificates::from_files(&directory.write("cert", &certificate), &directory.write("key", &key))
-            .unwrap();
+    let certificates = read(directory.write("cert", &certificate), directory.write("key", &key)).unwrap();
     let pin = certificates.fingerprint();
     run(async {
         let worker = Worker::start(Settings { tls: Some(Arc::new(certificates)), ..Settings::default() });
@@ -139,7 +223,7 @@ fn wrong_files_are_errors_that_name_the_file_and_the_fault() {
     let absent = directory.0.join("absent");
 
     let fault = |certificate: &PathBuf, key: &PathBuf, named: &str| {
-        let error = Certificates::from_files(certificate, key).unwrap_err();
+        let error = read(certificate.clone(), key.clone()).unwrap_err();
         assert!(error.to_string().contains(named), "{error}");
         error
     };

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use common::{Worker, raw_request, read_to_end, run};
 use sbc_ws::{ClientAddress, Refused, Settings};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::client_async;
 
 #[test]
@@ -33,12 +33,14 @@ fn each_broken_rule_is_answered_and_counted() {
         (change("Protocol: sip", "Protocol: mqtt"), "400 ", Refused::SubProtocol),
         (change("Key: dGhl", "Key: !"), "400 ", Refused::Key),
         (change("a.example.com", "a.example.org"), "403 ", Refused::Origin),
+        (change("GET / ", "GET /admin "), "404 ", Refused::Path),
         (change("Host: localhost\r\n", ""), "400 ", Refused::Malformed),
         (change("Host: localhost", &"A: b\r\n".repeat(5000)), "431 ", Refused::HeadTooLarge),
     ] {
         run(async {
             let origins = vec!["https://*.example.com".parse().unwrap()];
-            let worker = Worker::start(Settings { origins, ..Settings::default() });
+            let path = Some("/".into());
+            let worker = Worker::start(Settings { origins, path, ..Settings::default() });
             let answer = worker.answer_to(&request).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{why:?}: {answer}");
             let (source, counted) = worker.refused().await;
@@ -146,6 +148,132 @@ fn a_full_listener_takes_the_next_client_when_one_has_left() {
         // The place is free when the closed task is gone, which the report just precedes.
         tokio::task::yield_now().await;
         worker.connect().await;
+    });
+}
+
+#[test]
+fn a_source_that_holds_its_share_is_dropped_and_another_gets_in() {
+    run(async {
+        let worker = Worker::start(Settings { max_per_source: 1, ..Settings::default() });
+        let first = worker.connect().await;
+        worker.opened().await;
+        assert_eq!(worker.answer_to("").await, "");
+        assert_eq!(worker.refused().await.1, Refused::TooManyFromSource);
+        let other = TcpSocket::new_v4().unwrap();
+        other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let stream = other.connect(worker.address).await.unwrap();
+        let _other = client_async(common::request(), stream).await.unwrap();
+        drop(first);
+        worker.closed().await;
+        tokio::task::yield_now().await;
+        worker.connect().await;
+    });
+}
+
+#[test]
+fn behind_a_proxy_each_client_has_its_own_share_and_the_proxy_none() {
+    run(async {
+        let settings = Settings { max_per_source: 1, ..behind_proxy("127.0.0.0/8") };
+        let worker = Worker::start(settings);
+        let upgrade = async |client: &str| {
+            let mut stream = TcpStream::connect(worker.address).await.unwrap();
+            let request = raw_request(&[&format!("X-Forwarded-For: {client}")]);
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).await.unwrap();
+            (stream, String::from_utf8_lossy(&status).into_owned())
+        };
+        let (_one, status) = upgrade("192.0.2.1").await;
+        assert_eq!(status, "HTTP/1.1 101");
+        let (_other, status) = upgrade("192.0.2.2").await;
+        assert_eq!(status, "HTTP/1.1 101");
+        let (_, status) = upgrade("192.0.2.1").await;
+        assert_eq!(status, "HTTP/1.1 429");
+        assert_eq!(
+            worker.refused().await,
+            (Some("192.0.2.1:0".parse().unwrap()), Refused::TooManyFromSource)
+        );
+        let health_checks = [worker.upgrade_raw().await, worker.upgrade_raw().await];
+        drop(health_checks);
+    });
+}
+
+#[test]
+fn whom_the_operator_trusts_is_not_counted() {
+    run(async {
+        let unlimited = vec!["127.0.0.0/8".parse().unwrap()];
+        let worker = Worker::start(Settings { max_per_source: 0, unlimited, ..Settings::default() });
+        worker.connect().await;
+    });
+}
+
+/// A PROXY header, version 2, for a TCP connection from `source` port 4711.
+fn proxy_header(source: [u8; 4]) -> Vec<u8> {
+    let signature = b"\r\n\r\n\0\r\nQUIT\n";
+    [&signature[..], &[0x21, 0x11, 0, 12], &source, &[10, 0, 0, 5, 0x12, 0x67, 1, 0xbb]].concat()
+}
+
+fn behind_network_balancer(trusted: &str) -> Settings {
+    Settings { client_address: ClientAddress::ProxyV2, ..behind_proxy(trusted) }
+}
+
+#[test]
+fn a_network_load_balancer_names_the_client() {
+    run(async {
+        let worker = Worker::start(behind_network_balancer("127.0.0.0/8"));
+        let mut stream = TcpStream::connect(worker.address).await.unwrap();
+        // In two pieces, and with a header that only an HTTP proxy could vouch for.
+        let request = raw_request(&["X-Forwarded-For: 192.0.2.9"]);
+        let bytes = [&proxy_header([192, 0, 2, 1])[..], request.as_bytes()].concat();
+        stream.write_all(&bytes[..14]).await.unwrap();
+        stream.write_all(&bytes[14..]).await.unwrap();
+        assert_eq!(worker.opened().await.1, "192.0.2.1:4711".parse().unwrap());
+    });
+}
+
+#[test]
+fn the_header_of_a_network_load_balancer_stands_before_tls() {
+    run(async {
+        let certificates = common::self_signed();
+        let config = common::client_config_of(rustls::DEFAULT_VERSIONS, &certificates.fingerprint());
+        let worker =
+            Worker::start(Settings { tls: Some(certificates), ..behind_network_balancer("127.0.0.0/8") });
+        let mut stream = TcpStream::connect(worker.address).await.unwrap();
+        stream.write_all(&proxy_header([192, 0, 2, 1])).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(config);
+        let stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+        client_async(common::request(), stream).await.unwrap();
+        assert_eq!(worker.opened().await.1, "192.0.2.1:4711".parse().unwrap());
+    });
+}
+
+#[test]
+fn a_network_load_balancer_that_names_nobody_is_not_believed() {
+    run(async {
+        let settings = Settings {
+            upgrade_deadline: Duration::from_millis(30),
+            ..behind_network_balancer("127.0.0.0/8")
+        };
+        let worker = Worker::start(settings);
+        assert_eq!(worker.answer_to(&raw_request(&[])).await, "");
+        assert_eq!(worker.refused().await, (None, Refused::ProxyHeader));
+        // Nor is one that says nothing at all.
+        assert_eq!(worker.answer_to("").await, "");
+        assert_eq!(worker.recorder.events.borrow().len(), 2);
+    });
+}
+
+#[test]
+fn a_stranger_cannot_name_itself_by_a_proxy_header() {
+    run(async {
+        let worker = Worker::start(behind_network_balancer("10.0.0.0/8"));
+        let mut stream = TcpStream::connect(worker.address).await.unwrap();
+        stream.write_all(&proxy_header([192, 0, 2, 1])).await.unwrap();
+        stream.write_all(raw_request(&[]).as_bytes()).await.unwrap();
+        let local = stream.local_addr().unwrap();
+        assert_eq!(worker.refused().await, (Some(local), Refused::Malformed));
+        let direct = worker.connect().await;
+        assert_eq!(worker.opened().await.1, direct.get_ref().local_addr().unwrap());
     });
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use crate::cli::Check;
-use crate::config::{self, Machine, Settings, Tls};
+use crate::config::{self, Machine, Settings};
 
 /// Prints what the file amounts to, or everything that is wrong with it.
 pub(super) fn check(arguments: &Check) -> anyhow::Result<ExitCode> {
@@ -30,9 +30,8 @@ fn summary(settings: &Settings) -> String {
         let transport = core.transport.to_string().to_lowercase();
         let _ =
             write!(text, "listener {}: {transport} {} is {} to peers", core.name, core.bind, core.advertise);
-        if let Some(Tls::SelfSigned) =
-            listener.websocket.as_ref().and_then(|websocket| websocket.tls.as_ref())
-        {
+        let tls = listener.websocket.as_ref().and_then(|websocket| websocket.tls.as_ref());
+        if tls.is_some_and(|tls| tls.certificates.is_none()) {
             text.push_str(", with a self-signed certificate: browsers will refuse it");
         }
         text.push('\n');

@@ -3,30 +3,24 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use sbc_core::config::HostPort;
 use sbc_core::flow::{Transport, Zone, is_stream, is_websocket};
-use sbc_ws::{Certificates, OriginPattern};
 
 use super::document::{At, Keys, Section, Value};
 use super::error::Place;
 use super::units;
+use super::websocket::{self, WebSocket};
 
 /// Most listeners of one node.
 pub(super) const MOST_LISTENERS: usize = 32;
-/// Most networks, proxies or origins of one listener.
-const MOST_ITEMS: usize = 1024;
-const PING_INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
-const PONG_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(120);
+/// Most networks, proxies, origins or names of one listener.
+pub(super) const MOST_ITEMS: usize = 1024;
 const IDLE_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(86_400);
 /// Phones register for an hour, and their calls come by the same connection.
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3900);
-/// Global Accelerator and load balancers forget an idle connection after 60 s; a third leaves room for two losses.
-const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(20);
-const DEFAULT_PONG_TIMEOUT: Duration = Duration::from_secs(10);
 
 const KEYS: Keys = Keys {
     known: &[
@@ -37,11 +31,16 @@ const KEYS: Keys = Keys {
         "advertise",
         "certificate",
         "private_key",
+        "certificates",
+        "server_names",
+        "path",
         "origins",
         "ping_interval",
         "pong_timeout",
         "client_address",
         "trusted_proxies",
+        "connections_per_source",
+        "first_message",
         "networks",
         "symmetric",
         "worker_ports",
@@ -51,9 +50,17 @@ const KEYS: Keys = Keys {
 };
 
 /// Keys that only SIP over WebSocket knows.
-const WEBSOCKET_KEYS: &[&str] =
-    &["origins", "ping_interval", "pong_timeout", "client_address", "trusted_proxies"];
-const TLS_KEYS: &[&str] = &["certificate", "private_key"];
+const WEBSOCKET_KEYS: &[&str] = &[
+    "path",
+    "origins",
+    "ping_interval",
+    "pong_timeout",
+    "client_address",
+    "trusted_proxies",
+    "connections_per_source",
+    "first_message",
+];
+const TLS_KEYS: &[&str] = &["certificate", "private_key", "certificates", "server_names"];
 const STREAM_KEYS: &[&str] = &["idle_timeout"];
 const TRUNK_KEYS: &[&str] = &["symmetric"];
 
@@ -73,35 +80,11 @@ pub(super) struct RawListener {
     pub place: Place,
 }
 
-/// What SIP over WebSocket needs beside the core's view of a listener.
-#[derive(Debug, Clone)]
-pub(crate) struct WebSocket {
-    /// `wss`; else plain `ws` behind something that ends TLS.
-    pub tls: Option<Tls>,
-    /// `Origin` values let in; empty: any.
-    pub origins: Vec<OriginPattern>,
-    /// From one ping to the next.
-    pub ping_interval: Duration,
-    /// Silence after a ping that closes the connection.
-    pub pong_timeout: Duration,
-    /// Believe the rightmost `X-Forwarded-For` of these proxies; `None`: the socket's address.
-    pub trusted_proxies: Option<Vec<IpNet>>,
-}
-
 /// What SIP over TCP needs beside the core's view of a listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Stream {
     /// Silence in both directions that closes a connection.
     pub idle_timeout: Duration,
-}
-
-/// Where the certificate comes from.
-#[derive(Debug, Clone)]
-pub(crate) enum Tls {
-    /// Made at start, with a warning.
-    SelfSigned,
-    /// Read from the files.
-    Files(Arc<Certificates>),
 }
 
 /// Reads one `[[listener]]`; `None` when something in it is wrong.
@@ -120,7 +103,7 @@ pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListene
     let networks = section.or("networks", Vec::new(), networks);
     let symmetric = section.or("symmetric", true, Value::boolean);
     // Read even where the transport is wrong, so that its mistakes are told in the same run.
-    let websocket = read_websocket(&section, transport, directory);
+    let websocket = websocket::read(&section, transport, directory);
     let idle = section.or("idle_timeout", DEFAULT_IDLE_TIMEOUT, |value| value.duration(IDLE_TIMEOUT));
     let (transport, zone) = (transport?, zone?);
     let belongs = keys_belong(&section, transport, zone);
@@ -133,7 +116,7 @@ pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListene
         worker_ports: worker_ports?,
         networks: networks?,
         symmetric: symmetric?,
-        websocket: websocket?.filter(|_| is_websocket(transport)),
+        websocket: Some(websocket?).filter(|_| is_websocket(transport)),
         stream: Some(Stream { idle_timeout: idle? }).filter(|_| is_stream(transport)),
         place: section.place(""),
     };
@@ -170,79 +153,8 @@ fn network(value: &Value<'_, '_>) -> Option<IpNet> {
     value.parsed("a network as \"192.0.2.0/24\" or one address", parse)
 }
 
-fn networks(value: &Value<'_, '_>) -> Option<Vec<IpNet>> {
+pub(super) fn networks(value: &Value<'_, '_>) -> Option<Vec<IpNet>> {
     value.list_of(MOST_ITEMS, "a list of networks as [\"192.0.2.0/24\"]", network)
-}
-
-fn read_websocket(
-    section: &Section<'_, '_>,
-    transport: Option<Transport>,
-    directory: &Path,
-) -> Option<Option<WebSocket>> {
-    let tls = read_tls(section, directory);
-    let origins = section.or("origins", Vec::new(), |value| {
-        value.list_of(MOST_ITEMS, "a list of origins as [\"https://*.example.com\"]", origin)
-    });
-    let ping = section.or("ping_interval", DEFAULT_PING_INTERVAL, |value| value.duration(PING_INTERVAL));
-    let pong = section.or("pong_timeout", DEFAULT_PONG_TIMEOUT, |value| value.duration(PONG_TIMEOUT));
-    let forwarded = section.or("client_address", false, |value| {
-        value.word(&[("socket", false), ("x-forwarded-for", true)], &["proxy-v2"])
-    });
-    let proxies = section.maybe("trusted_proxies", networks);
-    let trusted_proxies = match (forwarded?, proxies?) {
-        (true, None) => {
-            let expected = "the networks of the proxies whose X-Forwarded-For is believed";
-            section.document().report(section.place("trusted_proxies"), "nothing", expected);
-            return None;
-        }
-        (false, Some(proxies)) => {
-            let expected = "client_address = \"x-forwarded-for\" beside it, or no trusted_proxies";
-            section.document().report(proxies.place, "proxies that nobody asks", expected);
-            return None;
-        }
-        (true, Some(proxies)) => Some(proxies.value),
-        (false, None) => None,
-    };
-    let tls = tls?.filter(|_| transport == Some(Transport::Wss));
-    Some(Some(WebSocket {
-        tls,
-        origins: origins?,
-        ping_interval: ping?,
-        pong_timeout: pong?,
-        trusted_proxies,
-    }))
-}
-
-/// `scheme://host[:port]`; the first label of the host may be `*`.
-fn origin(value: &Value<'_, '_>) -> Option<OriginPattern> {
-    let expected = "an origin as \"https://www.example.com\" or \"https://*.example.com\"";
-    value.parsed(expected, |text| text.parse().ok())
-}
-
-fn read_tls(section: &Section<'_, '_>, directory: &Path) -> Option<Option<Tls>> {
-    let certificate = section.maybe("certificate", |value| file(value, directory));
-    let private_key = section.maybe("private_key", |value| file(value, directory));
-    match (certificate?, private_key?) {
-        (None, None) => Some(Some(Tls::SelfSigned)),
-        (Some(certificate), Some(private_key)) => {
-            match Certificates::from_files(&certificate.value, &private_key.value) {
-                Ok(certificates) => Some(Some(Tls::Files(Arc::new(certificates)))),
-                Err(error) => {
-                    let expected = format!("a certificate chain and its key as PEM; {error}");
-                    section.document().report(certificate.place, "files that cannot be used", expected);
-                    None
-                }
-            }
-        }
-        (Some(certificate), None) => {
-            section.document().report(certificate.place, "a certificate alone", "its private_key beside it");
-            None
-        }
-        (None, Some(key)) => {
-            section.document().report(key.place, "a private key alone", "its certificate beside it");
-            None
-        }
-    }
 }
 
 /// A file that can be read now, relative to the configuration file.

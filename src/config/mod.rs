@@ -14,7 +14,9 @@ mod pool;
 mod reach;
 mod routes;
 mod service;
+mod tls;
 mod units;
+mod websocket;
 
 #[cfg(test)]
 mod tests;
@@ -28,9 +30,11 @@ use sbc_core::config::{Admission, Config, Headers, Key, Listener, Pool, Rules, T
 pub(crate) use self::document::At;
 use self::document::{Document, Keys, Section};
 pub(crate) use self::error::{Place, Problem, Problems};
-pub(crate) use self::listener::{Stream, Tls, WebSocket};
+pub(crate) use self::listener::Stream;
 pub(crate) use self::machine::Machine;
 pub(crate) use self::service::{Echo, Log, LogFormat};
+pub(crate) use self::tls::Tls;
+pub(crate) use self::websocket::WebSocket;
 
 /// Larger files are not configurations.
 const MAX_FILE: u64 = 4 << 20;

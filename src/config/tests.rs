@@ -229,11 +229,6 @@ fn keys_of_later_work_are_refused_by_name() {
             "sbc.toml:10:13: listener.browsers.transport: found \"tls\", expected one of: wss, ws, udp, tcp (this one is not supported yet)",
         ),
         (
-            "client_address = \"x-forwarded-for\"",
-            "client_address = \"proxy-v2\"",
-            "sbc.toml:20:18: listener.behind-alb.client_address: found \"proxy-v2\", expected one of: socket, x-forwarded-for (this one is not supported yet)",
-        ),
-        (
             "balance = \"hash:aor\"",
             "balance = \"weighted\"",
             "sbc.toml:40:11: pool.freeswitch.balance: found \"weighted\", expected one of: hash:call-id, hash:aor, round-robin (this one is not supported yet)",
@@ -287,6 +282,31 @@ fn values_out_of_bounds_name_what_would_be_right() {
             "https://*.example.com",
             "*.example.com",
             "sbc.toml:14:12: listener.browsers.origins[0]: found \"*.example.com\", expected an origin as \"https://www.example.com\" or \"https://*.example.com\"",
+        ),
+        (
+            "client_address = \"x-forwarded-for\"",
+            "client_address = \"proxy-v1\"",
+            "sbc.toml:20:18: listener.behind-alb.client_address: found \"proxy-v1\", expected one of: socket, x-forwarded-for, proxy-v2",
+        ),
+        (
+            "origins = [\"https://*.example.com\"]",
+            "path = \"ws\"",
+            "sbc.toml:14:8: listener.browsers.path: found \"ws\", expected a path as \"/ws\", without a query",
+        ),
+        (
+            "origins = [\"https://*.example.com\"]",
+            "server_names = [\"*.example.com\", \"192.0.2.1\"]",
+            "sbc.toml:14:34: listener.browsers.server_names[1]: found \"192.0.2.1\", expected a DNS name as \"sip.example.com\" or \"*.example.com\"",
+        ),
+        (
+            "origins = [\"https://*.example.com\"]",
+            "connections_per_source = 0",
+            "sbc.toml:14:26: listener.browsers.connections_per_source: found 0, expected a whole number from 1 to 1000000",
+        ),
+        (
+            "origins = [\"https://*.example.com\"]",
+            "first_message = true",
+            "sbc.toml:14:17: listener.browsers.first_message: found true, expected a duration from \"1s\" to \"1h\"",
         ),
         (
             "sip:10.0.2.10:5080",
@@ -392,6 +412,16 @@ fn missing_and_wrong_files_are_told_before_anything_starts() {
         ),
         (
             "origins = [\"https://*.example.com\"]",
+            "certificates = [{ private_key = \"routes.toml\" }]",
+            "sbc.toml:14:33: listener.browsers.certificates[0].private_key: found a private key alone, expected its certificate beside it",
+        ),
+        (
+            "origins = [\"https://*.example.com\"]",
+            "certificates = [{ certificate = \"routes.toml\", private_key = \"sbc.key\" }]",
+            "sbc.toml:14:16: listener.browsers.certificates: found files that cannot be used, expected a certificate chain and its key as PEM; DIR/routes.toml: holds no \"-----BEGIN CERTIFICATE-----\" section; the server's certificate must come first, then the intermediates",
+        ),
+        (
+            "origins = [\"https://*.example.com\"]",
             "private_key = \".\"",
             "sbc.toml:14:15: listener.browsers.private_key: found \".\", expected a file; DIR/. is none",
         ),
@@ -472,12 +502,12 @@ fn parts_that_do_not_fit_together_are_told() {
         (
             "client_address = \"x-forwarded-for\"\n",
             "",
-            "sbc.toml:20:19: listener.behind-alb.trusted_proxies: found proxies that nobody asks, expected client_address = \"x-forwarded-for\" beside it, or no trusted_proxies",
+            "sbc.toml:20:19: listener.behind-alb.trusted_proxies: found proxies that nobody asks, expected client_address = \"x-forwarded-for\" or \"proxy-v2\" beside it, or no trusted_proxies",
         ),
         (
             "trusted_proxies = [\"10.0.0.0/16\"]\n",
             "",
-            "sbc.toml:15:1: listener.behind-alb.trusted_proxies: found nothing, expected the networks of the proxies whose X-Forwarded-For is believed",
+            "sbc.toml:15:1: listener.behind-alb.trusted_proxies: found nothing, expected the networks of the proxies whose x-forwarded-for is believed",
         ),
         (
             "symmetric = false",

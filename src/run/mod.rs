@@ -25,7 +25,7 @@ use sbc_core::flow::{ListenerId, WorkerId, Zone};
 use sbc_core::time::Time;
 use sbc_tcp::{Connections, EgressLimits};
 use sbc_udp::handover::Handover;
-use sbc_ws::{Certificates, ClientAddress};
+use sbc_ws::Certificates;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
@@ -127,20 +127,25 @@ fn websocket_settings(
     websocket: &WebSocket,
     open_files: usize,
 ) -> anyhow::Result<sbc_ws::Settings> {
-    let tls = match &websocket.tls {
-        None => None,
-        Some(Tls::Files(certificates)) => Some(Arc::clone(certificates)),
-        Some(Tls::SelfSigned) => Some(Arc::new(self_signed(listener)?)),
-    };
-    let client_address = match websocket.trusted_proxies {
-        Some(_) => ClientAddress::XForwardedFor,
-        None => ClientAddress::Socket,
+    let (tls, server_names) = match &websocket.tls {
+        None => (None, Vec::new()),
+        Some(Tls { certificates, server_names }) => {
+            let certificates = match certificates {
+                Some(certificates) => Arc::clone(certificates),
+                None => Arc::new(self_signed(listener)?),
+            };
+            (Some(certificates), server_names.clone())
+        }
     };
     Ok(sbc_ws::Settings {
         tls,
+        server_names,
+        path: websocket.path.clone(),
         origins: websocket.origins.clone(),
-        client_address,
-        trusted_proxies: websocket.trusted_proxies.clone().unwrap_or_default(),
+        client_address: websocket.client_address,
+        trusted_proxies: websocket.trusted_proxies.clone(),
+        max_per_source: websocket.connections_per_source,
+        first_message_deadline: websocket.first_message,
         ping_interval: websocket.ping_interval,
         pong_timeout: websocket.pong_timeout,
         max_message: settings.admission.max_message,

@@ -49,7 +49,7 @@ impl Handler for Receiver {
         self.shell.handle(Input::Received { flow, source, bytes: message });
     }
 
-    fn closed(&self, connection: NonZeroU64, why: CloseReason) {
+    fn closed(&self, connection: NonZeroU64, _source: SocketAddr, why: CloseReason) {
         self.open.borrow_mut().remove(&connection);
         self.shell.counters().closed(why.label());
         self.shell.handle(Input::Closed(ConnectionId(connection)));

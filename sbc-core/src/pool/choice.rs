@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::health::{Health, MemberState};
+use super::seat::Seat;
 use crate::config::{Balance, Pool};
 use crate::hash::{Digest, KeyedHash};
 use crate::limits;
-use crate::transaction::EntryId;
 
 /// Members a request has been sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,9 +51,17 @@ pub struct Pools {
 }
 
 impl Pools {
-    /// Build from the configuration.
-    pub fn new(configured: &[Pool], stable: &KeyedHash) -> Self {
-        Self { pools: configured.iter().map(|pool| Arc::new(PoolState::new(pool.clone(), stable))).collect() }
+    /// Build from the configuration; members known to `before` keep their state.
+    pub fn new(configured: &[Pool], stable: &KeyedHash, before: Option<&Self>) -> Self {
+        let pools = configured.iter().map(|pool| {
+            let known = before.and_then(|pools| pools.by_name(&pool.name));
+            Arc::new(PoolState::new(pool.clone(), stable, known))
+        });
+        Self { pools: pools.collect() }
+    }
+
+    fn by_name(&self, name: &str) -> Option<&PoolState> {
+        self.pools.iter().map(|pool| &**pool).find(|pool| &*pool.config.name == name)
     }
 
     /// One pool.
@@ -66,54 +74,23 @@ impl Pools {
         self.pools.iter()
     }
 
-    /// Pool and member at an address; of several pools the first.
-    pub fn member_at(&self, address: SocketAddr) -> Option<(usize, usize)> {
-        self.pools.iter().enumerate().find_map(|(pool, state)| Some((pool, state.at(address)?)))
-    }
-
-    fn member(&self, pool: usize, member: usize) -> Option<(&PoolState, &MemberState)> {
-        let state = self.pools.get(pool)?;
-        Some((state, state.members.get(member)?))
-    }
-
-    /// Whether a member answered its last probe; a pool without probes vouches for nobody.
-    pub fn is_in_good_health(&self, pool: usize, member: usize) -> bool {
-        self.member(pool, member).is_some_and(|(state, member)| {
-            state.config.probe.is_some() && member.probing(|probing| probing.is_in_good_health())
-        })
-    }
-
-    /// A request was sent to a member.
-    pub fn sent(&self, pool: usize, member: usize, entry: EntryId) {
-        if let Some((_, member)) = self.member(pool, member) {
-            member.sent(entry);
-        }
-    }
-
-    /// A member answered a request.
-    pub fn answered(&self, pool: usize, member: usize) {
-        if let Some((_, member)) = self.member(pool, member) {
-            member.answered();
-        }
-    }
-
-    /// A member did not answer a request in time.
-    pub fn missed(&self, pool: usize, member: usize) {
-        if let Some((state, member)) = self.member(pool, member)
-            && let Some(probe) = &state.config.probe
-        {
-            member.missed(probe.fall);
-        }
+    /// The member at an address; of several pools the first.
+    pub fn member_at(&self, address: SocketAddr) -> Option<Seat> {
+        self.pools.iter().find_map(|pool| Seat::of(pool, pool.at(address)?))
     }
 }
 
 impl PoolState {
-    fn new(config: Pool, stable: &KeyedHash) -> Self {
+    fn new(config: Pool, stable: &KeyedHash, before: Option<&Self>) -> Self {
         let members = config.members.iter().take(limits::MEMBERS_PER_POOL).map(|member| {
-            let id = stable.of(&[b"member", member.address.to_string().as_bytes()]) as u64;
-            Arc::new(MemberState::new(member, id))
+            let known = before.and_then(|pool| pool.members.iter().find(|old| old.is(member)));
+            known.cloned().unwrap_or_else(|| {
+                let id = stable.of(&[b"member", member.address.to_string().as_bytes()]) as u64;
+                Arc::new(MemberState::new(member, id))
+            })
         });
-        Self { members: members.collect(), config, next: AtomicUsize::new(0) }
+        let turn = before.map_or(0, |pool| pool.next.load(Ordering::Relaxed));
+        Self { members: members.collect(), config, next: AtomicUsize::new(turn) }
     }
 
     /// The next member for a request whose key is `key`, or `None` where all were tried.
@@ -195,7 +172,7 @@ mod tests {
             },
             large: Large::Never,
         };
-        PoolState::new(config, &KeyedHash::new([3; 16]))
+        PoolState::new(config, &KeyedHash::new([3; 16]), None)
     }
 
     fn key(call: u32) -> Digest {

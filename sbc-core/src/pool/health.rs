@@ -34,7 +34,7 @@ impl Health {
     }
 }
 
-/// One member.
+/// One member; the same under every configuration that has it.
 #[derive(Debug)]
 pub struct MemberState {
     /// Where messages for it go.
@@ -69,6 +69,11 @@ impl MemberState {
             no_connection_until: AtomicU64::new(0),
             in_flight: Mutex::new(VecDeque::new()),
         }
+    }
+
+    /// Whether it is this one of the configuration.
+    pub fn is(&self, member: &Member) -> bool {
+        self.address == member.address && self.uri == member.uri && self.listener == member.listener
     }
 
     /// What is known of it.

@@ -4,8 +4,10 @@ mod challenges;
 mod choice;
 mod health;
 mod probe;
+mod seat;
 
 pub use challenges::Challenges;
 pub use choice::{PoolState, Pools, Tried};
 pub use health::{Health, MemberState};
 pub use probe::{ProbeDue, Probing};
+pub use seat::Seat;

@@ -105,9 +105,13 @@ impl Probing {
         }
     }
 
-    /// Put the next probe at `at`: the spread between members that would otherwise be asked at once.
-    pub fn start_at(&mut self, at: Time) {
-        self.next = at;
+    /// When `on_timer` has something to do first: a member that was never asked begins at `at`, the spread
+    /// between members that would otherwise be asked at once.
+    pub fn start(&mut self, at: Time) -> Time {
+        if self.sequence == 0 {
+            self.next = at;
+        }
+        self.deadline()
     }
 
     /// An answer to probe `sequence` arrived. True where it changed anything.

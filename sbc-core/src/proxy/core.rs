@@ -1,7 +1,9 @@
 //! The front door: one input, all its consequences.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
 
 use crate::admission;
 use crate::config::Config;
@@ -23,7 +25,10 @@ use crate::wire::{Framing, Limits, Message, ParseError};
 
 /// Signalling as a value. One for all workers.
 pub struct Core {
-    pub(crate) settings: Settings,
+    /// Swapped as a whole; one input is handled under one of them.
+    pub(crate) settings: ArcSwap<Settings>,
+    /// Held while the settings are made anew: one change after the other.
+    pub(crate) changing: Mutex<()>,
     /// Keyed by chance: what clients wrote lands in tables by it.
     pub(crate) hash: KeyedHash,
     /// Names this process in tokens.
@@ -44,7 +49,8 @@ impl Core {
         key.copy_from_slice(&seed[..16]);
         boot.copy_from_slice(&seed[16..24]);
         Self {
-            settings: Settings::new(config),
+            settings: ArcSwap::from_pointee(Settings::new(config, None, now)),
+            changing: Mutex::default(),
             hash: KeyedHash::new(key),
             boot: u64::from_be_bytes(boot),
             started: now,
@@ -59,20 +65,31 @@ impl Core {
 
     /// Put a worker to work; the first one also asks the pool's members how they are.
     pub fn start(&self, worker: &mut Worker, now: Time) {
-        if worker.id.0 == 0 {
-            self.start_probes(worker, now);
-        }
+        self.keep_up(worker, now, &self.settings.load());
     }
 
     /// Take one input. What it leads to is in `worker.outbox` afterwards.
     pub fn handle(&self, worker: &mut Worker, now: Time, input: Input<'_>) {
+        let settings = &**self.settings.load();
+        self.keep_up(worker, now, settings);
+        let mut turn = Turn { worker, now, settings };
         match input {
-            Input::Received { flow, source, bytes } => self.received(worker, now, flow, source, bytes),
+            Input::Received { flow, source, bytes } => self.received(&mut turn, flow, source, bytes),
             Input::Opened(flow) => self.directory.connected(flow),
             Input::Closed(connection) => self.directory.closed(connection, now),
-            Input::Unreachable(flow) => self.unreachable(worker, now, flow),
-            Input::Disconnected(flow) => self.disconnected(worker, now, flow),
-            Input::Deadline => self.deadline(worker, now),
+            Input::Unreachable(flow) => self.unreachable(&mut turn, flow),
+            Input::Disconnected(flow) => self.disconnected(&mut turn, flow),
+            Input::Deadline => self.deadline(&mut turn),
+        }
+    }
+
+    /// The settings may be others than at the worker's last input: the first worker asks their members.
+    fn keep_up(&self, worker: &mut Worker, now: Time, settings: &Settings) {
+        if worker.settings != settings.version {
+            worker.settings = settings.version;
+            if worker.id.0 == 0 {
+                self.start_probes(worker, now, settings);
+            }
         }
     }
 
@@ -83,7 +100,7 @@ impl Core {
 
     /// Whether an address may speak at a listener at all.
     pub fn is_peer(&self, listener: ListenerId, remote: SocketAddr) -> bool {
-        let settings = &self.settings;
+        let settings = &**self.settings.load();
         let known = |listener| admission::is_peer(listener, remote.ip().to_canonical(), &settings.members);
         settings.listener(listener).is_some_and(known)
     }
@@ -93,10 +110,10 @@ impl Core {
         &self.counters
     }
 
-    fn received(&self, worker: &mut Worker, now: Time, flow: Flow, source: SocketAddr, bytes: &[u8]) {
-        let settings = &self.settings;
+    fn received(&self, turn: &mut Turn<'_>, flow: Flow, source: SocketAddr, bytes: &[u8]) {
+        let settings = turn.settings;
         let Some(listener) = settings.listener(flow.listener) else { return };
-        if self.is_keepalive(worker, flow, bytes) {
+        if self.is_keepalive(turn.worker, flow, bytes) {
             return;
         }
         if bytes.len() > settings.config.admission.max_message {
@@ -107,19 +124,18 @@ impl Core {
             self.counters.add(Count::NotAPeer);
             return;
         }
-        let mut index = std::mem::take(&mut worker.index);
-        let mut turn = Turn { worker, now, settings };
+        let mut index = std::mem::take(&mut turn.worker.index);
         let framing = framing_of(listener.transport);
         match index.parse(bytes, framing, &Limits::default()) {
             Ok(()) => {
                 let message = Message::new(bytes, &index);
                 if message.is_request() {
-                    self.request(&mut turn, flow, source, message);
+                    self.request(turn, flow, source, message);
                 } else {
-                    self.response(&mut turn, flow, &message);
+                    self.response(turn, flow, &message);
                 }
             }
-            Err(error) => self.unreadable(&mut turn, flow, source, &Message::new(bytes, &index), error),
+            Err(error) => self.unreadable(turn, flow, source, &Message::new(bytes, &index), error),
         }
         turn.worker.index = index;
     }
@@ -162,44 +178,39 @@ impl Core {
         }
     }
 
-    fn unreachable(&self, worker: &mut Worker, now: Time, flow: Flow) {
-        let settings = &self.settings;
-        let mut turn = Turn { worker, now, settings };
-        for state in settings.pools.iter() {
+    fn unreachable(&self, turn: &mut Turn<'_>, flow: Flow) {
+        for state in turn.settings.pools.iter() {
             let Some(member) = state.at(flow.remote).and_then(|member| state.members.get(member)) else {
                 continue;
             };
             if member.listener != flow.listener {
                 // Only a large request asked for a connection; the member itself is reached by UDP.
-                member.refused_connection(now);
+                member.refused_connection(turn.now);
             } else if let Some(probe) = &state.config.probe {
                 member.probing(|probing| probing.on_unreachable(probe));
             }
             for id in member.take_in_flight() {
-                self.step(&mut turn, id, |setup, step| setup.on_unreachable(flow, step));
+                self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));
             }
         }
     }
 
     /// Whatever a server owes may be lost with the connection: what has no answer is asked once more.
-    fn disconnected(&self, worker: &mut Worker, now: Time, flow: Flow) {
-        let settings = &self.settings;
-        let mut turn = Turn { worker, now, settings };
-        for state in settings.pools.iter() {
+    fn disconnected(&self, turn: &mut Turn<'_>, flow: Flow) {
+        for state in turn.settings.pools.iter() {
             let member = state.at(flow.remote).and_then(|member| state.members.get(member));
             for id in member.map(|member| member.take_in_flight()).unwrap_or_default() {
-                self.step(&mut turn, id, |setup, step| setup.on_disconnected(flow, step));
+                self.step(turn, id, |setup, step| setup.on_disconnected(flow, step));
             }
         }
     }
 
-    fn deadline(&self, worker: &mut Worker, now: Time) {
-        let settings = &self.settings;
-        let mut turn = Turn { worker, now, settings };
+    fn deadline(&self, turn: &mut Turn<'_>) {
+        let now = turn.now;
         while let Some(timer) = turn.worker.wheel.pop_due(now) {
             match timer {
                 Timer::Entry(id, generation) => {
-                    self.step(&mut turn, id, |setup, step| setup.on_timer(generation, step));
+                    self.step(turn, id, |setup, step| setup.on_timer(generation, step));
                 }
                 Timer::Binding(id, generation) => {
                     if let Some(next) = self.directory.expire(id, generation, now) {
@@ -211,7 +222,7 @@ impl Core {
                         turn.worker.wheel.schedule(next, timer);
                     }
                 }
-                Timer::Probe(due) => self.probe(&mut turn, due),
+                Timer::Probe(due) => self.probe(turn, due),
             }
         }
     }

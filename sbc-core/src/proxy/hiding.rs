@@ -27,8 +27,10 @@ struct InsideAddress {
 }
 
 impl Hidden {
-    pub(crate) fn new(config: &Config) -> Self {
-        let inside = inside_sockets(config);
+    /// The addresses of `config`, and those of members that were in it.
+    pub(crate) fn new(config: &Config, former: &[SocketAddr]) -> Self {
+        let mut inside = inside_sockets(config);
+        inside.extend(former);
         let outside: Vec<IpAddr> = config
             .listeners
             .iter()

@@ -1,8 +1,11 @@
 //! Where an admitted request goes: the token it carries, else the rules (RFC 3261 §16.5).
 
+use std::sync::Arc;
+
 use crate::config::Balance;
 use crate::count::Count;
 use crate::flow::{Transport, Zone};
+use crate::pool::PoolState;
 use crate::proxy::core::Core;
 use crate::proxy::incoming::Incoming;
 use crate::proxy::refer;
@@ -28,7 +31,7 @@ pub(crate) enum Route {
         target: Option<Vec<u8>>,
     },
     /// A pool's members, one after the other.
-    Pool { pool: usize, balance: Balance },
+    Pool { pool: Arc<PoolState>, balance: Balance },
     /// The bindings of a user, one after the other.
     Bindings(Vec<Reached>),
 }
@@ -154,7 +157,10 @@ impl Core {
         }
         match settings.config.rules.evaluate(&query).action {
             Action::Pool { pool, balance } => match settings.pools.get(pool) {
-                Some(state) => Route::Pool { pool, balance: balance.unwrap_or(state.config.balance) },
+                Some(pool) => {
+                    let balance = balance.unwrap_or(pool.config.balance);
+                    Route::Pool { pool: Arc::clone(pool), balance }
+                }
                 None => Answer::refuse(500, Count::NoTarget),
             },
             Action::Bindings => Route::Bindings(self.directory.of_aor(aor, now)),

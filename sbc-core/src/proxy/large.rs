@@ -27,11 +27,7 @@ impl Core {
             return Way::Flow;
         }
         let member = settings.pools.member_at(flow.remote);
-        let state = member.and_then(|(pool, member)| {
-            let pool = settings.pools.get(pool)?;
-            Some((pool.config.large, pool.members.get(member)?))
-        });
-        let way = match state {
+        let way = match member.map(|member| (member.large(), member)) {
             Some((Large::Always(listener), _)) => Way::Connection { listener, falls_back: false },
             Some((Large::Auto(listener), member)) if member.accepts_connections(now) => {
                 Way::Connection { listener, falls_back: true }

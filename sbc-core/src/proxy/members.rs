@@ -1,5 +1,7 @@
 //! Which members a request to a pool is tried at, and which one first.
 
+use std::sync::Arc;
+
 use crate::config::Balance;
 use crate::count::Count;
 use crate::limits;
@@ -19,17 +21,17 @@ impl Core {
         &self,
         turn: &Turn<'_>,
         incoming: &Incoming<'_>,
-        pool: usize,
+        pool: &Arc<PoolState>,
         balance: Balance,
     ) -> Plan {
         let settings = turn.settings;
-        let state = settings.pools.get(pool);
-        let first = state.and_then(|state| self.challenger(turn, incoming, state, balance));
+        let first = self.challenger(turn, incoming, pool, balance);
         let key = match balance {
             Balance::HashAor => called_aor(incoming, settings),
             Balance::HashCallId | Balance::RoundRobin => settings.stable.of(&[b"call", incoming.call_id]),
         };
-        let left = state.map_or(1, |state| state.config.failover.attempts.max(1));
+        let left = pool.config.failover.attempts.max(1);
+        let pool = Arc::clone(pool);
         let answers = first.is_some();
         Plan::Pool { pool, balance, key, tried: Tried::default(), first, answers, left }
     }

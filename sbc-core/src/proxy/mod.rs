@@ -21,6 +21,7 @@ mod passing;
 mod policy;
 mod probing;
 mod reach;
+mod reconfigure;
 mod refer;
 mod reply;
 mod request;
@@ -35,5 +36,6 @@ mod warning;
 mod worker;
 
 pub use core::Core;
+pub use reconfigure::{Change, NeedsRestart, Refused};
 pub use status::{MemberStatus, PoolStatus, Status};
 pub use worker::Worker;

@@ -16,15 +16,17 @@ use crate::wire::{CSeq, HeaderName, Message};
 
 impl Core {
     /// Ask every member, spread over the first tenth of a second.
-    pub(super) fn start_probes(&self, worker: &mut Worker, now: Time) {
+    /// Members known before go on where they were.
+    pub(super) fn start_probes(&self, worker: &mut Worker, now: Time, settings: &Settings) {
         for (pool, state) in
-            self.settings.pools.iter().enumerate().filter(|(_, state)| state.config.probe.is_some())
+            settings.pools.iter().enumerate().filter(|(_, state)| state.config.probe.is_some())
         {
             for (member, member_state) in state.members.iter().enumerate() {
-                let at = now + Duration::from_millis(5) * u32::try_from(member % 20).unwrap_or(0);
-                member_state.probing(|probing| probing.start_at(at));
+                let spread = now + Duration::from_millis(5) * u32::try_from(member % 20).unwrap_or(0);
+                let at = member_state.probing(|probing| probing.start(spread));
                 if let (Ok(pool), Ok(member)) = (u16::try_from(pool), u16::try_from(member)) {
-                    worker.wheel.schedule(at, Timer::Probe(ProbeTimer { pool, member }));
+                    let timer = ProbeTimer { settings: settings.version, pool, member };
+                    worker.wheel.schedule(at.max(now), Timer::Probe(timer));
                 }
             }
         }
@@ -33,6 +35,9 @@ impl Core {
     /// A member's probe timer fired.
     pub(super) fn probe(&self, turn: &mut Turn<'_>, timer: ProbeTimer) {
         let (settings, now) = (turn.settings, turn.now);
+        if timer.settings != settings.version {
+            return;
+        }
         let Some(state) = settings.pools.get(usize::from(timer.pool)) else { return };
         let Some(probe) = &state.config.probe else { return };
         let Some(member_state) = state.members.get(usize::from(timer.member)) else { return };

@@ -50,7 +50,7 @@ impl Core {
             Route::Drop(count) => self.counters.add(count),
             Route::Peer { peer, target } => self.forward_to_peer(turn, &asked, peer, target),
             Route::Pool { pool, balance } => {
-                let plan = self.pool_plan(turn, &asked.incoming, pool, balance);
+                let plan = self.pool_plan(turn, &asked.incoming, &pool, balance);
                 self.forward(turn, &asked, plan, None);
             }
             Route::Bindings(mut left) => {

@@ -6,21 +6,27 @@ use std::sync::Arc;
 use crate::config::{Config, HostPort, Key, Listener};
 use crate::flow::{Flow, ListenerId, Zone};
 use crate::hash::{Digest, KeyedHash};
+use crate::limits;
 use crate::pool::Pools;
 use crate::proxy::hiding::Hidden;
 use crate::seal::{ListenerTag, Peer, PeerAddress, Tokens};
+use crate::time::Time;
 use crate::wire::Uri;
 
-/// Derived from one [`Config`].
+/// Derived from one [`Config`]; swapped as a whole.
 pub(crate) struct Settings {
+    /// Counted from 1.
+    pub(crate) version: u64,
     pub(crate) config: Arc<Config>,
     pub(crate) tokens: Tokens,
     /// Same after a restart and on every node.
     pub(crate) stable: KeyedHash,
     pub(crate) pools: Pools,
     pub(crate) hidden: Hidden,
-    /// Addresses of the pool zone's members.
+    /// Addresses of the pool zone's members, those of calls that may still be up among them.
     pub(crate) members: Vec<IpAddr>,
+    /// Members of the pool zone that a change took out, and when.
+    former: Vec<(SocketAddr, Time)>,
     listeners: Vec<Reachable>,
 }
 
@@ -33,23 +39,40 @@ struct Reachable {
 }
 
 impl Settings {
-    pub(crate) fn new(config: Arc<Config>) -> Self {
+    /// Members that `before` knows keep their state.
+    pub(crate) fn new(config: Arc<Config>, before: Option<&Self>, now: Time) -> Self {
         let stable = stable_hash(&config.path_key);
+        let former = before.map_or_else(Vec::new, |before| before.former_members(&config, now));
+        let left: Vec<SocketAddr> = former.iter().map(|(address, _)| *address).collect();
+        let members = inside_members(&config).chain(left.iter().copied());
         let listeners = config.listeners.iter().map(|listener| Reachable::new(listener, &stable)).collect();
         Self {
             tokens: Tokens::new(&config.keys, &config.path_key),
-            pools: Pools::new(&config.pools, &stable),
-            hidden: Hidden::new(&config),
-            members: config
-                .pools
-                .iter()
-                .filter(|pool| pool.zone == Zone::Pool)
-                .flat_map(|pool| pool.members.iter().map(|member| member.address.ip().to_canonical()))
-                .collect(),
+            version: before.map_or(1, |before| before.version + 1),
+            pools: Pools::new(&config.pools, &stable, before.map(|before| &before.pools)),
+            hidden: Hidden::new(&config, &left),
+            members: members.map(|address| address.ip().to_canonical()).collect(),
+            former,
             stable,
             listeners,
             config,
         }
+    }
+
+    /// Who was a member and is none in `config`. Calls with it may be up: it stays a peer, and its address
+    /// inside, as long as a dialog may last.
+    fn former_members(&self, config: &Config, now: Time) -> Vec<(SocketAddr, Time)> {
+        let stays = |address: &SocketAddr| inside_members(config).any(|member| member == *address);
+        let leaving = inside_members(&self.config).map(|address| (address, now));
+        let mut former: Vec<(SocketAddr, Time)> = Vec::new();
+        for (address, since) in leaving.chain(self.former.iter().copied()) {
+            let is_new = former.iter().all(|(known, _)| *known != address);
+            if is_new && !stays(&address) && now.since(since) < limits::DIALOG_IDLE {
+                former.push((address, since));
+            }
+        }
+        former.truncate(limits::FORMER_MEMBERS);
+        former
     }
 
     pub(crate) fn listener(&self, id: ListenerId) -> Option<&Listener> {
@@ -71,7 +94,7 @@ impl Settings {
     pub(crate) fn pool_peer(&self, address: SocketAddr) -> Option<Peer> {
         let first = || self.config.listeners.iter().position(|one| one.zone == Zone::Pool);
         let listener = match self.pools.member_at(address) {
-            Some((pool, member)) => self.pools.get(pool)?.members.get(member)?.listener,
+            Some(member) => member.listener(),
             None => ListenerId(u16::try_from(first()?).ok()?),
         };
         Some(Peer {
@@ -85,9 +108,9 @@ impl Settings {
     /// The listener whose address a server is told in Path and Record-Route: that of its pool, whichever way this
     /// message goes, because FreeSWITCH takes another Path for another binding.
     pub(crate) fn told_to(&self, flow: &Flow) -> Option<&Listener> {
-        let pool = self.pools.member_at(flow.remote).and_then(|(pool, _)| self.pools.get(pool));
         let in_zone = |listener: &&Listener| listener.zone == Zone::Pool;
-        let of_pool = pool.and_then(|pool| self.listener(pool.config.listener)).filter(in_zone);
+        let member = self.pools.member_at(flow.remote);
+        let of_pool = member.and_then(|member| self.listener(member.told())).filter(in_zone);
         of_pool.or_else(|| self.listener(flow.listener))
     }
 
@@ -133,6 +156,11 @@ impl Settings {
         let turn = (self.stable.of(&[b"port", call_id]) % ports as u128) as usize;
         u8::try_from(turn + 1).unwrap_or(1)
     }
+}
+
+fn inside_members(config: &Config) -> impl Iterator<Item = SocketAddr> {
+    let pools = config.pools.iter().filter(|pool| pool.zone == Zone::Pool);
+    pools.flat_map(|pool| pool.members.iter().map(|member| member.address))
 }
 
 fn stable_hash(path_key: &Key) -> KeyedHash {

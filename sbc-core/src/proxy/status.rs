@@ -51,7 +51,8 @@ pub struct MemberStatus {
 impl Core {
     /// Look at everything.
     pub fn status(&self) -> Status {
-        let pools = self.settings.pools.iter().map(|state| PoolStatus {
+        let settings = self.settings.load();
+        let pools = settings.pools.iter().map(|state| PoolStatus {
             name: state.config.name.to_string(),
             zone: state.config.zone,
             available: state.is_available(),

@@ -17,6 +17,8 @@ pub struct Worker {
     /// What to do after the last input.
     pub outbox: Outbox,
     pub(crate) id: WorkerId,
+    /// The version of the settings that it has seen.
+    pub(crate) settings: u64,
     pub(crate) wheel: Wheel<Timer>,
     pub(crate) index: Index,
     pub(crate) inner_index: Index,
@@ -34,9 +36,10 @@ pub(crate) enum Timer {
     Probe(ProbeTimer),
 }
 
-/// Which member is to be asked.
+/// Which member is to be asked, and under which settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProbeTimer {
+    pub(crate) settings: u64,
     pub(crate) pool: u16,
     pub(crate) member: u16,
 }
@@ -70,6 +73,7 @@ impl Worker {
         Self {
             outbox: Outbox::new(),
             id,
+            settings: 0,
             wheel: Wheel::new(now),
             index: Index::new(),
             inner_index: Index::new(),

@@ -70,7 +70,7 @@ impl Handler for Recorder {
         }
     }
 
-    fn closed(&self, id: NonZeroU64, why: CloseReason) {
+    fn closed(&self, id: NonZeroU64, _source: SocketAddr, why: CloseReason) {
         self.note(Event::Closed { id, why });
     }
 
@@ -164,9 +164,18 @@ impl Worker {
 
     /// Only the TLS handshake, with a server whose certificate has the fingerprint `pin`.
     pub(crate) async fn handshake(&self, pin: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        self.handshake_for("localhost", pin).await
+    }
+
+    /// The same, asking for the server `name`; an IP address asks for none.
+    pub(crate) async fn handshake_for(
+        &self,
+        name: &'static str,
+        pin: &str,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(self.address).await?;
         TlsConnector::from(client_config_of(rustls::DEFAULT_VERSIONS, pin))
-            .connect("localhost".try_into().unwrap(), stream)
+            .connect(name.try_into().unwrap(), stream)
             .await
     }
 

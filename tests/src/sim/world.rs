@@ -10,7 +10,7 @@ use sbc_core::config::Config;
 use sbc_core::flow::{ConnectionId, Flow, ListenerId, Transport, WorkerId, Zone, is_stream, is_websocket};
 use sbc_core::io::{Input, Transmit};
 use sbc_core::time::Time;
-use sbc_core::{Core, Worker};
+use sbc_core::{Change, Core, Refused, Worker};
 
 use super::secrecy;
 use super::streams::Streams;
@@ -196,6 +196,18 @@ impl World {
     pub fn restart_with(&mut self, settings: &EdgeSettings) {
         self.config = edge_config(settings);
         self.restart();
+    }
+
+    /// Another configuration while everything is up.
+    ///
+    /// # Errors
+    /// Where it needs a restart; then nothing has changed.
+    pub fn reload(&mut self, settings: &EdgeSettings) -> Result<Vec<Change>, Refused> {
+        let config = edge_config(settings);
+        let changes = self.core.reconfigure(Arc::clone(&config), self.now)?;
+        self.config = config;
+        self.input(0, |core, worker, now| core.handle(worker, now, Input::Deadline));
+        Ok(changes)
     }
 
     /// A member of the pool; `change` its configuration.

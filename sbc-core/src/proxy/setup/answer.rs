@@ -5,6 +5,7 @@ use crate::dialog::Inside;
 use crate::flow::Zone;
 use crate::hash::Digest;
 use crate::limits;
+use crate::pool::Seat;
 use crate::proxy::bindings;
 use crate::proxy::cancelling::{write_ack, write_ack_of_success, write_bye};
 use crate::proxy::incoming::{dialog_key, tag_of};
@@ -48,8 +49,8 @@ impl Setup {
     fn on_branch_response(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
         let branch = &mut self.branches[at];
         let status = response.status();
-        if let (Some((pool, member)), true) = (branch.member, status >= 100) {
-            step.settings.pools.answered(pool, member);
+        if let (Some(member), true) = (&branch.member, status >= 100) {
+            member.answered();
         }
         let verdict = branch.client.on_response(step.now, &branch.timers, status);
         match verdict {
@@ -206,13 +207,13 @@ impl Setup {
         }
         if status == 408 && self.method != Some(Method::Invite) {
             // RFC 4320 §4.2: it would only come too late.
-            if !self.others_may_answer(step) {
+            if !self.others_may_answer() {
                 self.give_up(step);
             }
             return;
         }
         self.keep_if_better(at, response, step);
-        if self.goes_on(status, response) && self.others_may_answer(step) {
+        if self.goes_on(status, response) && self.others_may_answer() {
             step.core.counters.add(Count::Failovers);
             self.try_another(step);
         } else {
@@ -237,13 +238,12 @@ impl Setup {
     }
 
     /// Whether anybody is left to try, or was asked and has not spoken.
-    fn others_may_answer(&self, step: &Step<'_>) -> bool {
-        self.plan.has_more(step.settings)
-            || self.branches.iter().any(|branch| !branch.over && !branch.abandoned)
+    fn others_may_answer(&self) -> bool {
+        self.plan.has_more() || self.branches.iter().any(|branch| !branch.over && !branch.abandoned)
     }
 
     fn try_another(&mut self, step: &mut Step<'_>) {
-        if self.plan.has_more(step.settings) {
+        if self.plan.has_more() {
             self.attempt_again(step);
         }
     }
@@ -336,7 +336,7 @@ impl Setup {
                 request: Some(request),
                 from: branch.peer,
                 from_zone: branch.zone,
-                challenger: challenger(branch, step.settings),
+                challenger: challenger(branch),
                 to_zone: self.upstream.zone,
                 to_flow: self.upstream.flow,
                 to_source: self.upstream.source,
@@ -409,10 +409,8 @@ fn asks_to_leave(request: &Message<'_>) -> bool {
 }
 
 /// Challenges are marked where more than one member could get the answer.
-fn challenger(branch: &Branch, settings: &crate::proxy::settings::Settings) -> Option<std::net::SocketAddr> {
-    let (pool, member) = branch.member?;
-    let state = settings.pools.get(pool)?;
-    (state.members.len() > 1).then(|| state.members.get(member).map(|member| member.address))?
+fn challenger(branch: &Branch) -> Option<std::net::SocketAddr> {
+    branch.member.as_ref().filter(|member| member.has_others()).map(Seat::address)
 }
 
 /// Smaller is better (RFC 3261 §16.7 item 6): 6xx, then what the caller can act on, and a 503 last.

@@ -150,8 +150,8 @@ impl Setup {
             step.settings.listener(next.flow.listener).map_or(Transport::Udp, |listener| listener.transport);
         let timers = Timers::new(&step.settings.config.timers, transport);
         let client = Client::new(self.method == Some(Method::Invite), step.now, &timers, bytes);
-        if let Some((pool, member)) = next.member {
-            step.settings.pools.sent(pool, member, step.id);
+        if let Some(member) = &next.member {
+            member.sent(step.id);
         }
         self.branches.push(Branch {
             id,
@@ -160,7 +160,7 @@ impl Setup {
             flow: next.flow,
             zone: next.zone,
             peer: next.peer,
-            member: next.member,
+            member: next.member.clone(),
             abandoned: false,
             over: false,
             cancel_wanted: false,
@@ -175,14 +175,14 @@ impl Setup {
 
     /// When the next member is tried if this one says nothing.
     fn failover_at(&self, step: &Step<'_>) -> Option<Time> {
-        if !self.plan.has_more(step.settings) {
+        if !self.plan.has_more() {
             return None;
         }
         let patience = match &self.plan {
             super::Plan::Peer { .. } => return None,
             super::Plan::Bindings { .. } => limits::BINDING_PATIENCE,
             super::Plan::Pool { pool, .. } => {
-                let failover = &step.settings.pools.get(*pool)?.config.failover;
+                let failover = &pool.config.failover;
                 let is_invite = self.method == Some(Method::Invite);
                 if is_invite { failover.invite_after } else { failover.other_after }
             }

@@ -2,6 +2,7 @@
 
 use crate::count::Count;
 use crate::limits;
+use crate::pool::Seat;
 use crate::proxy::reply::Reply;
 use crate::proxy::setup::{Branch, Setup, Step};
 use crate::proxy::worker::After;
@@ -89,7 +90,7 @@ impl Setup {
         let branch = &mut self.branches[at];
         let was_waited_for = !branch.abandoned && !branch.over;
         branch.over = true;
-        miss(branch, step);
+        miss(branch);
         if was_waited_for && !self.tries_next(step) {
             self.give_up(step);
         }
@@ -113,15 +114,16 @@ impl Setup {
     /// member would only challenge it again.
     fn give_up_waiting_for_member(&mut self, step: &mut Step<'_>) {
         self.next_attempt_at = None;
-        let last = self.branches.iter().rfind(|branch| !branch.over).and_then(|branch| branch.member);
-        let is_alive = last.is_some_and(|(pool, member)| step.settings.pools.is_in_good_health(pool, member));
+        let last =
+            self.branches.iter().rfind(|branch| !branch.over).and_then(|branch| branch.member.as_ref());
+        let is_alive = last.is_some_and(Seat::is_in_good_health);
         let answers = matches!(self.plan, super::Plan::Pool { answers: true, .. });
         if is_alive && (answers || self.method != Some(Method::Invite)) {
             self.next_attempt_at = Some(step.now + limits::LOOK_AT_MEMBER);
             return;
         }
         if let Some(branch) = self.branches.iter_mut().rfind(|branch| !branch.over) {
-            miss(branch, step);
+            miss(branch);
         }
         step.core.counters.add(Count::Failovers);
         self.attempt_again(step);
@@ -138,8 +140,8 @@ impl Setup {
         });
         let mut was_waited_for = false;
         for branch in gone {
-            if let (true, false, Some(member)) = (branch.falls_back, branch.abandoned, branch.member) {
-                self.plan.again(member, step.settings);
+            if let (true, false, Some(member)) = (branch.falls_back, branch.abandoned, &branch.member) {
+                self.plan.again(member);
             }
             was_waited_for |= !branch.abandoned;
             branch.over = true;
@@ -164,10 +166,10 @@ impl Setup {
                 continue;
             }
             branch.sent_again = true;
-            if let (Some(request), Some((pool, member))) = (branch.client.request(), branch.member) {
+            if let (Some(request), Some(member)) = (branch.client.request(), &branch.member) {
                 step.core.counters.add(Count::SentAgain);
                 step.worker.outbox.send(branch.flow, request);
-                step.settings.pools.sent(pool, member, step.id);
+                member.sent(step.id);
             }
         }
     }
@@ -179,7 +181,7 @@ impl Setup {
         if others || self.has_final() {
             return true;
         }
-        if self.cancelled || !self.plan.has_more(step.settings) {
+        if self.cancelled || !self.plan.has_more() {
             return false;
         }
         step.core.counters.add(Count::Failovers);
@@ -231,10 +233,10 @@ impl Setup {
 
 /// An INVITE that got nothing at all in its time counts against its member, once. Other requests do not:
 /// a slow look-up is not a dead server, and probes will tell.
-fn miss(branch: &mut Branch, step: &Step<'_>) {
+fn miss(branch: &mut Branch) {
     let is_silent = branch.client.is_invite() && !branch.client.has_provisional();
-    if let (Some((pool, member)), true, false) = (branch.member, is_silent, branch.missed) {
+    if let (Some(member), true, false) = (&branch.member, is_silent, branch.missed) {
         branch.missed = true;
-        step.settings.pools.missed(pool, member);
+        member.missed();
     }
 }

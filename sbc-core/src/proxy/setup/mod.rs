@@ -15,6 +15,7 @@ use crate::dialog::DialogKey;
 use crate::flow::Flow;
 use crate::hash::Digest;
 use crate::limits;
+use crate::pool::Seat;
 use crate::proxy::core::Core;
 use crate::proxy::identity::NewFrom;
 use crate::proxy::incoming::{Incoming, Upstream};
@@ -56,8 +57,8 @@ struct Branch {
     zone: crate::flow::Zone,
     /// As tokens name it.
     peer: Peer,
-    /// Pool and member, where it is one.
-    member: Option<(usize, usize)>,
+    /// Where it is one of a pool.
+    member: Option<Seat>,
     /// Another member was tried instead.
     abandoned: bool,
     /// It answered, or was given up: nothing more is expected for the caller.

@@ -1,11 +1,12 @@
 //! Where a request may still be tried.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::config::Balance;
 use crate::flow::{Flow, ListenerId, Zone};
 use crate::hash::Digest;
-use crate::pool::{MemberState, Tried};
+use crate::pool::{PoolState, Seat, Tried};
 use crate::proxy::core::Core;
 use crate::proxy::settings::Settings;
 use crate::registration::Reached;
@@ -17,7 +18,8 @@ pub(crate) enum Plan {
     Peer { peer: Peer, flow: Option<Flow>, target: Option<Vec<u8>> },
     /// Members of a pool; `first` is the one that made the challenge being answered.
     Pool {
-        pool: usize,
+        /// As it was when the request came.
+        pool: Arc<PoolState>,
         balance: Balance,
         key: Digest,
         tried: Tried,
@@ -36,7 +38,7 @@ pub(crate) struct Next {
     pub(crate) zone: Zone,
     pub(crate) peer: Peer,
     pub(crate) target: Option<Vec<u8>>,
-    pub(crate) member: Option<(usize, usize)>,
+    pub(crate) member: Option<Seat>,
     pub(crate) address: Option<SocketAddr>,
     /// Tells the branches of one request apart, the same after a restart.
     pub(crate) leg: u32,
@@ -73,10 +75,11 @@ impl Plan {
             }
             Self::Pool { pool, balance, key, tried, first, left, .. } => {
                 *left = left.checked_sub(1)?;
-                let state = settings.pools.get(*pool)?;
-                let member = first.take().or_else(|| state.choose(*balance, *key, *tried))?;
-                *tried = tried.with(member);
-                let MemberState { address, listener, .. } = **state.members.get(member)?;
+                let place = first.take().or_else(|| pool.choose(*balance, *key, *tried))?;
+                *tried = tried.with(place);
+                let member = Seat::of(pool, place)?;
+                let address = member.address();
+                let listener = member.listener();
                 let flow = towards(Flow::to(listener, address), call_id, settings)?;
                 let peer = Peer {
                     listener: settings.tag_of(listener),
@@ -85,13 +88,13 @@ impl Plan {
                     binding: None,
                 };
                 let leg = leg_of(&peer, settings);
-                let zone = state.config.zone;
+                let zone = pool.config.zone;
                 Some(Next {
                     flow,
                     zone,
                     peer,
                     target: None,
-                    member: Some((*pool, member)),
+                    member: Some(member),
                     address: Some(address),
                     leg,
                 })
@@ -109,14 +112,11 @@ impl Plan {
     }
 
     /// Let a target that was taken be the next one again: it is there, but not the way it was asked.
-    pub(crate) fn again(&mut self, (pool, member): (usize, usize), settings: &Settings) {
+    pub(crate) fn again(&mut self, member: &Seat) {
         match self {
-            Self::Peer { flow, .. } => {
-                let state = settings.pools.get(pool).and_then(|state| state.members.get(member));
-                *flow = state.map(|state| Flow::to(state.listener, state.address));
-            }
-            Self::Pool { first, left, .. } => {
-                *first = Some(member);
+            Self::Peer { flow, .. } => *flow = Some(Flow::to(member.listener(), member.address())),
+            Self::Pool { pool, first, left, .. } => {
+                *first = pool.at(member.address());
                 *left = left.saturating_add(1);
             }
             Self::Bindings { .. } => {}
@@ -124,12 +124,11 @@ impl Plan {
     }
 
     /// Whether anything is left to try.
-    pub(crate) fn has_more(&self, settings: &Settings) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         match self {
             Self::Peer { flow, .. } => flow.is_some(),
             Self::Pool { pool, tried, first, left, .. } => {
-                let members = settings.pools.get(*pool).map_or(0, |state| state.members.len());
-                *left > 0 && (first.is_some() || (tried.count() as usize) < members)
+                *left > 0 && (first.is_some() || (tried.count() as usize) < pool.members.len())
             }
             Self::Bindings { left } => !left.is_empty(),
         }

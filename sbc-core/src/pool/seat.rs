@@ -1,0 +1,78 @@
+//! A member as one request has it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::choice::PoolState;
+use super::health::MemberState;
+use crate::config::Large;
+use crate::flow::ListenerId;
+use crate::time::Time;
+use crate::transaction::EntryId;
+
+/// A member of a pool, and the pool as it was configured when the request was given to it. It stays right
+/// when the configuration changes: no number in it could come to mean another member.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    pool: Arc<PoolState>,
+    member: Arc<MemberState>,
+}
+
+impl Seat {
+    /// One member of a pool by its place.
+    pub fn of(pool: &Arc<PoolState>, member: usize) -> Option<Self> {
+        Some(Self { pool: Arc::clone(pool), member: Arc::clone(pool.members.get(member)?) })
+    }
+
+    /// Where messages for it go.
+    pub fn address(&self) -> SocketAddr {
+        self.member.address
+    }
+
+    /// The listener it is reached from.
+    pub fn listener(&self) -> ListenerId {
+        self.member.listener
+    }
+
+    /// The listener whose address it is told.
+    pub fn told(&self) -> ListenerId {
+        self.pool.config.listener
+    }
+
+    /// What happens to requests for it that are too large for a datagram.
+    pub fn large(&self) -> Large {
+        self.pool.config.large
+    }
+
+    /// Whether a connection is worth trying, where it is reached by UDP.
+    pub fn accepts_connections(&self, now: Time) -> bool {
+        self.member.accepts_connections(now)
+    }
+
+    /// Whether another member could get what is meant for this one.
+    pub fn has_others(&self) -> bool {
+        self.pool.members.len() > 1
+    }
+
+    /// Whether it answered its last probe; a pool without probes vouches for nobody.
+    pub fn is_in_good_health(&self) -> bool {
+        self.pool.config.probe.is_some() && self.member.probing(|probing| probing.is_in_good_health())
+    }
+
+    /// A request was sent to it.
+    pub fn sent(&self, entry: EntryId) {
+        self.member.sent(entry);
+    }
+
+    /// It answered a request.
+    pub fn answered(&self) {
+        self.member.answered();
+    }
+
+    /// It did not answer a request in time.
+    pub fn missed(&self) {
+        if let Some(probe) = &self.pool.config.probe {
+            self.member.missed(probe.fall);
+        }
+    }
+}

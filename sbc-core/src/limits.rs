@@ -30,6 +30,8 @@ pub const BRANCHES: usize = 16;
 pub const CONTACTS: usize = 64;
 /// The largest request that leaves as one datagram where the path's MTU is not known (RFC 3261 §18.1.1), in bytes.
 pub const DATAGRAM: usize = 1300;
+/// Bytes of the branch of a top Via. Ours, which seal the hidden Vias of the pool, are the longest around.
+pub const BRANCH_BYTES: usize = 2048;
 /// Recycled buffers kept by one worker.
 pub const SPARE_BUFFERS: usize = 256;
 /// A buffer that grew beyond this is not kept.

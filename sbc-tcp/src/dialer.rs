@@ -17,11 +17,10 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
 use crate::accept::prepare;
-use crate::connections::Connections;
 use crate::egress::{Egress, SendError};
 use crate::handler::{Handler, Link};
+use crate::listener::Listener;
 use crate::open::live;
-use crate::settings::Settings;
 
 /// The first pause after a server did not accept; it doubles with every further failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -46,8 +45,7 @@ impl std::error::Error for Unreachable {}
 pub struct Dialer {
     /// Where connections come from; an unspecified one is left to the system's routes.
     local: IpAddr,
-    settings: Settings,
-    connections: Arc<Connections>,
+    listener: Arc<Listener>,
     handler: Rc<dyn Handler>,
     servers: RefCell<HashMap<SocketAddr, Server>>,
 }
@@ -61,14 +59,9 @@ enum Server {
 }
 
 impl Dialer {
-    /// Connections from `local` that are reported to `handler`.
-    pub fn new(
-        local: IpAddr,
-        settings: Settings,
-        connections: Arc<Connections>,
-        handler: Rc<dyn Handler>,
-    ) -> Rc<Self> {
-        Rc::new(Self { local, settings, connections, handler, servers: RefCell::default() })
+    /// Connections from `local` that are numbered and bounded like those of `listener` and reported to `handler`.
+    pub fn new(local: IpAddr, listener: Arc<Listener>, handler: Rc<dyn Handler>) -> Rc<Self> {
+        Rc::new(Self { local, listener, handler, servers: RefCell::default() })
     }
 
     /// Queues `bytes`, one SIP message, for the server at `remote`, over the connection there is or a new one.
@@ -81,7 +74,7 @@ impl Dialer {
     pub fn send(self: &Rc<Self>, remote: SocketAddr, bytes: &[u8]) -> Result<(), Unreachable> {
         let mut servers = self.servers.borrow_mut();
         let pause = match servers.get(&remote) {
-            Some(Server::Connected { id, pause }) => match self.connections.send(*id, bytes) {
+            Some(Server::Connected { id, pause }) => match self.listener.connections().send(*id, bytes) {
                 Ok(()) => return Ok(()),
                 Err(SendError::Full) => return Err(Unreachable),
                 Err(SendError::Gone) => *pause,
@@ -96,11 +89,11 @@ impl Dialer {
                 return Err(Unreachable);
             }
         }
-        let id = self.connections.next_id();
-        let egress = Arc::new(Egress::new(self.settings.egress));
+        let id = self.listener.connections().next_id();
+        let egress = Arc::new(Egress::new(self.listener.settings().egress));
         // It is empty: one message within the limits always fits, and a larger one nowhere.
         egress.push(bytes).map_err(|_| Unreachable)?;
-        self.connections.insert(id, Arc::clone(&egress));
+        self.listener.connections().insert(id, Arc::clone(&egress));
         servers.insert(remote, Server::Connected { id, pause });
         let link = Link { id, remote, dialled: true };
         tokio::task::spawn_local(Rc::clone(self).dial(link, egress));
@@ -116,15 +109,16 @@ impl Dialer {
     }
 
     async fn dial(self: Rc<Self>, link: Link, egress: Arc<Egress>) {
-        let connected = timeout(self.settings.connect, self.connect(link.remote));
+        let settings = self.listener.settings();
+        let connected = timeout(settings.connect, self.connect(link.remote));
         let stream = match connected.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(stream) => stream,
             Err(error) => return self.failed(&link, &error),
         };
         self.note(&link, |_| Some(Server::Connected { id: link.id, pause: FIRST_PAUSE }));
-        let (connections, handler) = (Arc::clone(&self.connections), Rc::clone(&self.handler));
+        let (connections, handler) = (Arc::clone(self.listener.connections()), Rc::clone(&self.handler));
         let known = Known { dialer: Rc::clone(&self), link };
-        live(stream, link, egress, connections, &self.settings, handler, known).await;
+        live(stream, link, egress, connections, &settings, handler, known).await;
     }
 
     async fn connect(&self, remote: SocketAddr) -> io::Result<TcpStream> {
@@ -138,7 +132,7 @@ impl Dialer {
     }
 
     fn failed(&self, link: &Link, error: &io::Error) {
-        self.connections.remove(link.id);
+        self.listener.connections().remove(link.id);
         self.note(link, |pause| {
             Some(Server::Away { until: Instant::now() + pause, pause: (pause * 2).min(LONGEST_PAUSE) })
         });

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
 
 use crate::accept::{accept_each, prepare};
@@ -21,7 +22,7 @@ use crate::sources::{SourceKey, Sources};
 /// What all workers share of one listener.
 #[derive(Debug)]
 pub struct Listener {
-    settings: Settings,
+    settings: ArcSwap<Settings>,
     connections: Arc<Connections>,
     held: AtomicUsize,
     sources: Sources,
@@ -30,18 +31,33 @@ pub struct Listener {
 impl Listener {
     /// A listener whose peers can be sent to through `connections`.
     pub fn new(settings: Settings, connections: Arc<Connections>) -> Arc<Self> {
+        let settings = ArcSwap::from_pointee(settings);
         Arc::new(Self { settings, connections, held: AtomicUsize::new(0), sources: Sources::default() })
+    }
+
+    /// New settings for connections from now on; open ones keep theirs.
+    pub fn replace(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    pub(crate) fn connections(&self) -> &Arc<Connections> {
+        &self.connections
     }
 
     /// A place among `max_connections` and among those of its source.
     fn take_place(self: &Arc<Self>, remote: IpAddr) -> Result<Place, Refused> {
         // The place is given back by its drop, also when it was one too many.
         let mut place = Place { listener: Arc::clone(self), source: None };
-        if self.held.fetch_add(1, Ordering::Relaxed) >= self.settings.max_connections {
+        let settings = self.settings.load();
+        if self.held.fetch_add(1, Ordering::Relaxed) >= settings.max_connections {
             return Err(Refused::TooManyConnections);
         }
         let source = SourceKey::of(remote);
-        if !self.sources.take(source, self.settings.max_per_source) {
+        if !self.sources.take(source, settings.max_per_source) {
             return Err(Refused::TooManyOfSource);
         }
         place.source = Some(source);
@@ -96,8 +112,9 @@ fn accept(stream: TcpStream, remote: SocketAddr, listener: &Arc<Listener>, handl
 async fn enter(stream: TcpStream, remote: SocketAddr, place: Place, handler: Rc<dyn Handler>) {
     let listener = Arc::clone(&place.listener);
     let connections = Arc::clone(&listener.connections);
-    let egress = Arc::new(Egress::new(listener.settings.egress));
+    let settings = listener.settings();
+    let egress = Arc::new(Egress::new(settings.egress));
     let link = Link { id: connections.next_id(), remote, dialled: false };
     connections.insert(link.id, Arc::clone(&egress));
-    live(stream, link, egress, connections, &listener.settings, handler, place).await;
+    live(stream, link, egress, connections, &settings, handler, place).await;
 }

@@ -14,7 +14,7 @@ use sbc_core::{Core, Worker};
 use sbc_tcp::{Connections, Dialer};
 use sbc_udp::handover::Handover;
 use sbc_ws::Listener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{sleep, sleep_until, timeout};
 
@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub handover: Arc<Handover<Flow>>,
     pub counters: Arc<Counters>,
     pub heartbeats: Arc<Heartbeats>,
+    /// Told when the core has another configuration.
+    pub reconfigured: Notify,
 }
 
 /// One TCP listener.
@@ -53,7 +55,6 @@ pub(super) struct StreamListener {
     pub id: ListenerId,
     /// Where connections to servers come from.
     pub local: IpAddr,
-    pub settings: sbc_tcp::Settings,
     pub accepting: Arc<sbc_tcp::Listener>,
 }
 
@@ -87,6 +88,9 @@ async fn work(
     Datagrams::new(Rc::clone(&shell), Arc::clone(&shared.handover), usize::from(id.0)).spawn()?;
     let accepting = accept(&shared, &shell, &open, sockets.tcp);
     spawn_local(keep_time(Rc::clone(&shell)));
+    if id.0 == 0 {
+        spawn_local(follow(Arc::clone(&shared), Rc::clone(&shell)));
+    }
     spawn_local(beat(Arc::clone(&shared.heartbeats), id, shared.clock));
     // A sender that is gone means the same as one that says stop.
     let _ = stop.wait_for(|stop| *stop).await;
@@ -125,8 +129,7 @@ fn watch(serve: impl Future<Output = io::Result<Infallible>> + 'static) -> JoinH
 fn dialers(shared: &Shared, shell: &Rc<Shell>, open: &Rc<Open>) -> Vec<(ListenerId, Rc<Dialer>)> {
     let dialer = |listener: &StreamListener| {
         let handler = stream::Receiver::new(Rc::clone(shell), listener.id, Rc::clone(open));
-        let connections = Arc::clone(&shared.connections);
-        (listener.id, Dialer::new(listener.local, listener.settings.clone(), connections, handler))
+        (listener.id, Dialer::new(listener.local, Arc::clone(&listener.accepting), handler))
     };
     shared.streams.iter().map(dialer).collect()
 }
@@ -144,6 +147,14 @@ async fn keep_time(shell: Rc<Shell>) {
             () = deadline => shell.handle(Input::Deadline),
             () = shell.rearmed.notified() => {}
         }
+    }
+}
+
+/// Lets the core look at another configuration at once.
+async fn follow(shared: Arc<Shared>, shell: Rc<Shell>) {
+    loop {
+        shared.reconfigured.notified().await;
+        shell.handle(Input::Deadline);
     }
 }
 

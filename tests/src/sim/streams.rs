@@ -10,20 +10,26 @@ use std::num::NonZeroU64;
 use sbc_core::flow::{ConnectionId, Flow, ListenerId, is_stream};
 use sbc_core::io::Input;
 
-use super::world::{Flying, World};
+use super::World;
+use super::edges::Socket;
+use super::travel::Flying;
+use super::world::parse;
 
 /// The first local port of connections that are opened.
 const EPHEMERAL: u16 = 30_000;
+/// Marks what travels to a listener of ours over whatever connection there is.
+const ANY: ConnectionId = ConnectionId(NonZeroU64::MAX);
 
-/// A connection that sbc has opened, by its own end of it.
+/// A connection that a node of sbc has opened.
 #[derive(Debug, Clone, Copy)]
 struct Dialled {
+    edge: usize,
     listener: ListenerId,
     server: SocketAddr,
     connection: ConnectionId,
 }
 
-/// All TCP connections.
+/// All TCP connections that sbc has opened, by its own end of them.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     dialled: BTreeMap<SocketAddr, Dialled>,
@@ -31,39 +37,33 @@ pub(super) struct Streams {
 }
 
 impl World {
-    pub(super) fn is_stream(&self, listener: ListenerId) -> bool {
-        is_stream(self.config.listeners[usize::from(listener.0)].transport)
-    }
-
     pub(super) fn next_connection(&mut self) -> ConnectionId {
         self.last_socket += 1;
         ConnectionId(NonZeroU64::new(self.last_socket).expect("counted from one"))
     }
 
-    /// sbc sends to a server's address: over the connection it has, or a new one.
-    pub(super) fn dial(&mut self, flow: &Flow, bytes: &[u8]) {
-        let known = self
-            .streams
-            .dialled
-            .iter()
-            .find(|(_, one)| one.listener == flow.listener && one.server == flow.remote);
-        let (local, connection) = match known {
+    /// A node sends to a server's address: over the connection it has, or a new one.
+    pub(super) fn dial(&mut self, edge: usize, flow: &Flow, bytes: &[u8]) {
+        let leads =
+            |one: &Dialled| one.edge == edge && one.listener == flow.listener && one.server == flow.remote;
+        let known = self.streams.dialled.iter().find(|(_, one)| leads(one));
+        let (from, connection) = match known {
             Some((local, one)) => (*local, one.connection),
-            None => self.open(flow),
+            None => self.open(edge, flow),
         };
-        self.fly(Flying { from: local, to: flow.remote, socket: Some(connection), bytes: bytes.to_vec() });
+        self.fly(Flying { from, to: flow.remote, socket: Some(connection), bytes: bytes.to_vec() });
     }
 
-    fn open(&mut self, flow: &Flow) -> (SocketAddr, ConnectionId) {
+    fn open(&mut self, edge: usize, flow: &Flow) -> (SocketAddr, ConnectionId) {
         let connection = self.next_connection();
         self.streams.next_port += 1;
-        let port = EPHEMERAL + self.streams.next_port;
-        let local = SocketAddr::new(self.config.listeners[usize::from(flow.listener.0)].bind.ip(), port);
-        let dialled = Dialled { listener: flow.listener, server: flow.remote, connection };
+        let ip = self.edges[edge].config.listeners[usize::from(flow.listener.0)].bind.ip();
+        let local = SocketAddr::new(ip, EPHEMERAL + self.streams.next_port);
+        let dialled = Dialled { edge, listener: flow.listener, server: flow.remote, connection };
         self.streams.dialled.insert(local, dialled);
         let flow = Flow { connection: Some(connection), ..*flow };
-        let worker = self.worker_of(flow.remote);
-        self.input(worker, |core, worker, now| core.handle(worker, now, Input::Opened(flow)));
+        let worker = self.edges[edge].worker_of(flow.remote);
+        self.input(edge, worker, |core, worker, now| core.handle(worker, now, Input::Opened(flow)));
         (local, connection)
     }
 
@@ -71,74 +71,81 @@ impl World {
         self.streams.dialled.values().any(|one| one.connection == connection)
     }
 
-    /// A mark for what travels to a TCP listener, or to our end of a connection: streams lose nothing.
-    pub(super) fn stream_to(&self, to: SocketAddr) -> Option<ConnectionId> {
-        let listeners = self.config.listeners.iter();
-        let serves = listeners.filter(|one| is_stream(one.transport)).any(|one| one.bind == to);
-        let dialled = self.streams.dialled.get(&to).map(|one| one.connection);
-        dialled.or(serves.then_some(ConnectionId(NonZeroU64::MAX)))
+    /// The listener for streams of a living node at an address; with a port of an outgoing connection that is gone,
+    /// the one that a server tries instead, as our Via says (RFC 3261 §18.2.2).
+    fn stream_listener(&self, to: SocketAddr) -> Option<(usize, ListenerId)> {
+        let alive = self.edges.iter().enumerate().filter(|(_, edge)| !edge.workers.is_empty());
+        alive.into_iter().find_map(|(at, edge)| {
+            let serves = edge.config.listeners.iter().position(|one| {
+                let is_there = one.bind == to || (one.bind.ip() == to.ip() && to.port() >= EPHEMERAL);
+                is_stream(one.transport) && is_there
+            });
+            Some((at, ListenerId(u16::try_from(serves?).ok()?)))
+        })
     }
 
-    /// What a server sent to our end of a connection. One that is gone is found out at once, and the answer comes
-    /// by a new connection to the listener that the Via names (RFC 3261 §18.2.2).
-    pub(super) fn dialled_flow(&mut self, flying: &Flying) -> Option<Flow> {
+    /// A mark for what travels to a TCP listener, or to our end of a connection: streams lose nothing.
+    pub(super) fn stream_to(&self, to: SocketAddr) -> Option<ConnectionId> {
+        let dialled = self.streams.dialled.get(&to).map(|one| one.connection);
+        dialled.or_else(|| self.stream_listener(to).map(|_| ANY))
+    }
+
+    /// Which node gets what arrives over TCP, and as what.
+    pub(super) fn stream_flow(&mut self, flying: &Flying) -> Option<(usize, Flow)> {
         if let Some(one) = self.streams.dialled.get(&flying.to) {
-            return Some(Flow { connection: Some(one.connection), ..Flow::to(one.listener, one.server) });
+            let flow = Flow { connection: Some(one.connection), ..Flow::to(one.listener, one.server) };
+            return Some((one.edge, flow));
         }
-        let listeners = self.config.listeners.iter().enumerate();
-        let mut serving =
-            listeners.filter(|(_, one)| is_stream(one.transport) && one.bind.ip() == flying.to.ip());
-        let (index, _) = serving.next().filter(|_| flying.to.port() >= EPHEMERAL)?;
-        Some(self.accepted_flow(ListenerId(index as u16), flying.from))
+        let (edge, listener) = self.stream_listener(flying.to)?;
+        Some((edge, self.accepted_flow(edge, listener, flying.from)))
     }
 
     /// The connection that a server has to a listener of ours, opened if there is none.
-    pub(super) fn accepted_flow(&mut self, listener: ListenerId, server: SocketAddr) -> Flow {
+    fn accepted_flow(&mut self, edge: usize, listener: ListenerId, server: SocketAddr) -> Flow {
         let remote = SocketAddr::new(server.ip(), server.port().wrapping_add(EPHEMERAL));
-        if let Some(connection) = self.sockets.get(&server) {
-            return Flow { connection: Some(*connection), ..Flow::to(listener, remote) };
+        if let Some(socket) = self.sockets.get(&server) {
+            return Flow { connection: Some(socket.connection), ..Flow::to(listener, remote) };
         }
         let connection = self.next_connection();
-        self.sockets.insert(server, connection);
+        self.sockets.insert(server, Socket { connection, edge });
         let flow = Flow { connection: Some(connection), ..Flow::to(listener, remote) };
-        let worker = self.worker_of(server);
-        self.input(worker, |core, worker, now| core.handle(worker, now, Input::Opened(flow)));
+        let worker = self.edges[edge].worker_of(server);
+        self.input(edge, worker, |core, worker, now| core.handle(worker, now, Input::Opened(flow)));
         flow
     }
 
-    /// Nobody listens at the server's port.
+    /// Nobody accepts connections at the server's port.
     pub(super) fn refuse_connection(&mut self, local: SocketAddr) {
         let Some(one) = self.streams.dialled.remove(&local) else { return };
-        let (flow, connection) = (Flow::to(one.listener, one.server), one.connection);
-        let worker = self.worker_of(flow.remote);
-        self.input(worker, |core, worker, now| core.handle(worker, now, Input::Closed(connection)));
-        self.input(worker, |core, worker, now| core.handle(worker, now, Input::Unreachable(flow)));
+        self.closed(&one, Input::Unreachable);
     }
 
-    /// A server's process ended: its system closes all its connections.
-    pub(super) fn reset_connections(&mut self, server: SocketAddr) {
-        let ours: Vec<_> = self.streams.dialled.iter().filter(|(_, one)| one.server == server).collect();
-        let ours: Vec<_> = ours.into_iter().map(|(local, one)| (*local, *one)).collect();
+    /// A server closes all its connections, as its system does when its process ends.
+    pub fn close_connections(&mut self, server: &str) {
+        let server = parse(server);
+        let of_server = self.streams.dialled.iter().filter(|(_, one)| one.server == server);
+        let ours: Vec<_> = of_server.map(|(local, one)| (*local, *one)).collect();
         self.flying.retain(|_, flying| !ours.iter().any(|(_, one)| flying.socket == Some(one.connection)));
-        let worker = self.worker_of(server);
         for (local, one) in ours {
             self.streams.dialled.remove(&local);
-            let (flow, connection) = (Flow::to(one.listener, one.server), one.connection);
-            self.input(worker, |core, worker, now| core.handle(worker, now, Input::Closed(connection)));
-            self.input(worker, |core, worker, now| core.handle(worker, now, Input::Disconnected(flow)));
+            self.closed(&one, Input::Disconnected);
         }
-        if let Some(connection) = self.sockets.remove(&server) {
-            self.input(worker, |core, worker, now| core.handle(worker, now, Input::Closed(connection)));
+        if let Some(Socket { connection, edge }) = self.sockets.remove(&server) {
+            let worker = self.edges[edge].worker_of(server);
+            self.input(edge, worker, |core, worker, now| core.handle(worker, now, Input::Closed(connection)));
         }
     }
 
-    /// A server closes all its connections and goes on.
-    pub fn close_connections(&mut self, server: &str) {
-        self.reset_connections(server.parse().expect("an address"));
+    fn closed(&mut self, one: &Dialled, why: impl Fn(Flow) -> Input<'static>) {
+        let worker = self.edges[one.edge].worker_of(one.server);
+        let flow = Flow::to(one.listener, one.server);
+        for input in [Input::Closed(one.connection), why(flow)] {
+            self.input(one.edge, worker, |core, worker, now| core.handle(worker, now, input));
+        }
     }
 
-    /// Our own process ended.
-    pub(super) fn forget_connections(&mut self) {
-        self.streams.dialled.clear();
+    /// The process of a node ended.
+    pub(super) fn forget_connections(&mut self, edge: usize) {
+        self.streams.dialled.retain(|_, one| one.edge != edge);
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::choice::PoolState;
-use super::health::MemberState;
+use super::health::{Health, MemberState};
 use crate::config::Large;
 use crate::flow::ListenerId;
 use crate::time::Time;
@@ -57,6 +57,11 @@ impl Seat {
     /// Whether it answered its last probe; a pool without probes vouches for nobody.
     pub fn is_in_good_health(&self) -> bool {
         self.pool.config.probe.is_some() && self.member.probing(|probing| probing.is_in_good_health())
+    }
+
+    /// What is known of it.
+    pub fn health(&self) -> Health {
+        self.member.health()
     }
 
     /// A request was sent to it.

@@ -13,6 +13,7 @@ mod ending;
 mod judge;
 mod link;
 mod secrecy;
+pub mod stage;
 mod streams;
 mod travel;
 mod world;
@@ -22,7 +23,8 @@ pub use cast::{BROWSER, CARRIER, EXCHANGE, MEMBERS, OTHER_BROWSER, PHONE, cast, 
 pub use chance::Chance;
 use edge::node_config;
 pub use edge::{
-    EdgeSettings, INSIDE, INSIDE_TCP, INSIDE_TCP_ID, PHONES, TRUNK, TRUNK_TCP, TRUNK_TCP_ID, WSS, edge_config,
+    EdgeSettings, INSIDE, INSIDE_TCP, INSIDE_TCP_ID, PHONES, TRUNK, TRUNK_TCP, TRUNK_TCP_ID, WSS,
+    edge_config, unlimited,
 };
 pub use judge::Judge;
 pub use link::Link;

@@ -125,12 +125,19 @@ impl Plan {
 
     /// Whether anything is left to try.
     pub(crate) fn has_more(&self) -> bool {
+        self.left() > 0
+    }
+
+    /// How many targets are left to try.
+    pub(crate) fn left(&self) -> u32 {
         match self {
-            Self::Peer { flow, .. } => flow.is_some(),
+            Self::Peer { flow, .. } => u32::from(flow.is_some()),
             Self::Pool { pool, tried, first, left, .. } => {
-                *left > 0 && (first.is_some() || (tried.count() as usize) < pool.members.len())
+                let members = u32::try_from(pool.members.len()).unwrap_or(0);
+                let again = first.is_some_and(|first| tried.has(first));
+                (members.saturating_sub(tried.count()) + u32::from(again)).min(u32::from(*left))
             }
-            Self::Bindings { left } => !left.is_empty(),
+            Self::Bindings { left } => u32::try_from(left.len()).unwrap_or(0),
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// In the order the rules were compiled against; never empty.
     pub pools: Vec<Pool>,
+    /// The region of this node; empty: none.
+    pub region: Box<str>,
     /// The compiled rules.
     pub rules: Arc<Rules>,
     /// What is let in.

@@ -227,7 +227,6 @@ fn keys_of_later_work_are_refused_by_name() {
     let files = Files::new("later");
     let later = "found a key that is not supported yet, expected it to be left out";
     let cases = [
-        ("workers = 2", "workers = 2\nregion = \"eu\"", "sbc.toml:8:1: node.region"),
         ("balance = \"hash:aor\"", "discover = \"srv:x\"", "sbc.toml:40:1: pool.freeswitch.discover"),
         (
             "{ uri = \"sip:10.0.2.10:5080\" }",

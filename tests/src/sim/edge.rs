@@ -76,6 +76,8 @@ pub struct EdgeSettings {
     pub large: [Large; 2],
     /// How a member is chosen.
     pub balance: Balance,
+    /// The rules, as an operator writes them.
+    pub rules: String,
     /// How many workers share the work.
     pub workers: u8,
     /// Whether the carrier's answers follow the flow.
@@ -102,6 +104,7 @@ impl EdgeSettings {
             tcp: false,
             large: [Large::Never; 2],
             balance: Balance::HashCallId,
+            rules: RULES.to_owned(),
             workers: 2,
             symmetric: true,
             keys: vec![[7; 32]],
@@ -204,13 +207,15 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
         listeners: &["browsers", "phones", "trunk", "inside", "inside-tcp", "trunk-tcp"],
     };
     let inside = if settings.tcp { INSIDE_TCP_ID.0 } else { 3 };
-    let rules = Rules::parse(RULES, "routes.toml", &names).expect("the rules of the simulation");
+    let rules =
+        Rules::parse(&settings.rules, "routes.toml", &names).unwrap_or_else(|errors| panic!("{errors:?}"));
     Arc::new(Config {
         listeners,
         pools: vec![
             pool("freeswitch", Zone::Pool, inside, &settings.members, settings.balance, settings.large[0]),
             pool("carrier", Zone::Trunk, 2, &settings.carriers, Balance::HashCallId, settings.large[1]),
         ],
+        region: "eu".into(),
         rules: Arc::new(rules),
         admission: Admission {
             domains: vec!["example.test".into()],

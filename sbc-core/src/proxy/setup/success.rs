@@ -42,6 +42,10 @@ impl Setup {
                 let inside = self.inside(at, response, step);
                 let member = self.member(at);
                 step.worker.after.push(After::Answered { key, member, inside });
+                let permits = std::mem::take(&mut self.ruled.permits);
+                if !permits.is_empty() {
+                    step.worker.after.push(After::Hold { key, permits });
+                }
             }
         }
         let bytes = self.passed(at, response, step);

@@ -4,6 +4,7 @@ mod bans;
 mod check;
 mod client;
 mod keygen;
+mod rehearse;
 mod reload;
 mod run;
 mod status;

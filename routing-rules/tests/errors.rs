@@ -131,11 +131,9 @@ fn keys_of_the_language_that_do_not_exist_yet_say_so() {
         ],
     );
     check_action(
-        "route = { pool = \"freeswitch\", balance = \"least-calls\" }",
-        &[
-            "3:42: rule \"x\": route.balance: found \"least-calls\", which is not yet supported, expected one of: \
-             hash:call-id, hash:aor, round-robin",
-        ],
+        "route = { pool = \"freeswitch\", balance = \"least-call\" }",
+        &["3:42: rule \"x\": route.balance: found \"least-call\", expected one of: \
+             hash:call-id, hash:aor, round-robin, weighted, least-calls, priority; did you mean \"least-calls\"?"],
     );
 }
 

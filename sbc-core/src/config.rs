@@ -19,6 +19,8 @@ use crate::wire::HeaderPattern;
 pub struct Config {
     /// In the order of the file; a [`ListenerId`] is an index into it.
     pub listeners: Vec<Listener>,
+    /// The region of this node; empty: none.
+    pub region: Box<str>,
     /// In the order the rules were compiled against; never empty.
     pub pools: Vec<Pool>,
     /// The compiled rules.
@@ -103,10 +105,23 @@ pub struct Pool {
     pub members: Vec<Member>,
     /// How a member is chosen where the rule does not say.
     pub balance: Balance,
+    /// Where registrations live.
+    pub registrations: Registrations,
     /// `None`: members are never asked and always count as up.
     pub probe: Option<Probe>,
     /// When the next member is tried.
     pub failover: Failover,
+}
+
+/// Where a user's registration lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Registrations {
+    /// All members share one database: any of them will do.
+    #[default]
+    Shared,
+    /// Each user lives on one member: REGISTER goes by the address of record in To, and what is for a
+    /// registered user by the one in the Request-URI.
+    ByAor,
 }
 
 /// One server of a pool.
@@ -116,6 +131,30 @@ pub struct Member {
     pub uri: Box<str>,
     /// Where messages for it go.
     pub address: SocketAddr,
+    /// What it takes.
+    pub share: Share,
+}
+
+/// What a member takes of its pool's requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// Its part, among those of the others; never 0.
+    pub weight: u16,
+    /// Under the balance `priority` the lowest goes first.
+    pub priority: u8,
+    /// Where it stands: a node of the same region asks it first.
+    pub region: Option<Box<str>>,
+    /// Calls it may have at one time.
+    pub max_calls: Option<u32>,
+    /// New calls it may get in a second.
+    pub max_cps: Option<u32>,
+}
+
+/// As much as the others, and no limit.
+impl Default for Share {
+    fn default() -> Self {
+        Self { weight: 1, priority: 0, region: None, max_calls: None, max_cps: None }
+    }
 }
 
 /// OPTIONS probes of a pool's members.

@@ -9,6 +9,7 @@ pub mod config;
 pub mod count;
 pub mod dialog;
 pub mod flow;
+pub mod gauge;
 pub mod hash;
 pub mod io;
 pub mod limits;
@@ -21,4 +22,6 @@ pub mod time;
 pub mod transaction;
 pub mod wire;
 
-pub use proxy::{Change, Core, MemberStatus, NeedsRestart, PoolStatus, Refused, Status, Worker};
+pub use proxy::{
+    Change, Core, MemberStatus, NeedsRestart, NoSuchMember, PoolStatus, Refused, Status, Worker,
+};

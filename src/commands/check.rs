@@ -11,6 +11,7 @@ pub(super) fn check(arguments: &Check) -> anyhow::Result<ExitCode> {
     match config::load(&arguments.config, &Machine::this()) {
         Ok(settings) => {
             print!("{}", summary(&settings));
+            settings.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
             Ok(ExitCode::SUCCESS)
         }
         Err(problems) => {

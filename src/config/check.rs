@@ -281,6 +281,7 @@ fn finish_pool(pool: RawPool, listener: usize) -> Option<Pool> {
         listener: ListenerId(u16::try_from(listener).ok()?),
         members,
         balance: pool.balance,
+        registrations: pool.registrations,
         probe: pool.probe,
         failover: pool.failover,
     })

@@ -47,6 +47,8 @@ const KEYS: Keys = Keys {
 pub(crate) struct Settings {
     /// Name of this node in logs and status.
     pub name: String,
+    /// Region of this node; empty: none.
+    pub region: String,
     /// Keys from the file, newest first; `None`: they live in `state_dir`.
     pub keys: Option<Vec<Key>>,
     /// The Path key from the file; `None`: it lives in `state_dir`.
@@ -75,6 +77,8 @@ pub(crate) struct Settings {
     pub echo: Option<Echo>,
     /// Reload by itself when one of `files` changes.
     pub watch: bool,
+    /// What an operator should know, and may be right all the same.
+    pub warnings: Vec<String>,
     /// The configuration file and all files it names.
     pub files: Vec<PathBuf>,
 }
@@ -97,6 +101,7 @@ impl Settings {
     pub(crate) fn core(&self, keys: Vec<Key>, path_key: Key) -> Config {
         Config {
             listeners: self.listeners.iter().map(|listener| listener.core.clone()).collect(),
+            region: self.region.as_str().into(),
             pools: self.pools.clone(),
             rules: Arc::clone(&self.rules),
             admission: self.admission.clone(),
@@ -181,6 +186,7 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
     let default_state_dir = At { value: machine.state_dir.clone(), place: root.place("node.state_dir") };
     Some(Settings {
         name: node.name,
+        region: node.region,
         keys: node.keys,
         path_key: node.path_key,
         state_dir: node.state_dir.unwrap_or(default_state_dir),
@@ -195,6 +201,7 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
         log: log?,
         echo: echo?,
         watch: node.watch,
+        warnings: root.document().take_warnings(),
         files: root.document().take_files(),
     })
 }

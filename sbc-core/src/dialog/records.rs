@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::flow::Flow;
+use crate::gauge::Held;
 use crate::hash::{Digest, DigestMap};
 use crate::limits;
 use crate::seal::Peer;
@@ -26,7 +27,7 @@ pub struct Inside {
     pub target: Box<[u8]>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Record {
     /// Where the outside party last sent a valid request of this dialog from.
     heard: Option<Flow>,
@@ -37,11 +38,21 @@ struct Record {
     inside: Option<Box<Inside>>,
     /// The pool member that has the other side of it.
     member: Option<SocketAddr>,
+    /// Its places among the calls of members: given back when the record goes.
+    holds: [Option<Held>; 2],
 }
 
 impl Record {
     const fn new(last: Time, generation: u32) -> Self {
-        Self { heard: None, last, is_call: false, generation, inside: None, member: None }
+        Self {
+            heard: None,
+            last,
+            is_call: false,
+            generation,
+            inside: None,
+            member: None,
+            holds: [None, None],
+        }
     }
 }
 
@@ -68,9 +79,11 @@ impl Records {
         key: DialogKey,
         member: Option<SocketAddr>,
         inside: Option<Box<Inside>>,
+        holds: [Option<Held>; 2],
         now: Time,
     ) -> Noted {
         self.note(key, now, |record| {
+            record.holds = holds;
             record.member = member;
             record.inside = inside;
             !std::mem::replace(&mut record.is_call, true)
@@ -169,8 +182,8 @@ mod tests {
     fn a_call_counts_once_and_ends() {
         let records = Records::default();
         let key = DialogKey(1);
-        assert!(records.answered(key, None, None, Time::ZERO).changed);
-        assert!(!records.answered(key, None, None, Time::ZERO).changed);
+        assert!(records.answered(key, None, None, [None, None], Time::ZERO).changed);
+        assert!(!records.answered(key, None, None, [None, None], Time::ZERO).changed);
         assert_eq!(records.calls(), 1);
         assert!(records.ended(key));
         assert!(!records.ended(key));
@@ -181,7 +194,7 @@ mod tests {
     fn a_forgotten_dialog_is_forgotten() {
         let records = Records::default();
         let key = DialogKey(1);
-        records.answered(key, None, None, Time::ZERO);
+        records.answered(key, None, None, [None, None], Time::ZERO);
         let due = records.expire(key, 0, Time::from_millis(1)).unwrap();
         assert_eq!(records.expire(key, 0, due), None);
         assert_eq!(records.calls(), 0);

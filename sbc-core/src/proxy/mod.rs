@@ -35,5 +35,5 @@ mod worker;
 
 pub use core::Core;
 pub use reconfigure::{Change, NeedsRestart, Refused};
-pub use status::{MemberStatus, PoolStatus, Status};
+pub use status::{MemberStatus, NoSuchMember, PoolStatus, Status};
 pub use worker::Worker;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::dialog::{DialogKey, Inside};
 use crate::flow::WorkerId;
+use crate::gauge::Held;
 use crate::io::Outbox;
 use crate::limits;
 use crate::registration::Binding;
@@ -58,7 +59,12 @@ pub(crate) enum After {
     /// The registrar removed a binding.
     Unregistered(BindingId),
     /// A call was answered.
-    Answered { key: DialogKey, member: Option<SocketAddr>, inside: Option<Box<Inside>> },
+    Answered {
+        key: DialogKey,
+        member: Option<SocketAddr>,
+        inside: Option<Box<Inside>>,
+        holds: [Option<Held>; 2],
+    },
     /// The pool granted a request of a dialog that its outside party sent from here.
     Heard { key: DialogKey, member: Option<SocketAddr>, flow: crate::flow::Flow },
     /// A dialog ended.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use routing_rules::{Balance, Names, Rules};
 use sbc_core::config::{
     Admission, CallerIdentity, Config, Failover, Headers, HostPort, Key, Listener, Member, Pool, Probe,
-    Timers,
+    Registrations, Share, Timers,
 };
 use sbc_core::flow::{ListenerId, Transport, Zone};
 
@@ -62,6 +62,10 @@ pub struct EdgeSettings {
     pub carriers: Vec<SocketAddr>,
     /// How a member is chosen.
     pub balance: Balance,
+    /// Where registrations live.
+    pub registrations: Registrations,
+    /// What the members take, in their order; as much as the others where nothing is said.
+    pub shares: Vec<Share>,
     /// How many workers share the work.
     pub workers: u8,
     /// Whether the carrier's answers follow the flow.
@@ -84,6 +88,8 @@ impl EdgeSettings {
             members: members.iter().map(|member| member.parse().expect("a member's address")).collect(),
             carriers: vec!["203.0.113.10:5060".parse().expect("a carrier's address")],
             balance: Balance::HashCallId,
+            registrations: Registrations::Shared,
+            shares: Vec::new(),
             workers: 2,
             symmetric: true,
             keys: vec![[7; 32]],
@@ -109,13 +115,18 @@ fn listener(name: &str, transport: Transport, address: &str, zone: Zone) -> List
 }
 
 fn pool(name: &str, zone: Zone, listener: u16, members: &[SocketAddr], balance: Balance) -> Pool {
-    let member = |address: &SocketAddr| Member { uri: format!("sip:{address}").into(), address: *address };
+    let member = |address: &SocketAddr| Member {
+        uri: format!("sip:{address}").into(),
+        address: *address,
+        share: Share::default(),
+    };
     Pool {
         name: name.into(),
         zone,
         listener: ListenerId(listener),
         members: members.iter().map(member).collect(),
         balance,
+        registrations: Registrations::Shared,
         probe: (zone == Zone::Pool).then_some(Probe {
             interval: Duration::from_secs(5),
             timeout: Duration::from_secs(1),
@@ -156,12 +167,15 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
     let names =
         Names { pools: &["freeswitch", "carrier"], listeners: &["browsers", "phones", "trunk", "inside"] };
     let rules = Rules::parse(RULES, "routes.toml", &names).expect("the rules of the simulation");
+    let mut members = pool("freeswitch", Zone::Pool, 3, &settings.members, settings.balance);
+    members.registrations = settings.registrations;
+    for (member, share) in members.members.iter_mut().zip(&settings.shares) {
+        member.share = share.clone();
+    }
     Arc::new(Config {
         listeners,
-        pools: vec![
-            pool("freeswitch", Zone::Pool, 3, &settings.members, settings.balance),
-            pool("carrier", Zone::Trunk, 2, &settings.carriers, Balance::HashCallId),
-        ],
+        region: Box::default(),
+        pools: vec![members, pool("carrier", Zone::Trunk, 2, &settings.carriers, Balance::HashCallId)],
         rules: Arc::new(rules),
         admission: Admission {
             domains: vec!["example.test".into()],

@@ -3,12 +3,14 @@
 use crate::count::Count;
 use crate::dialog::Inside;
 use crate::flow::Zone;
+use crate::gauge::Held;
 use crate::hash::Digest;
 use crate::limits;
 use crate::pool::Seat;
 use crate::proxy::bindings;
 use crate::proxy::cancelling::{write_ack, write_ack_of_success, write_bye};
 use crate::proxy::incoming::{dialog_key, tag_of};
+use crate::proxy::members::note_answer;
 use crate::proxy::passing::{Passing, write_response};
 use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::setup::{Best, Branch, Client, Server, Setup, Step, with_message};
@@ -50,7 +52,10 @@ impl Setup {
         let branch = &mut self.branches[at];
         let status = response.status();
         if let (Some(member), true) = (&branch.member, status >= 100) {
-            member.answered();
+            note_answer(member, response, step.now);
+        }
+        if status >= 300 {
+            branch.call = None;
         }
         let verdict = branch.client.on_response(step.now, &branch.timers, status);
         match verdict {
@@ -141,7 +146,8 @@ impl Setup {
                 let key = self.answered_dialog(response, step);
                 let inside = self.inside(at, response, step);
                 let member = self.member(at);
-                step.worker.after.push(After::Answered { key, member, inside });
+                let holds = self.holds(at, step);
+                step.worker.after.push(After::Answered { key, member, inside, holds });
             }
         }
         let bytes = self.passed(at, response, step);
@@ -151,6 +157,15 @@ impl Setup {
             self.send_upstream(&bytes, step);
         }
         step.worker.spare.give(bytes);
+    }
+
+    /// The call's places among those of the members that have it: of the one that answered, and of one
+    /// that called.
+    fn holds(&mut self, at: usize, step: &Step<'_>) -> [Option<Held>; 2] {
+        let answering = self.branches.get_mut(at).and_then(|branch| branch.call.take());
+        let from_pool = (self.upstream.zone == Zone::Pool).then_some(self.upstream.flow.remote);
+        let calling = from_pool.and_then(|address| step.settings.pools.member_at(address));
+        [answering, calling.map(|member| member.hold_call(step.now))]
     }
 
     /// The dialog's outside tag is in From of a call from outside, in To of one from the pool.

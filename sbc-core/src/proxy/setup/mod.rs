@@ -13,6 +13,7 @@ mod plan;
 
 use crate::dialog::DialogKey;
 use crate::flow::Flow;
+use crate::gauge::Held;
 use crate::hash::Digest;
 use crate::limits;
 use crate::pool::Seat;
@@ -59,6 +60,8 @@ struct Branch {
     peer: Peer,
     /// Where it is one of a pool.
     member: Option<Seat>,
+    /// Its place among the calls of that member, until it fails; an answered call takes it along.
+    call: Option<Held>,
     /// Another member was tried instead.
     abandoned: bool,
     /// It answered, or was given up: nothing more is expected for the caller.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use crate::config::Balance;
 use crate::flow::{Flow, Zone};
 use crate::hash::Digest;
-use crate::pool::{PoolState, Seat, Tried};
+use crate::pool::{PoolState, Seat, Tried, Wish};
 use crate::proxy::core::Core;
 use crate::proxy::settings::Settings;
 use crate::registration::Reached;
 use crate::seal::{Peer, PeerAddress};
+use crate::time::Time;
 
 /// The targets of a request, in the order they are tried.
 pub(crate) enum Plan {
@@ -46,7 +47,14 @@ pub(crate) struct Next {
 
 impl Plan {
     /// Take the next target.
-    pub(crate) fn next(&mut self, call_id: &[u8], core: &Core, settings: &Settings) -> Option<Next> {
+    pub(crate) fn next(
+        &mut self,
+        call_id: &[u8],
+        is_new_call: bool,
+        now: Time,
+        core: &Core,
+        settings: &Settings,
+    ) -> Option<Next> {
         match self {
             Self::Peer { peer, flow, target } => {
                 let flow = towards(flow.take()?, call_id, settings)?;
@@ -65,7 +73,8 @@ impl Plan {
             }
             Self::Pool { pool, balance, key, tried, first, left, .. } => {
                 *left = left.checked_sub(1)?;
-                let place = first.take().or_else(|| pool.choose(*balance, *key, *tried))?;
+                let wish = Wish { balance: *balance, key: *key, is_new_call };
+                let place = first.take().or_else(|| pool.choose(&wish, *tried, now))?;
                 *tried = tried.with(place);
                 let member = Seat::of(pool, place)?;
                 let address = member.address();

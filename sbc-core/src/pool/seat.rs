@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::choice::{FALL, PoolState};
-use super::health::MemberState;
+use super::health::{Health, MemberState};
 use crate::gauge::Held;
 use crate::time::Time;
 use crate::transaction::EntryId;
@@ -37,6 +37,11 @@ impl Seat {
     /// Whether it answered its last probe; a pool without probes vouches for nobody.
     pub fn is_in_good_health(&self) -> bool {
         self.pool.config.probe.is_some() && self.member.probing(|probing| probing.is_in_good_health())
+    }
+
+    /// What is known of it.
+    pub fn health(&self) -> Health {
+        self.member.health()
     }
 
     /// A request was sent to it.

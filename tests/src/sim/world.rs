@@ -53,6 +53,8 @@ pub struct World {
     pub(super) sent: u64,
     pub(super) last_socket: u64,
     pub(super) restarts: u32,
+    /// Whether the members share one database of registrations.
+    pub share_registrations: bool,
     /// Print every datagram sent from now on (a debugging aid for a failing seed).
     pub trace_from: Option<Time>,
     /// What was seen outside and must not be.
@@ -94,6 +96,7 @@ impl World {
             sent: 0,
             last_socket: 0,
             restarts: 0,
+            share_registrations: true,
             trace_from: None,
             told: Vec::new(),
             departures: Vec::new(),
@@ -268,7 +271,9 @@ impl World {
         let done =
             self.until(120_000, |world| matches!(world.agent(address).registered(), Registered::Yes(_)));
         assert!(done, "{address} did not get registered: {:?}", self.agent(address).registered());
-        self.share_registrations();
+        if self.share_registrations {
+            self.share_registrations();
+        }
     }
 
     /// The members share one database of registrations: what one knows, all know.
@@ -323,9 +328,14 @@ impl World {
     pub fn assert_quiet(&mut self) {
         self.stop_registering();
         self.run(1000);
-        let settled = self.until(120_000, |world| world.transactions() == 0);
+        let settled = self.until(120_000, |world| world.is_at_rest());
         assert_eq!(self.violations(), Vec::<String>::new());
-        assert!(settled, "{} transactions are left over", self.transactions());
+        assert!(
+            settled,
+            "{} transactions and {} branches are left over",
+            self.transactions(),
+            self.branches()
+        );
     }
 
     /// One thing happens, if any does before `end`.

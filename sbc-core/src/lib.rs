@@ -15,6 +15,7 @@ pub mod io;
 pub mod limits;
 pub mod pool;
 mod proxy;
+pub mod rate;
 pub mod registration;
 pub mod seal;
 pub mod sip;

@@ -52,7 +52,7 @@ pub(super) fn weighted(
     }
     // Multiples of the golden ratio spread evenly however few of them there are.
     let spread = (turn() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-    let mut at = spread * total >> 32;
+    let mut at = (spread * total) >> 32;
     for one in candidates {
         match at.checked_sub(u64::from(one.weight)) {
             Some(rest) => at = rest,

@@ -20,10 +20,10 @@ use crate::wire::HeaderPattern;
 pub struct Config {
     /// In the order of the file; a [`ListenerId`] is an index into it.
     pub listeners: Vec<Listener>,
-    /// The region of this node; empty: none.
-    pub region: Box<str>,
     /// In the order the rules were compiled against; never empty.
     pub pools: Vec<Pool>,
+    /// The region of this node; empty: none.
+    pub region: Box<str>,
     /// The compiled rules.
     pub rules: Arc<Rules>,
     /// What is let in.

@@ -173,6 +173,10 @@ counters! {
     TableFull = "sbc_transaction_refused_total", "table_full";
     /// Requests refused by a rule.
     RuleReject = "sbc_proxy_refused_total", "rule";
+    /// Requests over the limit of a rule.
+    RuleLimit = "sbc_proxy_refused_total", "rule_limit";
+    /// Requests that a rule sent elsewhere.
+    RuleRedirect = "sbc_proxy_redirected_total", "";
     /// Requests that no rule matched.
     NoRule = "sbc_proxy_refused_total", "no_rule";
     /// Requests that no member or binding took.

@@ -12,6 +12,7 @@ pub mod flow;
 pub mod gauge;
 pub mod hash;
 pub mod io;
+pub mod limiting;
 pub mod limits;
 pub mod pool;
 mod proxy;
@@ -19,10 +20,12 @@ pub mod rate;
 pub mod registration;
 pub mod seal;
 pub mod sip;
+pub mod tally;
 pub mod time;
 pub mod transaction;
 pub mod wire;
 
 pub use proxy::{
-    Change, Core, MemberStatus, NeedsRestart, NoSuchMember, PoolStatus, Refused, Status, Worker,
+    Change, Core, MemberStatus, NeedsRestart, NoSuchMember, PoolStatus, Refused, Rehearsal, Status,
+    Unreadable, Worker,
 };

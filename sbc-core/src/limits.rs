@@ -18,6 +18,10 @@ pub const TRANSACTIONS: usize = 500_000;
 pub const WAITING_PER_PEER: usize = 8;
 /// Requests waiting for a binding or dialog to come back.
 pub const WAITING: usize = 50_000;
+/// Rules with a limit whose calls and rates are remembered, those of rules that are no more included.
+pub const GATES: usize = 40_000;
+/// Tags that are counted, those of rules that are no more included.
+pub const TAGS: usize = 1024;
 /// Members of one pool.
 pub const MEMBERS_PER_POOL: usize = 64;
 /// Members that a change of the configuration took out and whose calls may go on; the newest are kept.

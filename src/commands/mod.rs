@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod keygen;
 mod pool;
+mod rehearse;
 mod reload;
 mod run;
 mod status;

@@ -8,6 +8,7 @@ mod check;
 mod claims;
 mod document;
 mod error;
+mod examples;
 mod listener;
 mod machine;
 mod node;
@@ -30,6 +31,7 @@ use sbc_core::config::{Admission, Config, Headers, Key, Listener, Pool, Rules, T
 pub(crate) use self::document::At;
 use self::document::{Document, Keys, Section};
 pub(crate) use self::error::{Place, Problem, Problems};
+pub(crate) use self::examples::{Example, examples};
 pub(crate) use self::machine::Machine;
 pub(crate) use self::service::{Echo, Log, LogFormat};
 pub(crate) use self::tls::Tls;
@@ -102,8 +104,8 @@ impl Settings {
     pub(crate) fn core(&self, keys: Vec<Key>, path_key: Key) -> Config {
         Config {
             listeners: self.listeners.iter().map(|listener| listener.core.clone()).collect(),
-            region: self.region.as_str().into(),
             pools: self.pools.clone(),
+            region: self.region.as_str().into(),
             rules: Arc::clone(&self.rules),
             admission: self.admission.clone(),
             headers: self.headers.clone(),

@@ -37,9 +37,10 @@ pub(super) struct Node {
 pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<Node> {
     let automatic = || machine.name.clone();
     let Some(value) = root.get("node") else {
+        let region = String::new();
         return Some(Node {
             name: automatic(),
-            region: String::new(),
+            region,
             workers: None,
             keys: None,
             path_key: None,

@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 7] = [
     &["rate"],
     &["config"],
     &["sip", "seal", "io"],
-    &["admission", "transaction"],
+    &["admission", "transaction", "limiting", "tally"],
     &["dialog", "registration", "pool"],
     &["proxy"],
 ];

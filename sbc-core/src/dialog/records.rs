@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::flow::Flow;
 use crate::gauge::Held;
 use crate::hash::{Digest, DigestMap};
+use crate::limiting::Permit;
 use crate::limits;
 use crate::seal::Peer;
 use crate::time::Time;
@@ -38,6 +39,8 @@ struct Record {
     inside: Option<Box<Inside>>,
     /// The pool member that has the other side of it.
     member: Option<SocketAddr>,
+    /// Its places among the calls of rules with a limit.
+    permits: Vec<Permit>,
     /// That member took the dialog over after it had begun.
     is_taken: bool,
     /// Its places among the calls of members: given back when the record goes.
@@ -55,6 +58,7 @@ impl Record {
             member: None,
             is_taken: false,
             holds: [None, None],
+            permits: Vec::new(),
         }
     }
 }
@@ -91,6 +95,13 @@ impl Records {
             record.inside = inside;
             !std::mem::replace(&mut record.is_call, true)
         })
+    }
+
+    /// Keep the places of a call until its record goes. Without a record they are free at once.
+    pub fn hold(&self, key: DialogKey, permits: Vec<Permit>) {
+        if let Some(mut record) = self.records.get_mut(&key.0) {
+            record.permits = permits;
+        }
     }
 
     /// `member` granted a request that the outside party sent from `flow`: that is where the party is.

@@ -156,6 +156,13 @@ impl PoolState {
         }
     }
 
+    /// Whether a member is left that is up and has room.
+    pub fn has_somebody(&self, wish: &Wish, tried: Tried, now: Time) -> bool {
+        let is_ready =
+            |place| self.rank(place, wish, now).is_some_and(|rank| rank.standing == Standing::Ready);
+        (0..self.members.len()).any(|place| !tried.has(place) && is_ready(place))
+    }
+
     /// Smaller goes first; `None`: it must not have the request.
     fn rank(&self, place: usize, wish: &Wish, now: Time) -> Option<Rank> {
         let member = self.members.get(place)?;

@@ -1,6 +1,7 @@
 //! The front door: one input, all its consequences.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -12,12 +13,14 @@ use crate::dialog::Records;
 use crate::flow::Flow;
 use crate::hash::{DigestMap, KeyedHash};
 use crate::io::Input;
+use crate::limiting::Gates;
 use crate::pool::Challenges;
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::Setup;
 use crate::proxy::turn::Turn;
 use crate::proxy::worker::{Timer, Worker};
 use crate::registration::Directory;
+use crate::tally::Tally;
 use crate::time::Time;
 use crate::transaction::EntryId;
 use crate::wire::{Framing, Limits, Message, ParseError};
@@ -42,6 +45,12 @@ pub struct Core {
     pub(crate) challenges: Challenges,
     pub(crate) gate: Gate,
     pub(crate) counters: Counters,
+    /// What rules with a limit have let through.
+    pub(crate) gates: Gates,
+    /// How often rules gave each tag.
+    pub(crate) tags: Tally,
+    /// Unix time at `Time::ZERO`, in seconds.
+    pub(crate) unix_zero: AtomicI64,
 }
 
 impl Core {
@@ -64,6 +73,9 @@ impl Core {
             challenges: Challenges::default(),
             gate: Gate::new(KeyedHash::new(key)),
             counters: Counters::default(),
+            gates: Gates::default(),
+            tags: Tally::default(),
+            unix_zero: AtomicI64::new(0),
         }
     }
 
@@ -94,6 +106,28 @@ impl Core {
                 self.start_probes(worker, now, settings);
             }
         }
+    }
+
+    /// Say what Unix time it was at `Time::ZERO`, in seconds: at the start, and again whenever the clock on the wall
+    /// was set. Rules about days and hours go by it.
+    pub fn set_unix_zero(&self, seconds: i64) {
+        self.unix_zero.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Unix time in seconds.
+    pub(crate) fn unix_time(&self, now: Time) -> i64 {
+        let since = i64::try_from(now.as_micros() / 1_000_000).unwrap_or(i64::MAX);
+        self.unix_zero.load(Ordering::Relaxed).saturating_add(since)
+    }
+
+    /// How often rules gave each tag.
+    pub fn tags(&self) -> &Tally {
+        &self.tags
+    }
+
+    /// Calls that hold a place under the limit of a rule.
+    pub fn calls_of_rule(&self, rule: &str) -> u32 {
+        self.gates.calls(&self.hash, rule)
     }
 
     /// When `Input::Deadline` is due at this worker.

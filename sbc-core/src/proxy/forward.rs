@@ -10,6 +10,7 @@ use crate::proxy::hop::Answer;
 use crate::proxy::incoming::Incoming;
 use crate::proxy::reach::Reach;
 use crate::proxy::reply::Reply;
+use crate::proxy::ruled::Ruled;
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::{NewSetup, Plan, Registers, Setup, Step};
 use crate::proxy::turn::{Asked, Turn};
@@ -42,7 +43,7 @@ impl Core {
                 return;
             }
         };
-        self.forward(turn, asked, Plan::Peer { peer, flow, target }, wait);
+        self.forward(turn, asked, Plan::Peer { peer, flow, target }, Ruled::default(), wait);
     }
 
     /// Whom a request inside a dialog means: the member that its token names, or the one that has taken the
@@ -75,6 +76,7 @@ impl Core {
         turn: &mut Turn<'_>,
         asked: &Asked<'_>,
         plan: Plan,
+        ruled: Ruled,
         wait: Option<(Digest, Time)>,
     ) {
         let incoming = &asked.incoming;
@@ -99,6 +101,7 @@ impl Core {
             new_from: asked.new_from.clone(),
             merge,
             plan,
+            ruled,
         };
         match self.entries.entry(asked.id.0) {
             // Another worker got the same request a moment ago.

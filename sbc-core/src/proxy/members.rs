@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use routing_rules::Changes;
+
 use crate::config::{Balance, Registrations};
 use crate::count::Count;
 use crate::limits;
@@ -11,7 +13,8 @@ use crate::proxy::core::Core;
 use crate::proxy::credentials;
 use crate::proxy::hop::called_aor;
 use crate::proxy::incoming::Incoming;
-use crate::proxy::setup::Plan;
+use crate::proxy::ruled::Pooled;
+use crate::proxy::setup::{Fallback, Plan};
 use crate::proxy::turn::Turn;
 use crate::seal::OpenError;
 use crate::sip::Method;
@@ -24,30 +27,46 @@ impl Core {
         &self,
         turn: &Turn<'_>,
         incoming: &Incoming<'_>,
-        pool: &Arc<PoolState>,
-        balance: Balance,
+        to: &Pooled,
+        changes: Option<&Changes>,
     ) -> Plan {
         let settings = turn.settings;
-        let balance = if self.lives_on_one_member(turn, incoming, pool) { Balance::HashAor } else { balance };
-        let first = self.challenger(turn, incoming, pool, balance);
-        let key = match balance {
-            Balance::HashAor => called_aor(incoming, settings),
+        let key = |balance: Balance| match balance {
+            Balance::HashAor => called_aor(incoming, changes, settings),
             _ => settings.stable.of(&[b"call", incoming.call_id]),
         };
+        let balance_of = |pool: &PoolState| match self.lives_on_one_member(turn, incoming, changes, pool) {
+            true => Balance::HashAor,
+            false => to.balance.unwrap_or(pool.config.balance),
+        };
+        let fallback = |pool: &Arc<PoolState>| {
+            let balance = balance_of(pool);
+            Fallback { pool: Arc::clone(pool), balance, key: key(balance) }
+        };
+        let then = to.fallback.iter().map(fallback).collect();
+        let pool = &to.pool;
+        let balance = balance_of(pool);
+        let first = self.challenger(turn, incoming, pool, balance);
         let left = pool.config.failover.attempts.max(1);
-        let pool = Arc::clone(pool);
-        let answers = first.is_some();
-        Plan::Pool { pool, balance, key, tried: Tried::default(), first, answers, left }
+        let (pool, key, answers) = (Arc::clone(pool), key(balance), first.is_some());
+        Plan::Pool { pool, balance, key, tried: Tried::default(), first, answers, left, then }
     }
 
     /// Whether a request has to meet the registration of one user, where each lives on one member: it makes or
     /// asks for that registration, or wants a user who has one. Shortly after the start, anybody may have one.
-    fn lives_on_one_member(&self, turn: &Turn<'_>, incoming: &Incoming<'_>, pool: &PoolState) -> bool {
+    fn lives_on_one_member(
+        &self,
+        turn: &Turn<'_>,
+        incoming: &Incoming<'_>,
+        changes: Option<&Changes>,
+        pool: &PoolState,
+    ) -> bool {
         if pool.config.registrations != Registrations::ByAor {
             return false;
         }
         let is_relearning = turn.now.since(self.started) < limits::RELEARNING;
-        let is_registered = || self.directory.is_registered(called_aor(incoming, turn.settings), turn.now);
+        let called = || called_aor(incoming, changes, turn.settings);
+        let is_registered = || self.directory.is_registered(called(), turn.now);
         incoming.method == Some(Method::Register) || is_relearning || is_registered()
     }
 

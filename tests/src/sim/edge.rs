@@ -67,6 +67,8 @@ pub struct EdgeSettings {
     pub registrations: Registrations,
     /// What the members take, in their order; as much as the others where nothing is said.
     pub shares: Vec<Share>,
+    /// The rules, as an operator writes them.
+    pub rules: String,
     /// How many workers share the work.
     pub workers: u8,
     /// Whether the carrier's answers follow the flow.
@@ -93,6 +95,7 @@ impl EdgeSettings {
             balance: Balance::HashCallId,
             registrations: Registrations::Shared,
             shares: Vec::new(),
+            rules: RULES.to_owned(),
             workers: 2,
             symmetric: true,
             keys: vec![[7; 32]],
@@ -183,7 +186,8 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
     ];
     let names =
         Names { pools: &["freeswitch", "carrier"], listeners: &["browsers", "phones", "trunk", "inside"] };
-    let rules = Rules::parse(RULES, "routes.toml", &names).expect("the rules of the simulation");
+    let rules =
+        Rules::parse(&settings.rules, "routes.toml", &names).unwrap_or_else(|errors| panic!("{errors:?}"));
     let mut members = pool("freeswitch", Zone::Pool, 3, &settings.members, settings.balance);
     members.registrations = settings.registrations;
     for (member, share) in members.members.iter_mut().zip(&settings.shares) {
@@ -191,7 +195,7 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
     }
     Arc::new(Config {
         listeners,
-        region: Box::default(),
+        region: "eu".into(),
         pools: vec![members, pool("carrier", Zone::Trunk, 2, &settings.carriers, Balance::HashCallId)],
         rules: Arc::new(rules),
         admission: Admission {

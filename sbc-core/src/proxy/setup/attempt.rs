@@ -109,6 +109,7 @@ impl Setup {
             path: self.registers.filter(|_| next.zone == Zone::Pool).map(|registers| registers.path),
             routes: self.routes,
             new_from: self.new_from.as_deref(),
+            changes: self.ruled.changes.as_deref(),
             breadth,
             replaced_at: step.core.holder_of_replaced(&incoming.message),
         };

@@ -28,9 +28,18 @@ pub(crate) enum Plan {
         /// The request answers a challenge of its first member; another would only challenge it again.
         answers: bool,
         left: u8,
+        /// Pools to go on with; the next one is the last of the list.
+        then: Vec<Fallback>,
     },
     /// Bindings of a user; the next one is the last of the list.
     Bindings { left: Vec<Reached> },
+}
+
+/// A pool that is asked when the ones before it have nobody.
+pub(crate) struct Fallback {
+    pub(crate) pool: Arc<PoolState>,
+    pub(crate) balance: Balance,
+    pub(crate) key: Digest,
 }
 
 /// The next target.
@@ -55,6 +64,7 @@ impl Plan {
         core: &Core,
         settings: &Settings,
     ) -> Option<Next> {
+        self.fall_back(is_new_call, now);
         match self {
             Self::Peer { peer, flow, target } => {
                 let flow = towards(flow.take()?, call_id, settings)?;
@@ -110,6 +120,21 @@ impl Plan {
         }
     }
 
+    /// Go on to the next pool when this one has no member with room left to try, or was tried often enough.
+    fn fall_back(&mut self, is_new_call: bool, now: Time) {
+        let Self::Pool { pool, balance, key, tried, first, answers, left, then } = self else { return };
+        while first.is_none() {
+            let wish = Wish { balance: *balance, key: *key, is_new_call };
+            if *left > 0 && pool.has_somebody(&wish, *tried, now) {
+                return;
+            }
+            let Some(next) = then.pop() else { return };
+            *left = next.pool.config.failover.attempts.max(1);
+            (*pool, *balance, *key) = (next.pool, next.balance, next.key);
+            (*tried, *answers) = (Tried::default(), false);
+        }
+    }
+
     /// Whether anything is left to try.
     pub(crate) fn has_more(&self) -> bool {
         self.left() > 0
@@ -119,9 +144,13 @@ impl Plan {
     pub(crate) fn left(&self) -> u32 {
         match self {
             Self::Peer { flow, .. } => u32::from(flow.is_some()),
-            Self::Pool { pool, tried, left, .. } => {
-                let members = u32::try_from(pool.members.len()).unwrap_or(0);
-                members.saturating_sub(tried.count()).min(u32::from(*left))
+            Self::Pool { pool, tried, left, then, .. } => {
+                let count = |number: usize| u32::try_from(number).unwrap_or(0);
+                let here = count(pool.members.len()).saturating_sub(tried.count()).min(u32::from(*left));
+                let beyond = |next: &Fallback| {
+                    count(next.pool.members.len()).min(u32::from(next.pool.config.failover.attempts.max(1)))
+                };
+                here + then.iter().map(beyond).sum::<u32>()
             }
             Self::Bindings { left } => u32::try_from(left.len()).unwrap_or(0),
         }

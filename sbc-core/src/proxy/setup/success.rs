@@ -44,6 +44,10 @@ impl Setup {
                 let member = self.member(at);
                 let holds = self.holds(at, step);
                 step.worker.after.push(After::Answered { key, member, inside, holds });
+                let permits = std::mem::take(&mut self.ruled.permits);
+                if !permits.is_empty() {
+                    step.worker.after.push(After::Hold { key, permits });
+                }
             }
         }
         let bytes = self.passed(at, response, step);

@@ -235,7 +235,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Failover, Member, Probe, Share};
+    use crate::config::{Failover, Large, Member, Probe, Share};
     use crate::flow::{ListenerId, Zone};
     use crate::pool::ProbeDue;
     use crate::transaction::EntryId;
@@ -245,6 +245,7 @@ mod tests {
             uri: format!("sip:10.0.2.{n}:5080").into(),
             address: ([10, 0, 2, n as u8], 5080).into(),
             share: share.clone(),
+            listener: ListenerId(0),
         });
         let second = Duration::from_secs(1);
         let config = Pool {
@@ -256,6 +257,7 @@ mod tests {
             registrations: crate::config::Registrations::Shared,
             probe: Some(Probe { interval: second * 5, timeout: second, fall: 2, rise: 2 }),
             failover: Failover { invite_after: second * 2, other_after: second * 6, attempts: 3 },
+            large: Large::Never,
         };
         PoolState::new(config, "eu", &KeyedHash::new([3; 16]), None)
     }

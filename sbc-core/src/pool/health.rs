@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::pace::Pace;
 use super::probe::Probing;
 use crate::config::Member;
+use crate::flow::ListenerId;
 use crate::gauge::{Gauge, Held};
 use crate::limits;
 use crate::time::Time;
@@ -52,6 +53,8 @@ pub enum Order {
 pub struct MemberState {
     /// Where messages for it go.
     pub address: SocketAddr,
+    /// The listener it is reached from.
+    pub listener: ListenerId,
     /// Its URI as written.
     pub uri: Box<str>,
     /// Hash of its address with the stable key.
@@ -75,6 +78,8 @@ pub struct MemberState {
     ejected_until: AtomicU64,
     calls: Gauge,
     pub(super) pace: Pace,
+    /// Until when it is not asked for a connection that large requests would need, in microseconds.
+    no_connection_until: AtomicU64,
     /// The newest requests sent to it: whom an ICMP error concerns.
     in_flight: Mutex<VecDeque<EntryId>>,
 }
@@ -84,6 +89,7 @@ impl MemberState {
     pub fn new(member: &Member, id: u64, joined_late: bool) -> Self {
         Self {
             address: member.address,
+            listener: member.listener,
             uri: member.uri.clone(),
             id,
             joined_late,
@@ -98,13 +104,14 @@ impl MemberState {
             ejected_until: AtomicU64::new(0),
             calls: Gauge::default(),
             pace: Pace::default(),
+            no_connection_until: AtomicU64::new(0),
             in_flight: Mutex::new(VecDeque::new()),
         }
     }
 
     /// Whether it is this one of the configuration.
     pub fn is(&self, member: &Member) -> bool {
-        self.address == member.address && self.uri == member.uri
+        self.address == member.address && self.uri == member.uri && self.listener == member.listener
     }
 
     /// Whether it is there.
@@ -198,6 +205,17 @@ impl MemberState {
     pub(super) fn may_be_tried(&self, now: Time) -> bool {
         let until = self.ejected_until.load(Ordering::Relaxed);
         until != 0 && until <= now.as_micros()
+    }
+
+    /// It is reached by UDP and did not accept a connection.
+    pub fn refused_connection(&self, now: Time) {
+        let until = now + limits::WITHOUT_CONNECTION;
+        self.no_connection_until.store(until.as_micros(), Ordering::Relaxed);
+    }
+
+    /// Whether a connection is worth trying, for a member that is reached by UDP.
+    pub fn accepts_connections(&self, now: Time) -> bool {
+        Time::from_micros(self.no_connection_until.load(Ordering::Relaxed)) <= now
     }
 
     /// A request was sent to it.

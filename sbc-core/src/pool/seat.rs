@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::choice::{FALL, PoolState};
 use super::health::{Health, MemberState};
+use crate::config::Large;
+use crate::flow::ListenerId;
 use crate::gauge::Held;
 use crate::time::Time;
 use crate::transaction::EntryId;
@@ -27,6 +29,26 @@ impl Seat {
     /// Where messages for it go.
     pub fn address(&self) -> SocketAddr {
         self.member.address
+    }
+
+    /// The listener it is reached from.
+    pub fn listener(&self) -> ListenerId {
+        self.member.listener
+    }
+
+    /// The listener whose address it is told.
+    pub fn told(&self) -> ListenerId {
+        self.pool.config.listener
+    }
+
+    /// What happens to requests for it that are too large for a datagram.
+    pub fn large(&self) -> Large {
+        self.pool.config.large
+    }
+
+    /// Whether a connection is worth trying, where it is reached by UDP.
+    pub fn accepts_connections(&self, now: Time) -> bool {
+        self.member.accepts_connections(now)
     }
 
     /// Whether another member could get what is meant for this one.

@@ -85,6 +85,10 @@ struct Branch {
     unwanted: Vec<Unwanted>,
     /// It was counted against its member that it did not answer.
     missed: bool,
+    /// It goes by a connection only because it is large; without one it goes by UDP.
+    falls_back: bool,
+    /// It was sent again over a new connection.
+    sent_again: bool,
 }
 
 /// The best final answer so far.
@@ -270,7 +274,8 @@ impl Setup {
 
     /// To the caller: by the flow it came by, or its next connection.
     fn send_upstream(&self, bytes: &[u8], step: &mut Step<'_>) {
-        if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
+        if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer, step.settings) {
+            step.core.note_large_answer(&flow, bytes.len(), step.settings);
             step.worker.outbox.send(flow, bytes);
         }
     }

@@ -13,6 +13,7 @@ mod ending;
 mod judge;
 mod link;
 mod secrecy;
+mod threads;
 mod travel;
 mod world;
 

@@ -57,32 +57,100 @@ counters! {
     FlowDead = "sbc_registration_flow_dead_total", "";
     /// Registrations accepted by the pool.
     Registered = "sbc_registration_accepted_total", "";
+    /// Requests inside a dialog whose member is gone, answered by us.
+    DeadMember = "sbc_dialog_dead_member_total", "";
     /// Answers of a member that had been given up, ended by us with ACK and BYE.
     LateAnswers = "sbc_dialog_late_answers_total", "";
     /// Messages that are no SIP at all.
     NotSip = "sbc_admission_dropped_total", "not_sip";
-    /// Messages that break the grammar.
-    Malformed = "sbc_admission_refused_total", "malformed";
-    /// Messages over a size limit.
+    /// Messages whose start line breaks the grammar.
+    BadStartLine = "sbc_admission_refused_total", "start_line";
+    /// Messages of another version than SIP/2.0.
+    BadVersion = "sbc_admission_refused_total", "version";
+    /// Requests with a method over the limit.
+    MethodTooLong = "sbc_admission_refused_total", "method_length";
+    /// Requests with a Request-URI over the limit.
+    UriTooLong = "sbc_admission_refused_total", "uri_length";
+    /// Messages with a header over the limit.
+    HeaderTooLong = "sbc_admission_refused_total", "header_length";
+    /// Messages with more headers than the limit.
+    TooManyHeaders = "sbc_admission_refused_total", "header_count";
+    /// Messages with more Via values than the limit.
+    TooManyVias = "sbc_admission_refused_total", "via_count";
+    /// Messages with a line that is no header.
+    BadHeaderName = "sbc_admission_refused_total", "header_name";
+    /// Messages with a control character among their headers.
+    BareControl = "sbc_admission_refused_total", "control";
+    /// Messages with a Content-Length that is no number, or several that differ.
+    BadContentLength = "sbc_admission_refused_total", "content_length";
+    /// Messages without a Content-Length where only that says how long they are.
+    NoContentLength = "sbc_admission_refused_total", "no_content_length";
+    /// Messages shorter than their Content-Length says.
+    BodyShort = "sbc_admission_refused_total", "body_short";
+    /// Messages whose headers never end.
+    NoEnd = "sbc_admission_refused_total", "no_end";
+    /// Messages over the size limit.
     TooLarge = "sbc_admission_refused_total", "too_large";
     /// Requests whose top Via cannot be answered.
     BadVia = "sbc_admission_dropped_total", "via";
-    /// Requests without a mandatory header, or with one that cannot be read.
-    BadHeader = "sbc_admission_refused_total", "header";
-    /// Requests whose CSeq names another method, or none that can be read.
+    /// Requests whose top Via has no RFC 3261 branch.
+    BadBranch = "sbc_admission_refused_total", "branch";
+    /// Requests with a branch over the limit.
+    BranchTooLong = "sbc_admission_refused_total", "branch_length";
+    /// Requests without a mandatory header.
+    MissingHeader = "sbc_admission_refused_total", "missing_header";
+    /// Requests with a header twice that may stand there once.
+    RepeatedHeader = "sbc_admission_refused_total", "repeated_header";
+    /// Requests with an address in a header that breaks the grammar.
+    BadAddress = "sbc_admission_refused_total", "address";
+    /// Requests whose CSeq breaks the grammar.
     BadCSeq = "sbc_admission_refused_total", "cseq";
+    /// Requests whose CSeq names another method.
+    CSeqMethod = "sbc_admission_refused_total", "cseq_method";
     /// Requests with a Request-URI that is no SIP URI.
     BadScheme = "sbc_admission_refused_total", "scheme";
     /// Requests with a Request-URI that breaks the grammar.
     BadUri = "sbc_admission_refused_total", "uri";
     /// Requests that have made too many hops.
     TooManyHops = "sbc_admission_refused_total", "max_forwards";
+    /// Requests that came back and would go the same way again.
+    Loop = "sbc_proxy_refused_total", "loop";
+    /// INVITEs that came a second time by another way while the first is being worked on.
+    Merged = "sbc_proxy_refused_total", "merged";
+    /// Requests that may not be sent on to anybody (Max-Breadth).
+    MaxBreadth = "sbc_proxy_refused_total", "max_breadth";
     /// Requests with an unreadable Max-Forwards.
     BadMaxForwards = "sbc_admission_refused_total", "bad_max_forwards";
     /// Requests that ask the proxy for what it does not know (Proxy-Require).
     ProxyRequire = "sbc_admission_refused_total", "proxy_require";
+    /// Faults that a tolerant listener lets pass.
+    Tolerated = "sbc_admission_tolerated_total", "";
     /// Messages at a trunk or pool listener from an address that is none of its peers.
     NotAPeer = "sbc_admission_dropped_total", "not_a_peer";
+    /// Messages from sources on the deny list.
+    Denied = "sbc_admission_dropped_total", "denied";
+    /// Messages from banned sources.
+    Banned = "sbc_admission_dropped_total", "banned";
+    /// Messages over the rate of their source.
+    FloodSource = "sbc_admission_dropped_total", "flood_source";
+    /// INVITEs over the rate of their source.
+    FloodInvite = "sbc_admission_dropped_total", "flood_invite";
+    /// REGISTERs over the rate of their source.
+    FloodRegister = "sbc_admission_dropped_total", "flood_register";
+    /// Requests of strangers over the rate of the user they name.
+    FloodUser = "sbc_admission_dropped_total", "flood_user";
+    /// Requests of strangers over the rate of all strangers at a listener.
+    FloodStrangers = "sbc_admission_dropped_total", "flood_strangers";
+    /// Requests that bear the signature of a scanner.
+    Scanner = "sbc_admission_dropped_total", "scanner";
+    /// Requests whose credentials the pool refused.
+    AuthenticationFailed = "sbc_admission_evidence_total", "authentication_failed";
+    /// Requests of strangers for users that the pool does not know.
+    UnknownUser = "sbc_admission_evidence_total", "unknown_user";
+    /// Sources banned.
+    Bans = "sbc_admission_bans_total", "";
+    /// Sources that would have been banned, were it not a dry run.
+    DryBans = "sbc_admission_dry_bans_total", "";
     /// Requests for a domain that is not served.
     NotServed = "sbc_admission_refused_total", "not_served";
     /// Requests under somebody else's name.
@@ -107,12 +175,24 @@ counters! {
     TableFull = "sbc_transaction_refused_total", "table_full";
     /// Requests refused by a rule.
     RuleReject = "sbc_proxy_refused_total", "rule";
+    /// Requests over the limit of a rule.
+    RuleLimit = "sbc_proxy_refused_total", "rule_limit";
+    /// Requests that a rule sent elsewhere.
+    RuleRedirect = "sbc_proxy_redirected_total", "";
     /// Requests that no rule matched.
     NoRule = "sbc_proxy_refused_total", "no_rule";
     /// Requests that no member or binding took.
     NoTarget = "sbc_proxy_refused_total", "no_target";
     /// Responses forwarded from their branch alone, without a transaction.
     Stateless = "sbc_proxy_stateless_total", "";
+    /// Requests too large for a datagram that went by a connection.
+    LargeByConnection = "sbc_proxy_large_total", "connection";
+    /// Messages too large for an unfragmented datagram that left as one.
+    LargeByDatagram = "sbc_proxy_large_total", "datagram";
+    /// Requests refused since they are too large for a datagram.
+    LargeRefused = "sbc_proxy_large_total", "refused";
+    /// Requests that were sent again since the connection they went by closed.
+    SentAgain = "sbc_proxy_sent_again_total", "";
     /// Calls answered.
     Answered = "sbc_dialog_answered_total", "";
     /// Calls ended by BYE.

@@ -66,6 +66,8 @@ pub struct World {
     /// Every message that left sbc, for tests that look closer. They may clear it.
     pub departures: Vec<Departure>,
     pub(super) most_departures: usize,
+    /// All workers of the first node handle what arrives at once, each in a thread of its own.
+    pub at_once: bool,
     /// Looks at every message that comes and goes, where a test wants one.
     pub judge: Option<Box<Judge>>,
     /// What came in at sbc, where a test wants to know.
@@ -107,6 +109,7 @@ impl World {
             told: Vec::new(),
             departures: Vec::new(),
             most_departures: MAX_KEPT,
+            at_once: false,
             judge: None,
             arrivals: None,
             destinations: BTreeSet::new(),
@@ -247,6 +250,9 @@ impl World {
 
     /// Run for so many virtual microseconds.
     pub fn run_micros(&mut self, micros: u64) {
+        if self.at_once {
+            return self.run_at_once(micros);
+        }
         let end = self.now + Duration::from_micros(micros);
         for _ in 0..MAX_STEPS {
             if !self.step(end) {

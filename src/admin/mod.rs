@@ -2,6 +2,7 @@
 //! reachable from a SIP listener.
 
 mod bans;
+mod member;
 mod metrics;
 mod reload;
 mod report;
@@ -20,6 +21,7 @@ use prometheus_client::registry::Registry;
 use tokio::task::spawn_blocking;
 
 pub(crate) use self::bans::{Bans, Lift};
+pub(crate) use self::member::{MemberOrder, MemberRequest};
 pub(crate) use self::metrics::{UdpTotals, registry};
 pub(crate) use self::reload::{Problems, ReloadRequest, Reloaded};
 pub(crate) use self::report::{ListenerReport, Report, Status};
@@ -45,6 +47,8 @@ pub(crate) trait Control: Send + Sync + 'static {
     fn reload(&self, previous: bool) -> Result<Reloaded, Vec<String>>;
     /// End a ban. False: there is none.
     fn lift_ban(&self, source: std::net::IpAddr) -> bool;
+    /// Let a member, by its URI or address, work, drain or rest. False where no pool has it.
+    fn set_order(&self, member: &str, order: MemberOrder) -> bool;
 }
 
 struct Admin<F> {
@@ -75,6 +79,7 @@ fn router<F: Facts + Control>(admin: Admin<F>) -> Router {
         .route("/api/v1/reload", post(reload::<F>))
         .route("/api/v1/bans", get(bans::<F>))
         .route("/api/v1/bans/lift", post(lift_ban::<F>))
+        .route("/api/v1/pool/member", post(set_order::<F>))
         .with_state(Arc::new(admin))
 }
 
@@ -124,6 +129,18 @@ async fn lift_ban<F: Facts + Control>(
     } else {
         (StatusCode::NOT_FOUND, "not banned\n")
     }
+}
+
+/// Only as JSON, for the same reason.
+async fn set_order<F: Facts + Control>(
+    State(admin): State<Arc<Admin<F>>>,
+    Json(request): Json<MemberRequest>,
+) -> Response {
+    if admin.facts.set_order(&request.member, request.order) {
+        return Json(request).into_response();
+    }
+    let problems = vec![format!("no pool has a member {:?}", request.member)];
+    (StatusCode::NOT_FOUND, Json(Problems { problems })).into_response()
 }
 
 async fn show_metrics<F: Facts>(State(admin): State<Arc<Admin<F>>>) -> impl IntoResponse {

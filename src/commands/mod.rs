@@ -4,6 +4,7 @@ mod bans;
 mod check;
 mod client;
 mod keygen;
+mod pool;
 mod rehearse;
 mod reload;
 mod run;
@@ -24,6 +25,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(arguments) => status::status(&arguments),
         Command::Reload(arguments) => reload::reload(&arguments),
         Command::Bans(arguments) => bans::bans(&arguments),
+        Command::Pool(arguments) => pool::pool(&arguments),
         Command::Keygen(arguments) => keygen::keygen(&arguments),
     }
 }

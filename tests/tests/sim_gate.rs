@@ -53,7 +53,7 @@ fn answer_to(world: &mut World, from: &str, to: &str, text: &str) -> Option<u16>
     sent.iter()
         .filter(|(to, answer)| *to == own && answer.status() > 100)
         .map(|(_, answer)| answer.status())
-        .last()
+        .next_back()
 }
 
 #[test]
@@ -144,8 +144,11 @@ fn guess(world: &mut World, from: &str, to: &str, number: usize, nonce: &str) ->
     let call_id = format!("gate-REGISTER-{number}");
     let own = from.parse().unwrap();
     let sent = world.say(from, to, &text, &call_id);
-    let answer =
-        sent.iter().filter(|(to, answer)| *to == own && answer.status() > 100).map(|(_, one)| one).last();
+    let answer = sent
+        .iter()
+        .filter(|(to, answer)| *to == own && answer.status() > 100)
+        .map(|(_, one)| one)
+        .next_back();
     let nonce = answer
         .and_then(|answer| answer.get("WWW-Authenticate"))
         .and_then(|challenge| Some(challenge.split("nonce=\"").nth(1)?.split('"').next()?.to_owned()));

@@ -1,5 +1,6 @@
 //! The command line. Usage errors exit with 2, as clap does.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -12,6 +13,8 @@ Examples:
   sbc run                              every front end on its usual port, an echo peer behind
   sbc run --config /etc/sbc/sbc.toml   as the file says
   sbc check --config sbc.toml          all that is wrong with a file, before it matters
+  sbc explain --source 192.0.2.1 --listener phones invite.sip
+                                       what would become of a message, and why
   sbc keygen --out sbc.key             a new key for `node.keys` or `node.path_key`
   sbc status --json                    what a running sbc says of itself
   sbc reload                           take over a changed file; calls go on
@@ -35,6 +38,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Check a configuration and all files it names; binds and writes nothing
     Check(Check),
+    /// Say what would become of one message, and why; binds and sends nothing
+    Explain(Explain),
     /// Make a secret key: 32 random bytes as base64
     Keygen(Keygen),
     /// Ask a running sbc how it is; exit code 1 when it is not ready for calls
@@ -78,6 +83,48 @@ pub(crate) struct Check {
     /// Examples: messages, and what the rules are to say about each; exit code 1 when one differs
     #[arg(long, value_name = "FILE")]
     pub tests: Option<PathBuf>,
+}
+
+/// `sbc explain`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Shows the checks in their order, the rules that were tried and what failed in each, where the message goes and the
+bytes that would leave, by the code that serves traffic. It starts from nothing: no bans, no rates, no registrations,
+and all members up. Lines of FILE may end with or without CR; give it with CR to have every byte judged as it is.
+
+Examples:
+  sbc explain --source 192.0.2.1 --listener phones invite.sip
+  pbpaste | sbc explain --config /etc/sbc/sbc.toml --source '[2001:db8::7]:5060' --listener phones -
+  sbc explain --source 192.0.2.1:40000 --listener browsers --json register.sip | jq .rules
+
+Exit codes: 0 it is let in and goes on, 1 it is refused or dropped, 2 the question cannot be answered: wrong usage,
+wrong configuration, unreadable file.")]
+pub(crate) struct Explain {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "sbc.toml")]
+    pub config: PathBuf,
+    /// Who sent it; port 5060 unless given
+    #[arg(long, value_name = "IP[:PORT]", value_parser = source)]
+    pub source: SocketAddr,
+    /// The listener where it came in, by its name
+    #[arg(long, value_name = "NAME")]
+    pub listener: String,
+    /// JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// The message; `-`: from standard input
+    #[arg(value_name = "FILE|-")]
+    pub message: PathBuf,
+}
+
+/// An address, with port 5060 where there is none.
+fn source(text: &str) -> Result<SocketAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let with_port = || text.parse().ok();
+    let ip = || bare.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, 5060));
+    with_port()
+        .or_else(ip)
+        .ok_or_else(|| "expected an address such as 192.0.2.1 or [2001:db8::7]:5060".to_owned())
 }
 
 /// `sbc keygen`
@@ -134,7 +181,7 @@ Examples:
 pub(crate) struct Bans {
     /// End the ban that this address is under
     #[arg(long, value_name = "IP")]
-    pub lift: Option<std::net::IpAddr>,
+    pub lift: Option<IpAddr>,
     /// JSON as the admin API gives it
     #[arg(long)]
     pub json: bool,
@@ -190,5 +237,21 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_source_is_an_address_with_or_without_a_port() {
+        for (text, expected) in [
+            ("192.0.2.1", "192.0.2.1:5060"),
+            ("192.0.2.1:7", "192.0.2.1:7"),
+            ("2001:db8::7", "[2001:db8::7]:5060"),
+            ("[2001:db8::7]", "[2001:db8::7]:5060"),
+            ("[2001:db8::7]:9", "[2001:db8::7]:9"),
+        ] {
+            assert_eq!(super::source(text), Ok(expected.parse().expect("an address")), "{text}");
+        }
+        for text in ["", "phone", "192.0.2.1:70000", "192.0.2", "[192.0.2.1"] {
+            assert!(super::source(text).is_err(), "{text}");
+        }
     }
 }

@@ -77,6 +77,12 @@ impl StateDir {
     }
 }
 
+/// The keys that a node has made here, for dialog tokens and for Path; `None` where it has made none. Locks nothing and
+/// makes nothing.
+pub(crate) fn kept_keys(directory: &Path) -> [Option<Key>; 2] {
+    [KEY_FILE, PATH_KEY_FILE].map(|name| keys::parse(&keys::read_file(&directory.join(name)).ok()?))
+}
+
 /// Under another name first: a node that dies here must not leave half a key.
 fn make(path: &Path) -> io::Result<Key> {
     let key = keys::generate()?;

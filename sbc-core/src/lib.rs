@@ -26,6 +26,6 @@ pub mod transaction;
 pub mod wire;
 
 pub use proxy::{
-    Change, Core, MemberStatus, NeedsRestart, NoSuchMember, PoolStatus, Refused, Rehearsal, Status,
-    Unreadable, Worker,
+    Account, Change, Checked, Core, Leaving, MemberStatus, NeedsRestart, NoSuchMember, PoolStatus, Refused,
+    Rehearsal, Ruling, Status, Unreadable, Worker,
 };

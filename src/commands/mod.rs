@@ -3,6 +3,7 @@
 mod bans;
 mod check;
 mod client;
+mod explain;
 mod keygen;
 mod pool;
 mod rehearse;
@@ -21,6 +22,7 @@ use crate::cli::{Cli, Command};
 pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Check(arguments) => check::check(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::status(&arguments),
         Command::Reload(arguments) => reload::reload(&arguments),

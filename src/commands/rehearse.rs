@@ -9,6 +9,7 @@ use sbc_core::time::Time;
 use sbc_core::{Core, Rehearsal};
 
 use crate::config::{self, Example, Problems, Settings};
+use crate::state_dir;
 
 /// What came of the examples.
 pub(super) struct Rehearsed {
@@ -24,13 +25,24 @@ pub(super) struct Rehearsed {
 /// What is wrong with the file.
 pub(super) fn rehearse(settings: &Settings, path: &Path) -> Result<Rehearsed, Problems> {
     let examples = config::examples(path, settings)?;
-    // Nothing is sealed or sent: where keys live in the state directory, any will do.
-    let any = || Key([0; 32]);
-    let keys = settings.keys.clone().unwrap_or_else(|| vec![any()]);
-    let path_key = settings.path_key.clone().unwrap_or_else(any);
-    let core = Core::new(Arc::new(settings.core(keys, path_key)), [0; 32], Time::ZERO);
+    let core = idle_core(settings);
     let different = examples.iter().filter_map(|example| difference(example, settings, &core)).collect();
     Ok(Rehearsed { total: examples.len(), different })
+}
+
+/// A core that has seen nothing, for one that only asks. Nothing that it seals is sent: where the node has made no keys
+/// yet, any will do.
+pub(super) fn idle_core(settings: &Settings) -> Core {
+    let any = || Key([0; 32]);
+    let [kept, kept_path] = state_dir::kept_keys(&settings.state_dir.value);
+    let keys = settings.keys.clone().unwrap_or_else(|| vec![kept.unwrap_or_else(any)]);
+    let path_key = settings.path_key.clone().or(kept_path).unwrap_or_else(any);
+    Core::new(Arc::new(settings.core(keys, path_key)), [0; 32], Time::ZERO)
+}
+
+/// Why the rules tried a rule in vain, or not.
+pub(super) fn held(failed: Option<&str>) -> String {
+    failed.map_or("held".to_owned(), |key| format!("match.{key} did not hold"))
 }
 
 /// What the rules say instead, and the way to it; `None` where they say what is expected.
@@ -68,8 +80,7 @@ fn difference(example: &Example, settings: &Settings, core: &Core) -> Option<Str
     let expected = [example.rule.as_ref().map(name), example.answer.clone()];
     let _ = write!(text, "{}", expected.into_iter().flatten().collect::<Vec<_>>().join(": "));
     for (rule, failed) in tried {
-        let why = failed.map_or("held".to_owned(), |key| format!("match.{key} did not hold"));
-        let _ = write!(text, "\n    rule {rule:?}: {why}");
+        let _ = write!(text, "\n    rule {rule:?}: {}", held(failed.as_deref()));
     }
     Some(text)
 }

@@ -153,7 +153,7 @@ fn message(section: &Section<'_, '_>, directory: &Path) -> Option<Vec<u8>> {
 }
 
 /// As SIP ends lines; the empty line that ends the headers may be missing.
-fn with_line_ends(text: &str) -> Vec<u8> {
+pub(crate) fn with_line_ends(text: &str) -> Vec<u8> {
     let mut message = Vec::new();
     for line in text.trim_start().lines() {
         message.extend_from_slice(line.as_bytes());

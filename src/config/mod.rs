@@ -32,7 +32,7 @@ use sbc_core::config::{Admission, Config, Headers, Key, Listener, Pool, Rules, T
 pub(crate) use self::document::At;
 use self::document::{Document, Keys, Section};
 pub(crate) use self::error::{Place, Problem, Problems};
-pub(crate) use self::examples::{Example, examples};
+pub(crate) use self::examples::{Example, examples, with_line_ends};
 pub(crate) use self::listener::Stream;
 pub(crate) use self::machine::Machine;
 pub(crate) use self::service::{Echo, Log, LogFormat};

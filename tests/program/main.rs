@@ -4,6 +4,7 @@
 mod support;
 
 mod examples;
+mod explain;
 mod keygen;
 mod life;
 mod refusals;

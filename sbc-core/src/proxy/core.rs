@@ -257,7 +257,7 @@ impl Core {
     }
 }
 
-fn framing_of(transport: Transport) -> Framing {
+pub(super) fn framing_of(transport: Transport) -> Framing {
     if is_stream(transport) {
         Framing::Stream
     } else if is_websocket(transport) {

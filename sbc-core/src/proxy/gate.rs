@@ -103,12 +103,10 @@ impl Core {
     /// Some refusals say that somebody tries what honest clients do not.
     pub(super) fn hold_refusal_against(&self, turn: &Turn<'_>, incoming: &Incoming<'_>, answer: &Answer) {
         let (Some(count), upstream) = (answer.count, &incoming.upstream) else { return };
-        let weight = match count {
-            Count::ForgedToken => limits::FORGERY_EVIDENCE,
-            Count::NotServed | Count::ForeignRoute => limits::RELAY_EVIDENCE,
-            _ => return,
-        };
-        self.hold_against_connected(turn, &upstream.flow, upstream.source, weight, count);
+        let weight = evidence_in(count);
+        if weight > 0 {
+            self.hold_against_connected(turn, &upstream.flow, upstream.source, weight, count);
+        }
     }
 
     /// Hold something against whoever is behind a connection; a datagram's sender may be anybody.
@@ -169,5 +167,14 @@ impl Core {
     /// End the ban that an address is under. False where there is none.
     pub fn lift_ban(&self, source: IpAddr) -> bool {
         self.gate.bans().lift(source)
+    }
+}
+
+/// How much the refusal of a request that was let in weighs against its source.
+pub(super) const fn evidence_in(count: Count) -> u8 {
+    match count {
+        Count::ForgedToken => limits::FORGERY_EVIDENCE,
+        Count::NotServed | Count::ForeignRoute => limits::RELAY_EVIDENCE,
+        _ => 0,
     }
 }

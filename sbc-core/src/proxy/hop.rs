@@ -182,13 +182,13 @@ fn without_token(incoming: &Incoming<'_>) -> Route {
 }
 
 /// RFC 3261 §16.3 item 3: OPTIONS that may go no further is for us.
-fn is_out_of_hops_ping(incoming: &Incoming<'_>) -> bool {
+pub(super) fn is_out_of_hops_ping(incoming: &Incoming<'_>) -> bool {
     incoming.method == Some(Method::Options) && incoming.message.value(HeaderName::MaxForwards) == b"0"
 }
 
 /// OPTIONS that ask whether we are here (RFC 3261 §11): no user; from the pool, whatever
 /// user stands before our address (a gateway's or a registration's ping).
-fn asks_us(incoming: &Incoming<'_>, settings: &Settings) -> bool {
+pub(super) fn asks_us(incoming: &Incoming<'_>, settings: &Settings) -> bool {
     if incoming.method != Some(Method::Options) {
         return false;
     }

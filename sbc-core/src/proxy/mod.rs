@@ -8,6 +8,7 @@ mod contact;
 mod core;
 mod credentials;
 mod description;
+mod explain;
 mod forward;
 mod gate;
 mod hiding;
@@ -42,6 +43,7 @@ mod warning;
 mod worker;
 
 pub use core::Core;
+pub use explain::{Account, Checked, Leaving, Ruling};
 pub use reconfigure::{Change, NeedsRestart, Refused};
 pub use rehearse::{Rehearsal, Unreadable};
 pub use status::{MemberStatus, NoSuchMember, PoolStatus, Status};

@@ -12,6 +12,7 @@ use crate::limiting::Permit;
 use crate::pool::PoolState;
 use crate::proxy::core::Core;
 use crate::proxy::hop::{Answer, Route, is_served};
+use crate::proxy::incoming::Incoming;
 use crate::proxy::question::{Asker, Surroundings, ask, changed};
 use crate::proxy::settings::{Settings, strip_brackets};
 use crate::proxy::turn::{Asked, Turn};
@@ -53,29 +54,37 @@ impl Core {
         let Ok(uri) = Uri::parse(incoming.message.request_uri()) else {
             return Answer::refuse(400, Count::BadUri);
         };
-        let served = &settings.config.admission.domains;
-        let domain = std::str::from_utf8(strip_brackets(uri.host)).unwrap_or("");
-        if incoming.upstream.zone == Zone::Public
-            && !served.is_empty()
-            && !is_served(served, domain, &uri, settings)
-        {
+        if wants_relay(incoming, &uri, settings) {
             return Answer::refuse(404, Count::NotServed);
         }
-        let around =
-            Surroundings { core: self, settings, message: &incoming.message, uri: &uri, now: turn.now };
+        let mut scratch = std::mem::take(&mut turn.worker.rules);
+        let route = self.with_question(asked, &uri, settings, turn.now, |query| {
+            self.decide(asked, turn, &uri, query, &mut scratch)
+        });
+        turn.worker.rules = scratch;
+        route
+    }
+
+    /// Put the question about a request to whoever answers it.
+    pub(super) fn with_question<R>(
+        &self,
+        asked: &Asked<'_>,
+        uri: &Uri<'_>,
+        settings: &Settings,
+        now: Time,
+        answer: impl FnOnce(&routing_rules::Query<'_>) -> R,
+    ) -> R {
+        let incoming = &asked.incoming;
+        let around = Surroundings { core: self, settings, message: &incoming.message, uri, now };
         let asker = Asker {
             listener: incoming.upstream.flow.listener,
             source: incoming.upstream.source.ip(),
             message: &incoming.message,
             call_id: incoming.call_id,
             new_from: &asked.new_from,
-            unix_time: self.unix_time(turn.now),
+            unix_time: self.unix_time(now),
         };
-        let query = ask(&asker, &uri, settings, &around);
-        let mut scratch = std::mem::take(&mut turn.worker.rules);
-        let route = self.decide(asked, turn, &uri, &query, &mut scratch);
-        turn.worker.rules = scratch;
-        route
+        answer(&ask(&asker, uri, settings, &around))
     }
 
     fn decide(
@@ -156,6 +165,13 @@ impl Core {
             );
         }
     }
+}
+
+/// Whether a stranger asks for a domain that is not served.
+pub(super) fn wants_relay(incoming: &Incoming<'_>, uri: &Uri<'_>, settings: &Settings) -> bool {
+    let served = &settings.config.admission.domains;
+    let domain = std::str::from_utf8(strip_brackets(uri.host)).unwrap_or("");
+    incoming.upstream.zone == Zone::Public && !served.is_empty() && !is_served(served, domain, uri, settings)
 }
 
 /// RFC 3261 §20.10: the first one is preferred.

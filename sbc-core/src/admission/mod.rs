@@ -15,7 +15,7 @@ mod peers;
 mod refusal;
 mod syntax;
 
-pub use checks::{CHECKS, Check, Outcome, RESPONSE_CHECKS, admit, admit_response, examine};
+pub use checks::{CHECKS, Check, Leniency, Outcome, RESPONSE_CHECKS, admit, admit_response, examine};
 pub use judged::Judged;
 pub use peers::is_peer;
 pub use refusal::{Refusal, Verdict};

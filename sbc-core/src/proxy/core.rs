@@ -107,10 +107,6 @@ impl Core {
         if self.is_keepalive(turn.worker, flow, bytes) {
             return;
         }
-        if bytes.len() > settings.config.admission.max_message {
-            self.counters.add(Count::TooLarge);
-            return;
-        }
         if !admission::is_peer(listener, source.ip().to_canonical(), &settings.members) {
             self.counters.add(Count::NotAPeer);
             return;

@@ -132,8 +132,13 @@ impl Core {
         let Ok(uri) = Uri::parse(incoming.message.request_uri()) else {
             return Answer::refuse(400, Count::BadUri);
         };
-        let user = std::str::from_utf8(uri.user.unwrap_or(b"")).unwrap_or("");
-        let domain = std::str::from_utf8(strip_brackets(uri.host)).unwrap_or("");
+        // RFC 3966: a number is a user of nobody's domain.
+        let (user, domain) = match uri.is_sip() {
+            true => (uri.user.unwrap_or(b""), strip_brackets(uri.host)),
+            false => (uri.host, &b""[..]),
+        };
+        let user = std::str::from_utf8(user).unwrap_or("");
+        let domain = std::str::from_utf8(domain).unwrap_or("");
         let aor = settings.aor(&uri);
         let listener = incoming.upstream.flow.listener;
         let transport =

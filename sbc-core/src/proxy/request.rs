@@ -64,7 +64,7 @@ impl Core {
 
     /// Something is wrong with a message, and it passes.
     pub(super) fn tolerate(&self, source: SocketAddr, fault: &Refusal) {
-        self.counters.add(Count::Tolerated);
+        self.counters.tolerate(fault.count);
         tracing::debug!(reason = fault.count.reason(), source = %source, "tolerated");
     }
 

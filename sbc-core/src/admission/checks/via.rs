@@ -2,8 +2,10 @@
 
 use crate::admission::{Judged, Refusal, Verdict};
 use crate::count::Count;
+use crate::flow::{Transport, is_websocket};
 use crate::limits;
 use crate::sip::COOKIE;
+use crate::wire::eq_ignore_case;
 
 /// §18.2.1: without a readable top Via there is nowhere to answer to.
 pub(super) fn top_via(judged: &Judged<'_>) -> Verdict {
@@ -31,4 +33,31 @@ pub(super) fn branch_length(judged: &Judged<'_>) -> Verdict {
         return Err(Refusal::answer(400, "Via Branch Too Long", Count::BranchTooLong).weighing(1));
     }
     Ok(())
+}
+
+/// §18.1.1: a Via that names WebSocket was written for one (RFC 7118 §5.2), so it does not come over anything else.
+/// `WS` and `WSS` are the same here: something before us may have ended TLS.
+pub(super) fn via_websocket(judged: &Judged<'_>) -> Verdict {
+    let says_websocket = judged.top_via().is_some_and(|via| is_websocket_name(via.transport));
+    if says_websocket && !is_websocket(judged.listener.transport) {
+        return Err(Refusal::answer(400, "Via Names WebSocket", Count::ViaTransport).weighing(1));
+    }
+    Ok(())
+}
+
+/// §18.1.1: the transport of the top Via is the one it came by. Counted only: answers follow the flow, so it does no
+/// harm, and gateways between a phone and us change the one without the other (RFC 4475 shows several).
+pub(super) fn via_transport(judged: &Judged<'_>) -> Verdict {
+    let arrived = judged.listener.transport;
+    let agrees = judged.top_via().is_none_or(|via| match arrived {
+        Transport::Ws | Transport::Wss => is_websocket_name(via.transport),
+        Transport::Udp => eq_ignore_case(via.transport, b"UDP"),
+        // Something before us may have ended TLS here, too.
+        _ => eq_ignore_case(via.transport, b"TCP") || eq_ignore_case(via.transport, b"TLS"),
+    });
+    if agrees { Ok(()) } else { Err(Refusal::answer(400, "Via Transport Differs", Count::ViaTransport)) }
+}
+
+fn is_websocket_name(transport: &[u8]) -> bool {
+    eq_ignore_case(transport, b"WS") || eq_ignore_case(transport, b"WSS")
 }

@@ -89,6 +89,8 @@ counters! {
     TooLarge = "sbc_admission_refused_total", "too_large";
     /// Requests whose top Via cannot be answered.
     BadVia = "sbc_admission_dropped_total", "via";
+    /// Messages whose top Via has parameters that break the grammar.
+    ViaParams = "sbc_admission_refused_total", "via_params";
     /// Requests whose top Via has no RFC 3261 branch.
     BadBranch = "sbc_admission_refused_total", "branch";
     /// Requests with a branch over the limit.

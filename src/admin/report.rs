@@ -53,6 +53,9 @@ pub(crate) struct Report {
     /// Shown as metrics only.
     #[serde(skip)]
     pub counters: Vec<(Count, u64)>,
+    /// Shown as metrics only.
+    #[serde(skip)]
+    pub tolerated: Vec<(Count, u64)>,
 }
 
 /// One pool.
@@ -85,6 +88,7 @@ impl Report {
             calls: count(status.calls),
             transactions: count(status.transactions),
             counters: status.counters.clone(),
+            tolerated: status.tolerated.clone(),
         }
     }
 

@@ -16,7 +16,7 @@ mod refusal;
 mod syntax;
 
 pub use checks::{CHECKS, Check, Leniency, Outcome, RESPONSE_CHECKS, admit, admit_response, examine};
-pub use judged::Judged;
+pub use judged::{Judged, is_answerable};
 pub use peers::is_peer;
 pub use refusal::{Refusal, Verdict};
 pub use syntax::syntax;

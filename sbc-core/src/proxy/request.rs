@@ -7,7 +7,7 @@ use crate::count::Count;
 use crate::flow::Flow;
 use crate::proxy::core::Core;
 use crate::proxy::hop::{Answer, Route, top_of_route};
-use crate::proxy::incoming::{Incoming, top_via};
+use crate::proxy::incoming::Incoming;
 use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::setup::Plan;
 use crate::proxy::turn::{Asked, Turn};
@@ -80,7 +80,7 @@ impl Core {
     ) {
         self.counters.add(refusal.count);
         let may_answer =
-            message.is_request() && message.method_text() != b"ACK" && top_via(message).is_some();
+            message.is_request() && message.method_text() != b"ACK" && admission::is_answerable(message);
         let Some(status) = refusal.status.filter(|_| may_answer) else { return };
         let unsupported = match status {
             420 => format!(

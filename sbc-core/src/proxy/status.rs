@@ -24,6 +24,8 @@ pub struct Status {
     pub branches: usize,
     /// Everything counted.
     pub counters: Vec<(Count, u64)>,
+    /// Faults of messages that were let pass, those that occurred.
+    pub tolerated: Vec<(Count, u64)>,
 }
 
 /// One pool.
@@ -76,6 +78,11 @@ impl Core {
             transactions: self.entries.len(),
             branches: self.branches.len(),
             counters: Count::ALL.iter().map(|count| (*count, self.counters.get(*count))).collect(),
+            tolerated: Count::ALL
+                .iter()
+                .map(|count| (*count, self.counters.tolerated(*count)))
+                .filter(|(_, times)| *times > 0)
+                .collect(),
         }
     }
 }

@@ -46,8 +46,13 @@ fn uri_of(value: &[u8]) -> Option<Uri<'_>> {
     Uri::parse(NameAddr::parse(value).ok()?.uri).ok()
 }
 
-/// §16.12: nobody is a strict router (RFC 2543) any more. A route to us is consumed whatever it looks like.
+/// §16.12: nobody is a strict router (RFC 2543) any more. A route to us is consumed whatever it looks like; outside of a
+/// dialog the relay guard looks at routes (`proxy/hop.rs`).
 pub(super) fn loose_route(judged: &Judged<'_>) -> Verdict {
+    let to = NameAddr::parse(judged.message.value(HeaderName::To)).ok();
+    if to.and_then(|to| to.tag()).is_none() {
+        return Ok(());
+    }
     let own = judged.listener.advertise.host.as_bytes();
     let is_strict = |value: &[u8]| {
         uri_of(value).is_some_and(|uri| !uri.params.has("lr") && !eq_ignore_case(uri.domain(), own))

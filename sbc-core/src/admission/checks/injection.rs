@@ -4,8 +4,10 @@ use crate::admission::{Judged, Refusal, Verdict};
 use crate::count::Count;
 use crate::wire::{Digest, HeaderName, NameAddr, Uri};
 
-/// What stands beside a quote in a statement, and hardly ever in a name.
-const BESIDE_A_QUOTE: [&[u8]; 7] = [b"--", b";", b"=", b"(", b"#", b"||", b" or "];
+/// What follows the quote that ends a value in a statement, blanks left out.
+const AFTER_A_QUOTE: [&[u8]; 6] = [b"--", b";", b"=", b"#", b"||", b")"];
+/// Words that follow it.
+const WORDS_AFTER_A_QUOTE: [&[u8]; 3] = [b"or", b"and", b"union"];
 /// What stands in no name, quote or not.
 const NEVER: [&[u8]; 4] = [b"${", b"`", b"../", b"union select"];
 
@@ -34,8 +36,17 @@ fn is_statement(user: &[u8]) -> bool {
     decode(user, &mut plain);
     plain.make_ascii_lowercase();
     let has = |text: &&[u8]| memchr::memmem::find(&plain, text).is_some();
-    let quoted = memchr::memchr2(b'\'', b'"', &plain).is_some();
-    NEVER.iter().any(has) || (quoted && BESIDE_A_QUOTE.iter().any(has))
+    let mut quotes = memchr::memchr2_iter(b'\'', b'"', &plain);
+    NEVER.iter().any(has) || quotes.any(|quote| goes_on(plain.get(quote + 1..).unwrap_or_default()))
+}
+
+/// Whether a statement goes on after its quote: `O'Brien` does not.
+fn goes_on(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    let is_word = |word: &[u8]| {
+        text.strip_prefix(word).is_some_and(|rest| !rest.first().is_some_and(u8::is_ascii_alphanumeric))
+    };
+    AFTER_A_QUOTE.iter().any(|sign| text.starts_with(sign)) || WORDS_AFTER_A_QUOTE.into_iter().any(is_word)
 }
 
 /// Append `text` with its escapes read.

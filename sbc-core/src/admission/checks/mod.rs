@@ -22,6 +22,7 @@ mod size;
 mod via;
 
 use super::{Judged, Refusal, Verdict};
+use crate::count::Count;
 
 /// One check.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +33,8 @@ pub struct Check {
     pub row: u8,
     /// Who may fail it.
     pub leniency: Leniency,
+    /// What it may be counted as.
+    pub counts: &'static [Count],
     /// The check itself.
     pub judge: fn(&Judged<'_>) -> Verdict,
 }
@@ -60,75 +63,83 @@ pub enum Outcome {
 
 type Judge = fn(&Judged<'_>) -> Verdict;
 
-const fn never(row: u8, name: &'static str, judge: Judge) -> Check {
-    Check { name, row, leniency: Leniency::Never, judge }
+const fn never(row: u8, name: &'static str, counts: &'static [Count], judge: Judge) -> Check {
+    Check { name, row, leniency: Leniency::Never, counts, judge }
 }
 
-const fn tolerant(row: u8, name: &'static str, judge: Judge) -> Check {
-    Check { name, row, leniency: Leniency::Tolerant, judge }
+const fn tolerant(row: u8, name: &'static str, counts: &'static [Count], judge: Judge) -> Check {
+    Check { name, row, leniency: Leniency::Tolerant, counts, judge }
 }
 
-const fn always(row: u8, name: &'static str, judge: Judge) -> Check {
-    Check { name, row, leniency: Leniency::Always, judge }
+const fn always(row: u8, name: &'static str, counts: &'static [Count], judge: Judge) -> Check {
+    Check { name, row, leniency: Leniency::Always, counts, judge }
 }
 
 /// What every request has to pass. The top Via is first: without it there is nowhere to answer to. Bounds come before
 /// whatever looks at each of many things.
 pub const CHECKS: &[Check] = &[
-    never(9, "top_via", via::top_via),
-    never(3, "message_size", size::message_size),
-    never(4, "head_size", size::head_size),
-    never(4, "parameters", size::parameters),
-    never(16, "mandatory_headers", headers::mandatory_headers),
-    never(17, "single_headers", headers::single_headers),
-    never(11, "branch_length", via::branch_length),
-    tolerant(11, "branch", via::branch),
-    tolerant(10, "via_websocket", via::via_websocket),
-    always(10, "via_transport", via::via_transport),
-    never(19, "cseq", cseq::cseq),
-    never(19, "cseq_method", cseq::cseq_method),
-    never(20, "call_id", identity::call_id),
-    tolerant(20, "call_id_grammar", identity::call_id_grammar),
-    never(25, "from_and_to", identity::from_and_to),
-    never(18, "one_tag", identity::one_tag),
-    tolerant(18, "from_tag", identity::from_tag),
-    never(22, "scheme", request_uri::scheme),
-    never(23, "request_uri", request_uri::request_uri),
-    tolerant(23, "uri_method", request_uri::uri_method),
-    tolerant(24, "uri_nul", request_uri::uri_nul),
-    tolerant(24, "uri_host", request_uri::uri_host),
-    never(14, "max_forwards", proxying::max_forwards),
-    never(15, "max_breadth", proxying::max_breadth),
-    never(34, "proxy_require", proxying::proxy_require),
-    never(32, "contact_count", contact::contact_count),
-    never(29, "contact_star", contact::contact_star),
-    tolerant(25, "addresses", addresses::addresses),
-    tolerant(39, "loose_route", addresses::loose_route),
-    tolerant(30, "one_contact", contact::one_contact),
-    tolerant(31, "expires", headers::expires),
-    tolerant(31, "contact_expires", contact::contact_expires),
-    tolerant(28, "register_uri", register::register_uri),
-    tolerant(28, "register_to", register::register_to),
-    tolerant(28, "register_domain", register::register_domain),
-    tolerant(48, "event", event::event),
-    never(48, "refer_to", event::refer_to),
-    never(48, "rack", event::rack),
-    never(36, "credentials_size", credentials::credentials_size),
-    tolerant(36, "credentials", credentials::credentials),
-    tolerant(26, "injection", injection::injection),
-    tolerant(44, "content_type", body::content_type),
-    never(44, "multipart", body::multipart),
-    never(45, "description_size", body::description_size),
-    tolerant(45, "session_description", body::session_description),
+    never(9, "top_via", &[Count::BadVia], via::top_via),
+    never(9, "via_params", &[Count::ViaParams], via::via_params),
+    never(3, "message_size", &[Count::TooLarge], size::message_size),
+    never(4, "head_size", &[Count::HeadTooLarge], size::head_size),
+    never(4, "parameters", &[Count::TooManyParameters], size::parameters),
+    never(
+        16,
+        "mandatory_headers",
+        &[Count::MissingHeader, Count::RepeatedHeader],
+        headers::mandatory_headers,
+    ),
+    never(17, "single_headers", &[Count::RepeatedHeader], headers::single_headers),
+    never(11, "branch_length", &[Count::BranchTooLong], via::branch_length),
+    tolerant(11, "branch", &[Count::BadBranch], via::branch),
+    always(11, "branch_cookie", &[Count::BadBranch], via::branch_cookie),
+    tolerant(10, "via_websocket", &[Count::ViaTransport], via::via_websocket),
+    always(10, "via_transport", &[Count::ViaTransport], via::via_transport),
+    never(19, "cseq", &[Count::BadCSeq], cseq::cseq),
+    never(19, "cseq_method", &[Count::CSeqMethod], cseq::cseq_method),
+    never(20, "call_id", &[Count::CallIdTooLong, Count::BadCallId], identity::call_id),
+    tolerant(20, "call_id_grammar", &[Count::BadCallId], identity::call_id_grammar),
+    never(25, "from_and_to", &[Count::BadAddress], identity::from_and_to),
+    never(18, "one_tag", &[Count::RepeatedTag, Count::TagTooLong], identity::one_tag),
+    tolerant(18, "from_tag", &[Count::MissingFromTag], identity::from_tag),
+    never(22, "scheme", &[Count::BadScheme], request_uri::scheme),
+    never(23, "request_uri", &[Count::BadUri], request_uri::request_uri),
+    tolerant(23, "uri_method", &[Count::UriMethod], request_uri::uri_method),
+    tolerant(24, "uri_nul", &[Count::UriNul], request_uri::uri_nul),
+    tolerant(24, "uri_host", &[Count::UriHost], request_uri::uri_host),
+    never(14, "max_forwards", &[Count::TooManyHops, Count::BadMaxForwards], proxying::max_forwards),
+    never(15, "max_breadth", &[Count::MaxBreadth, Count::BadMaxBreadth], proxying::max_breadth),
+    never(34, "proxy_require", &[Count::ProxyRequire], proxying::proxy_require),
+    never(32, "contact_count", &[Count::TooManyContacts], contact::contact_count),
+    never(29, "contact_star", &[Count::ContactStar], contact::contact_star),
+    tolerant(25, "addresses", &[Count::BadAddress], addresses::addresses),
+    tolerant(39, "loose_route", &[Count::StrictRoute], addresses::loose_route),
+    tolerant(30, "one_contact", &[Count::MissingContact, Count::ManyContacts], contact::one_contact),
+    tolerant(31, "expires", &[Count::BadExpires], headers::expires),
+    tolerant(31, "contact_expires", &[Count::BadExpires], contact::contact_expires),
+    tolerant(28, "register_uri", &[Count::RegisterUri], register::register_uri),
+    tolerant(28, "register_to", &[Count::RegisterTo], register::register_to),
+    tolerant(28, "register_domain", &[Count::RegisterDomain], register::register_domain),
+    tolerant(48, "event", &[Count::MissingEvent], event::event),
+    never(48, "refer_to", &[Count::BadReferTo], event::refer_to),
+    never(48, "rack", &[Count::BadRAck], event::rack),
+    never(36, "credentials_size", &[Count::CredentialsTooLarge], credentials::credentials_size),
+    tolerant(36, "credentials", &[Count::BadCredentials], credentials::credentials),
+    tolerant(26, "injection", &[Count::Injection], injection::injection),
+    tolerant(44, "content_type", &[Count::MissingContentType], body::content_type),
+    never(44, "multipart", &[Count::TooManyParts], body::multipart),
+    never(45, "description_size", &[Count::SdpTooLarge], body::description_size),
+    tolerant(45, "session_description", &[Count::BadSdp], body::session_description),
 ];
 
 /// What every response has to pass. None of them is ever answered.
 pub const RESPONSE_CHECKS: &[Check] = &[
-    never(9, "top_via", via::top_via),
-    never(3, "response_size", response::response_size),
-    never(50, "needed_headers", response::needed_headers),
-    never(50, "response_cseq", response::response_cseq),
-    always(50, "explained", response::explained),
+    never(9, "top_via", &[Count::BadVia], via::top_via),
+    never(9, "via_params", &[Count::ViaParams], via::via_params),
+    never(3, "response_size", &[Count::TooLarge], response::response_size),
+    never(50, "needed_headers", &[Count::BadResponse], response::needed_headers),
+    never(50, "response_cseq", &[Count::BadResponse], response::response_cseq),
+    always(50, "explained", &[Count::Unexplained], response::explained),
 ];
 
 /// Judge a message by each check in turn, up to the first refusal.

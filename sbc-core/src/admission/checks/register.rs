@@ -37,7 +37,9 @@ pub(super) fn register_to(judged: &Judged<'_>) -> Verdict {
 /// The user belongs to the domain that is asked: the same, or one inside the other (`registrar.example.com` knows the
 /// users of `example.com`). An address, or our own name, stands for whatever domain we serve.
 pub(super) fn register_domain(judged: &Judged<'_>) -> Verdict {
-    let (Some(asked), Some(to)) = (registrar(judged), registered(judged)) else { return Ok(()) };
+    let (Some(asked), Some(to)) = (registrar(judged), registered(judged).filter(Uri::is_sip)) else {
+        return Ok(());
+    };
     let own = judged.listener.advertise.host.as_bytes();
     let is_anyones = |uri: &Uri<'_>| uri.ip().is_some() || eq_ignore_case(uri.domain(), own);
     let (one, other) = (asked.domain(), to.domain());

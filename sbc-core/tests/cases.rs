@@ -158,7 +158,11 @@ type Head = Vec<(String, Vec<u8>)>;
 fn ordinary(start: &str, case: &Case, body: usize) -> Head {
     let method = start.split(' ').next().unwrap_or_default();
     let is_response = method.starts_with("SIP/");
-    let transport = if case.listener == "phones" || case.listener == "inside" { "UDP" } else { "WSS" };
+    let transport = match case.listener.as_str() {
+        "phones" | "inside" => "UDP",
+        "streams" => "TCP",
+        _ => "WSS",
+    };
     let mut head = vec![("Via", format!("SIP/2.0/{transport} 192.0.2.31:5060;rport;branch=z9hG4bK77"))];
     if !is_response {
         head.push(("Max-Forwards", "70".to_owned()));
@@ -199,6 +203,7 @@ fn listener(name: &str, checks: Strictness) -> Listener {
         "phones" => (Transport::Udp, Zone::Public),
         "browsers" => (Transport::Wss, Zone::Public),
         "behind-alb" => (Transport::Ws, Zone::Public),
+        "streams" => (Transport::Tcp, Zone::Public),
         "inside" => (Transport::Udp, Zone::Pool),
         other => panic!("no listener {other}"),
     };
@@ -219,7 +224,8 @@ fn listener(name: &str, checks: Strictness) -> Listener {
 fn judge(case: &Case, checks: Strictness, bytes: &[u8]) -> Judgement {
     let mut tolerated = Vec::new();
     let mut index = Index::new();
-    if let Err(error) = index.parse(bytes, Framing::Datagram, &Limits::default()) {
+    let framing = if case.listener == "streams" { Framing::Stream } else { Framing::Datagram };
+    if let Err(error) = index.parse(bytes, framing, &Limits::default()) {
         return Judgement { refused: Some(syntax(error)), tolerated };
     }
     let listener = listener(&case.listener, checks);

@@ -51,6 +51,7 @@ impl<F: Facts> Collector for OfFacts<F> {
         }
         encode_members(&mut encoder, &status.core)?;
         encode_tolerated(&mut encoder, &status.core)?;
+        encode_tags(&mut encoder, &status.core)?;
         encode_core(&mut encoder, &status.core)
     }
 }
@@ -75,6 +76,15 @@ fn encode_tolerated(encoder: &mut DescriptorEncoder<'_>, report: &Report) -> fmt
     for (fault, times) in &report.tolerated {
         let labels = [("reason", fault.reason())];
         ConstCounter::new(*times).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn encode_tags(encoder: &mut DescriptorEncoder<'_>, report: &Report) -> fmt::Result {
+    let help = "Requests that rules gave a tag";
+    let mut family = encoder.encode_descriptor(names::RULES_TAGGED, help, None, MetricType::Counter)?;
+    for (tag, count) in &report.tags {
+        ConstCounter::new(*count).encode(family.encode_family(&[("tag", &**tag)])?)?;
     }
     Ok(())
 }

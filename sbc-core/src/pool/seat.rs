@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::choice::PoolState;
-use super::health::MemberState;
+use super::health::{Health, MemberState};
+use crate::config::Large;
+use crate::flow::ListenerId;
+use crate::time::Time;
 use crate::transaction::EntryId;
 
 /// A member of a pool, and the pool as it was configured when the request was given to it. It stays right
@@ -26,6 +29,26 @@ impl Seat {
         self.member.address
     }
 
+    /// The listener it is reached from.
+    pub fn listener(&self) -> ListenerId {
+        self.member.listener
+    }
+
+    /// The listener whose address it is told.
+    pub fn told(&self) -> ListenerId {
+        self.pool.config.listener
+    }
+
+    /// What happens to requests for it that are too large for a datagram.
+    pub fn large(&self) -> Large {
+        self.pool.config.large
+    }
+
+    /// Whether a connection is worth trying, where it is reached by UDP.
+    pub fn accepts_connections(&self, now: Time) -> bool {
+        self.member.accepts_connections(now)
+    }
+
     /// Whether another member could get what is meant for this one.
     pub fn has_others(&self) -> bool {
         self.pool.members.len() > 1
@@ -34,6 +57,11 @@ impl Seat {
     /// Whether it answered its last probe; a pool without probes vouches for nobody.
     pub fn is_in_good_health(&self) -> bool {
         self.pool.config.probe.is_some() && self.member.probing(|probing| probing.is_in_good_health())
+    }
+
+    /// What is known of it.
+    pub fn health(&self) -> Health {
+        self.member.health()
     }
 
     /// A request was sent to it.

@@ -52,7 +52,9 @@ pub struct BranchSeal<'a> {
     /// Tells the branches of one request apart: the member, or the number of the binding.
     pub leg: u32,
     /// Hash of what makes the request one transaction (its top Via and method).
-    pub proof: u64,
+    pub proof: u32,
+    /// Hash of what the routing of the request hung on: a request that comes back with the same is in a loop.
+    pub routing: u32,
     /// The Via values taken off, as they came, separated by `, `. Empty: none was taken off.
     pub vias: &'a [u8],
 }
@@ -137,6 +139,7 @@ impl Tokens {
         branch.peer.write(&mut plain.0);
         plain.0.extend_from_slice(&branch.leg.to_be_bytes());
         plain.0.extend_from_slice(&branch.proof.to_be_bytes());
+        plain.0.extend_from_slice(&branch.routing.to_be_bytes());
         if branch.vias.len() <= HIDDEN_VIAS_MAX {
             plain.0.extend_from_slice(branch.vias);
         }
@@ -157,14 +160,15 @@ impl Tokens {
         let mut reader = Reader(token.plain());
         let peer = Peer::read(&mut reader).ok_or(OpenError::Forged)?;
         let leg = u32::from_be_bytes(reader.array().ok_or(OpenError::Forged)?);
-        let proof = u64::from_be_bytes(reader.array().ok_or(OpenError::Forged)?);
-        Ok(read(BranchSeal { peer, leg, proof, vias: reader.0 }))
+        let proof = u32::from_be_bytes(reader.array().ok_or(OpenError::Forged)?);
+        let routing = u32::from_be_bytes(reader.array().ok_or(OpenError::Forged)?);
+        Ok(read(BranchSeal { peer, leg, proof, routing, vias: reader.0 }))
     }
 
     /// Append the `opaque` of a challenge: the member that made it, and the opaque it had of its own.
     pub fn write_challenge(&self, member: SocketAddr, opaque: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
         let mut plain = Plain::default();
-        let address = PeerAddress::Datagram(member);
+        let address = PeerAddress::At(member);
         Peer { listener: super::ListenerTag(0), port: 0, address, binding: None }.write(&mut plain.0);
         if let Some(opaque) = opaque {
             plain.0.push(1);
@@ -185,7 +189,7 @@ impl Tokens {
         let token = self.ring.open(Kind::Challenge, b"", text)?;
         let mut reader = Reader(token.plain());
         let peer = Peer::read(&mut reader).ok_or(OpenError::Forged)?;
-        let PeerAddress::Datagram(member) = peer.address else { return Err(OpenError::Forged) };
+        let PeerAddress::At(member) = peer.address else { return Err(OpenError::Forged) };
         Ok(read(member, reader.byte().map(|_| reader.0)))
     }
 }
@@ -245,7 +249,7 @@ fn read_target(peer: &Peer, plain: &[u8], out: &mut Vec<u8>) {
 
 fn address_text(peer: &Peer) -> AddressText {
     let mut text = AddressText { bytes: [0; 64], length: 0 };
-    if let PeerAddress::Datagram(remote) = peer.address {
+    if let PeerAddress::At(remote) = peer.address {
         use std::io::Write as _;
         let mut cursor = &mut text.bytes[..];
         if write!(cursor, "{remote}").is_ok() {
@@ -290,7 +294,7 @@ mod tests {
     }
 
     fn member() -> Peer {
-        let address = PeerAddress::Datagram("10.0.2.10:5080".parse().unwrap());
+        let address = PeerAddress::At("10.0.2.10:5080".parse().unwrap());
         Peer { listener: ListenerTag(7), port: 0, address, binding: None }
     }
 
@@ -363,7 +367,7 @@ mod tests {
 
     #[test]
     fn a_path_is_short_and_opens() {
-        let remote = PeerAddress::Datagram("[2001:db8::1]:65535".parse().unwrap());
+        let remote = PeerAddress::At("[2001:db8::1]:65535".parse().unwrap());
         let peer = Peer { listener: ListenerTag(1), port: 9, address: remote, binding: Some(BindingId(1)) };
         let mut user = Vec::new();
         tokens().write_route(Kind::Path, &peer, &mut user);
@@ -377,6 +381,7 @@ mod tests {
             peer: member(),
             leg: 3,
             proof: 4,
+            routing: 5,
             vias: b"SIP/2.0/UDP 10.0.2.10:5080;rport;branch=z9hG4bKgQ",
         };
         let mut text = Vec::new();

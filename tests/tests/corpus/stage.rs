@@ -75,16 +75,16 @@ impl Stage {
     pub(crate) fn outside(&self) -> Flow {
         let remote: SocketAddr = STRANGER.parse().expect("an address");
         match self.way {
-            Way::Udp => Flow::udp(PHONES, remote),
+            Way::Udp => Flow::to(PHONES, remote),
             Way::WebSocket => {
-                Flow { connection: Some(ConnectionId(NonZeroU64::MIN)), ..Flow::udp(BROWSERS, remote) }
+                Flow { connection: Some(ConnectionId(NonZeroU64::MIN)), ..Flow::to(BROWSERS, remote) }
             }
         }
     }
 
     /// Where the member comes in with requests of its own.
     pub(crate) fn inside(&self) -> Flow {
-        Flow::udp(INSIDE, MEMBERS[0].parse().expect("an address"))
+        Flow::to(INSIDE, MEMBERS[0].parse().expect("an address"))
     }
 
     fn input(&mut self, input: Input<'_>) -> Vec<Sent> {

@@ -4,7 +4,7 @@
 use crate::admission::{Judged, Refusal, Verdict};
 use crate::count::Count;
 use crate::limits;
-use crate::wire::{Digest, HeaderName};
+use crate::wire::{Digest, HeaderName, ReadError};
 
 const HEADERS: [HeaderName; 2] = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
 
@@ -19,17 +19,29 @@ pub(super) fn credentials_size(judged: &Judged<'_>) -> Verdict {
     Ok(())
 }
 
+fn all<'a>(judged: &Judged<'a>) -> impl Iterator<Item = Result<Digest<'a>, ReadError>> + use<'a> {
+    let message = judged.message;
+    let headers = HEADERS.into_iter().flat_map(move |name| message.all(name));
+    headers.map(|header| Digest::parse(header.value))
+}
+
+/// Counted only: who cannot be read is asked again by the pool. RFC 3665 itself forgets a comma.
+pub(super) fn credentials_grammar(judged: &Judged<'_>) -> Verdict {
+    if all(judged).all(|digest| digest.is_ok()) {
+        return Ok(());
+    }
+    Err(Refusal::answer(400, "Bad Credentials", Count::BadCredentials))
+}
+
 /// All fields that a digest is computed from.
 pub(super) fn credentials(judged: &Judged<'_>) -> Verdict {
-    let mut headers = HEADERS.into_iter().flat_map(|name| judged.message.all(name));
-    if headers.all(|header| is_whole(header.value)) {
+    if all(judged).flatten().all(|digest| is_whole(&digest)) {
         return Ok(());
     }
     Err(Refusal::answer(400, "Bad Credentials", Count::BadCredentials).weighing(2))
 }
 
-fn is_whole(value: &[u8]) -> bool {
-    let Ok(digest) = Digest::parse(value) else { return false };
+fn is_whole(digest: &Digest<'_>) -> bool {
     let has = |name: &str| digest.get(name).is_some();
     let named = has("username") || has("username*");
     let protected = !has("qop") || (has("nc") && has("cnonce"));

@@ -17,18 +17,13 @@ pub(super) fn max_forwards(judged: &Judged<'_>) -> Verdict {
     }
 }
 
-/// RFC 5393 §5.3: a request that may go to nobody goes nowhere. We try targets one after the other, so any other
-/// breadth is enough.
+/// RFC 5393 §5.3: a number. Whether there is any breadth left is judged where a request is spread out.
 pub(super) fn max_breadth(judged: &Judged<'_>) -> Verdict {
     let Some(header) = judged.message.first(HeaderName::MaxBreadth) else { return Ok(()) };
-    let digits = header.value;
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(Refusal::answer(400, "Bad Max-Breadth", Count::BadMaxBreadth).weighing(1));
+    if !header.value.is_empty() && header.value.iter().all(u8::is_ascii_digit) {
+        return Ok(());
     }
-    if digits.iter().all(|digit| *digit == b'0') {
-        return Err(Refusal::answer(440, "Max-Breadth Exceeded", Count::MaxBreadth));
-    }
-    Ok(())
+    Err(Refusal::answer(400, "Bad Max-Breadth", Count::BadMaxBreadth).weighing(1))
 }
 
 /// 0 to 255; leading zeros mean nothing (RFC 4475 §3.1.1.1).

@@ -5,6 +5,8 @@ use crate::flow::{Transport, Zone};
 use crate::limits;
 use crate::proxy::hop::refusal_of;
 use crate::proxy::incoming::Incoming;
+use crate::proxy::large::Way;
+use crate::proxy::loops::routing_hash;
 use crate::proxy::outgoing::{Hop, write_request};
 use crate::proxy::reply::Reply;
 use crate::proxy::setup::plan::Next;
@@ -18,17 +20,26 @@ use crate::transaction::Timers;
 use crate::transaction::key::proof;
 use crate::wire::Message;
 
+/// A request that is ready to leave.
+struct Written {
+    /// Its Via branch.
+    branch: Vec<u8>,
+    /// Its part of the request's Max-Breadth.
+    breadth: Option<u32>,
+    bytes: Vec<u8>,
+}
+
 impl Setup {
     /// Try the next target; with none left, answer for all of them.
     pub(crate) fn attempt(&mut self, incoming: &Incoming<'_>, step: &mut Step<'_>) {
         self.next_attempt_at = None;
-        let next = if self.branches.len() < limits::BRANCHES {
+        let next = if self.branches.len() < limits::BRANCHES && self.breadth_left() != Some(0) {
             self.plan.next(incoming.call_id, step.core, step.settings)
         } else {
             None
         };
         match next {
-            Some(next) => self.send(incoming, &next, step),
+            Some(next) => self.send(incoming, next, step),
             None => self.nothing_left(&incoming.message, step),
         }
     }
@@ -81,8 +92,39 @@ impl Setup {
         self.waiting = Some(Waiting { key, until });
     }
 
-    fn send(&mut self, incoming: &Incoming<'_>, next: &Next, step: &mut Step<'_>) {
+    /// What is left of the request's Max-Breadth (RFC 5393 §5.3.3); `None`: it has none, and nobody minds.
+    pub(super) fn breadth_left(&self) -> Option<u32> {
+        let pending = self.branches.iter().filter(|branch| !branch.over && !branch.client.has_final());
+        Some(self.breadth?.saturating_sub(pending.filter_map(|branch| branch.breadth).sum()))
+    }
+
+    /// The next target's part of it. One at a time is the rule, but while a target is silent others are asked, so
+    /// one is kept back for each of those.
+    fn breadth_share(&self) -> Option<u32> {
+        let left = self.breadth_left()?;
+        Some(left.saturating_sub(self.plan.left()).max(1))
+    }
+
+    fn send(&mut self, incoming: &Incoming<'_>, next: Next, step: &mut Step<'_>) {
+        let Some(written) = self.write(incoming, &next, step) else { return };
+        match step.core.way_of(&next.flow, written.bytes.len(), step.settings, step.now) {
+            Way::Flow => self.go(incoming, next, written, false, step),
+            Way::Refuse => self.answer_to(&incoming.message, &Reply::status(513), step),
+            Way::Connection { listener, falls_back } => {
+                step.worker.spare.give(written.bytes);
+                step.worker.spare.give(written.branch);
+                let next = next.by_connection(listener, step.settings);
+                if let Some(written) = self.write(incoming, &next, step) {
+                    self.go(incoming, next, written, falls_back, step);
+                }
+            }
+        }
+    }
+
+    /// The request as it leaves for `next`. One that leads nowhere is answered here.
+    fn write(&mut self, incoming: &Incoming<'_>, next: &Next, step: &mut Step<'_>) -> Option<Written> {
         let branch = self.branch_text(incoming, next, step);
+        let breadth = self.breadth_share();
         let mut bytes = step.worker.spare.take();
         let hop = Hop {
             zone: next.zone,
@@ -94,14 +136,30 @@ impl Setup {
             path: self.registers.filter(|_| next.zone == Zone::Pool).map(|registers| registers.path),
             routes: self.routes,
             new_from: self.new_from.as_deref(),
+            changes: self.ruled.changes.as_deref(),
+            breadth,
             replaced_at: step.core.holder_of_replaced(&incoming.message),
         };
-        if let Err(error) = write_request(incoming, &hop, step.settings, &mut step.worker.edits, &mut bytes) {
+        let wrote = write_request(incoming, &hop, step.settings, &mut step.worker.edits, &mut bytes);
+        if let Err(error) = wrote {
             let (status, count) = refusal_of(error);
             step.core.counters.add(count);
             self.answer_to(&incoming.message, &Reply::status(status), step);
-            return;
+            return None;
         }
+        Some(Written { branch, breadth, bytes })
+    }
+
+    /// It leaves, and a client transaction keeps it.
+    fn go(
+        &mut self,
+        incoming: &Incoming<'_>,
+        next: Next,
+        written: Written,
+        falls_back: bool,
+        step: &mut Step<'_>,
+    ) {
+        let Written { branch, breadth, bytes } = written;
         step.worker.outbox.send(next.flow, &bytes);
         step.core.counters.add(Count::Forwarded);
         let id = step.core.hash.of(&[b"branch", &branch, incoming.call_id]);
@@ -124,12 +182,18 @@ impl Setup {
             member: next.member.clone(),
             abandoned: false,
             over: false,
+            rang: false,
+            breadth,
             cancel_wanted: false,
-            extra: None,
-            extra_id: None,
+            cancel: None,
+            cancel_missed: false,
+            unwanted: Vec::new(),
             missed: false,
+            falls_back,
+            sent_again: false,
         });
         self.next_attempt_at = self.failover_at(step);
+        self.hurry_if_dead(step);
     }
 
     /// When the next member is tried if this one says nothing.
@@ -160,6 +224,7 @@ impl Setup {
             peer: reply_peer(&self.upstream_peer),
             leg: next.leg,
             proof: proof(&step.settings.stable, &incoming.message, &incoming.via),
+            routing: routing_hash(incoming, step.settings),
             vias: &vias,
         };
         let mut text = step.worker.spare.take();
@@ -194,7 +259,7 @@ impl Setup {
 /// Answers to UDP go to the address; a binding is only needed where a connection may have died.
 fn reply_peer(peer: &Peer) -> Peer {
     match peer.address {
-        crate::seal::PeerAddress::Datagram(_) => Peer { binding: None, ..*peer },
+        crate::seal::PeerAddress::At(_) => Peer { binding: None, ..*peer },
         _ => *peer,
     }
 }

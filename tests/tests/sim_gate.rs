@@ -31,8 +31,9 @@ fn tight() -> Admission {
 }
 
 fn request(method: &str, from: &str, number: usize, extra: &str) -> String {
+    let uri = if method == "REGISTER" { "sip:example.test" } else { "sip:1001@example.test" };
     format!(
-        "{method} sip:1001@example.test SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKgate{method}{number}\r\n\
+        "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKgate{method}{number}\r\n\
          Max-Forwards: 9\r\nFrom: <sip:u{number}@example.test>;tag=1\r\nTo: <sip:u{number}@example.test>\r\n\
          Call-ID: gate-{method}-{number}\r\nCSeq: 1 {method}\r\nContact: <sip:x@{from}>\r\n{extra}Content-Length: 0\r\n\r\n"
     )

@@ -35,7 +35,7 @@ struct Hop<'f> {
     vias: usize,
     stage: Stage,
     asked: BTreeMap<String, Asked>,
-    /// The tag of whoever asked first.
+    /// The tag of whoever asked last without a dialog.
     caller: String,
     /// Where the stranger sends what belongs to the dialog: our Contact.
     target: String,
@@ -87,10 +87,10 @@ impl<'f> Hop<'f> {
     fn request(&mut self, at: usize) {
         let step = &self.steps[at];
         let mut message = step.message.clone();
-        if self.caller.is_empty() {
+        let in_dialog = !message.tag("To").is_empty();
+        if !in_dialog {
             self.caller = message.tag("From");
         }
-        let in_dialog = !message.tag("To").is_empty();
         let from_outside = message.tag("From") == self.caller;
         replace(&mut message, "Route", &[]);
         if in_dialog && from_outside {
@@ -112,9 +112,10 @@ impl<'f> Hop<'f> {
     /// The one message that left to the side that was meant.
     fn only(&self, file: &str, sent: Vec<Sent>, to_outside: bool) -> (Sent, Message) {
         let outside = self.stage.outside();
+        let told: Vec<_> = sent.iter().map(|one| String::from_utf8_lossy(&one.bytes).into_owned()).collect();
         let mut there: Vec<Sent> =
             sent.into_iter().filter(|one| (one.flow.remote == outside.remote) == to_outside).collect();
-        assert_eq!(there.len(), 1, "{file} goes on once, at the hop of {} Vias: {there:?}", self.vias);
+        assert_eq!(there.len(), 1, "{file} goes on once, at the hop of {} Vias: {told:?}", self.vias);
         let one = there.remove(0);
         let message = Message::read(&one.bytes).unwrap_or_else(|error| panic!("{file}: {error}"));
         (one, message)

@@ -32,8 +32,9 @@ fn play(set: &Path) -> usize {
     let messages = listed(set);
     let mut wrong = Vec::new();
     for way in Way::BOTH {
-        let mut stage = Stage::new(way);
         for listed in &messages {
+            // Some share their Call-ID and branch: to one core the second would be a repetition.
+            let mut stage = Stage::new(way);
             let file = [text(listed, "wire_file"), text(listed, "file")];
             let file = file.into_iter().find(|name| !name.is_empty()).expect("a file");
             let bytes = std::fs::read(set.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));

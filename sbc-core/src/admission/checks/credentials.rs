@@ -25,9 +25,10 @@ fn all<'a>(judged: &Judged<'a>) -> impl Iterator<Item = Result<Digest<'a>, ReadE
     headers.map(|header| Digest::parse(header.value))
 }
 
-/// Counted only: who cannot be read is asked again by the pool. RFC 3665 itself forgets a comma.
+/// RFC 7616 §3.4: with `qop` come `nc` and `cnonce`. Counted only, as what cannot be read at all: the pool asks again,
+/// and RFC 3665 §2.2 itself shows credentials without them.
 pub(super) fn credentials_grammar(judged: &Judged<'_>) -> Verdict {
-    if all(judged).all(|digest| digest.is_ok()) {
+    if all(judged).all(|digest| digest.is_ok_and(|digest| is_counted(&digest))) {
         return Ok(());
     }
     Err(Refusal::answer(400, "Bad Credentials", Count::BadCredentials))
@@ -41,9 +42,13 @@ pub(super) fn credentials(judged: &Judged<'_>) -> Verdict {
     Err(Refusal::answer(400, "Bad Credentials", Count::BadCredentials).weighing(2))
 }
 
+fn is_counted(digest: &Digest<'_>) -> bool {
+    let has = |name: &str| digest.get(name).is_some();
+    !digest.is_digest() || !has("qop") || (has("nc") && has("cnonce"))
+}
+
 fn is_whole(digest: &Digest<'_>) -> bool {
     let has = |name: &str| digest.get(name).is_some();
     let named = has("username") || has("username*");
-    let protected = !has("qop") || (has("nc") && has("cnonce"));
-    !digest.is_digest() || (named && protected && ["realm", "nonce", "uri", "response"].into_iter().all(has))
+    !digest.is_digest() || (named && ["realm", "nonce", "uri", "response"].into_iter().all(has))
 }

@@ -39,6 +39,8 @@ struct Hop<'f> {
     caller: String,
     /// Where the stranger sends what belongs to the dialog: our Contact.
     target: String,
+    /// Whether the last INVITE failed: its ACK ends here, under whatever branch the flow writes.
+    failed: bool,
     played: BTreeSet<usize>,
 }
 
@@ -61,6 +63,7 @@ impl<'f> Hop<'f> {
             asked: BTreeMap::new(),
             caller: String::new(),
             target: String::new(),
+            failed: false,
             played: BTreeSet::new(),
         };
         for at in 0..steps.len() {
@@ -74,7 +77,7 @@ impl<'f> Hop<'f> {
         let known = self.asked.contains_key(&branch(message));
         let is_here = message.list("Via").len() == self.vias;
         match (message.is_request(), message.method()) {
-            (true, "ACK") if known => self.absorbed(at),
+            (true, "ACK") if known || (is_here && self.failed) => self.absorbed(at),
             (true, "CANCEL") if known => self.cancelled(at),
             // The answer to a CANCEL was ours.
             (false, "CANCEL") if known => drop(self.played.insert(at)),
@@ -130,6 +133,7 @@ impl<'f> Hop<'f> {
         let (answers, to_outside) = (asked.answers, asked.from_outside);
         let sent = self.stage.hear(answers, &message.to_bytes());
         self.played.insert(at);
+        self.failed = message.method() == "INVITE" && message.status() >= 300;
         if message.status() == 100 {
             let theirs = sent.iter().filter(|one| super::stage::status(&one.bytes) != Some(100));
             assert_eq!(theirs.count(), 0, "{}: 100 is hop by hop", step.file);

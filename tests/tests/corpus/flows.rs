@@ -77,7 +77,10 @@ impl<'f> Hop<'f> {
         let known = self.asked.contains_key(&branch(message));
         let is_here = message.list("Via").len() == self.vias;
         match (message.is_request(), message.method()) {
-            (true, "ACK") if known || (is_here && self.failed) => self.absorbed(at),
+            // An ACK between two proxies has one Via, too.
+            (true, "ACK") if !known && self.is_of_another_hop(message) => {}
+            (true, "ACK") if self.failed && (known || is_here) => self.absorbed(at),
+            (true, "INVITE") if known => self.repeated(at),
             (true, "CANCEL") if known => self.cancelled(at),
             // The answer to a CANCEL was ours.
             (false, "CANCEL") if known => drop(self.played.insert(at)),
@@ -85,6 +88,11 @@ impl<'f> Hop<'f> {
             (false, _) if is_here && known => self.response(at),
             _ => {}
         }
+    }
+
+    fn is_of_another_hop(&self, message: &Message) -> bool {
+        let same = |step: &Step| branch(&step.message) == branch(message);
+        self.steps.iter().any(|step| same(step) && step.message.list("Via").len() != self.vias)
     }
 
     fn request(&mut self, at: usize) {
@@ -146,6 +154,16 @@ impl<'f> Hop<'f> {
         if let Some(target) = seen.uri_of("Contact").filter(|_| to_outside) {
             self.target = target;
         }
+    }
+
+    /// A repetition ends here.
+    fn repeated(&mut self, at: usize) {
+        let (outside, inside) = (self.stage.outside(), self.stage.inside());
+        let mut message = self.steps[at].message.clone();
+        replace(&mut message, "Route", &[]);
+        let sent = self.stage.hear(outside, &message.to_bytes());
+        assert!(sent.iter().all(|one| one.flow.remote != inside.remote), "{}: {sent:?}", self.steps[at].file);
+        self.played.insert(at);
     }
 
     /// The ACK of a failure ends here: the member got ours.

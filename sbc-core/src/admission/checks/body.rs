@@ -53,7 +53,8 @@ pub(super) fn description_size(judged: &Judged<'_>) -> Verdict {
     Ok(())
 }
 
-/// RFC 8866 §5: `v=0` first, `o=`, `s=` and `t=` somewhere, and every line a letter, `=` and something.
+/// RFC 8866 §5: `v=0` first, `o=`, `s=` and `t=` somewhere, and every line a letter, `=` and something. Counted only: RFC
+/// 3665 itself shows a description that is not so, and whoever it is for may read it.
 pub(super) fn session_description(judged: &Judged<'_>) -> Verdict {
     let Some(body) = description(judged) else { return Ok(()) };
     let mut lines = body.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));

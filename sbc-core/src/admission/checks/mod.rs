@@ -130,7 +130,7 @@ pub const CHECKS: &[Check] = &[
     tolerant(44, "content_type", &[Count::MissingContentType], body::content_type),
     never(44, "multipart", &[Count::TooManyParts], body::multipart),
     never(45, "description_size", &[Count::SdpTooLarge], body::description_size),
-    tolerant(45, "session_description", &[Count::BadSdp], body::session_description),
+    always(45, "session_description", &[Count::BadSdp], body::session_description),
 ];
 
 /// What every response has to pass. None of them is ever answered.

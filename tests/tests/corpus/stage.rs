@@ -119,8 +119,8 @@ impl Stage {
         if sent.iter().any(|one| one.flow.remote == inside.remote) {
             return Outcome::Forwarded;
         }
-        let statuses = sent.iter().filter_map(|one| status(&one.bytes)).filter(|status| *status >= 200);
-        statuses.last().map_or(Outcome::Dropped, Outcome::Answered)
+        let mut statuses = sent.iter().filter_map(|one| status(&one.bytes)).filter(|status| *status >= 200);
+        statuses.next_back().map_or(Outcome::Dropped, Outcome::Answered)
     }
 
     /// It still answers a ping.

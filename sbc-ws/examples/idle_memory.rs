@@ -59,7 +59,7 @@ impl Handler for Registrar {
         true
     }
 
-    fn opened(&self, _connection: NonZeroU64, _remote: SocketAddr, _source: SocketAddr) {}
+    fn opened(&self, _id: NonZeroU64, _remote: SocketAddr, _source: SocketAddr, _ticket: Option<Ticket>) {}
 
     fn received(&self, connection: NonZeroU64, _remote: SocketAddr, _source: SocketAddr, _message: &[u8]) {
         if let Err(error) = self.connections.send(connection, &[b'x'; OK]) {

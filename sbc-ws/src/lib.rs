@@ -28,6 +28,7 @@ mod server_name;
 mod session;
 mod settings;
 mod sources;
+mod ticket;
 mod upgrade;
 
 pub use certificates::{CertificateError, CertificateFiles, Certificates};
@@ -39,3 +40,4 @@ pub use origin::{OriginError, OriginPattern};
 pub use reason::{CloseReason, Refused};
 pub use server_name::{ServerNameError, ServerNamePattern};
 pub use settings::{ClientAddress, EgressLimits, Settings};
+pub use ticket::{Ticket, TicketAlgorithm, TicketKeyError, TicketPlace, TicketRules, Tickets};

@@ -39,6 +39,12 @@ pub enum Refused {
     SubProtocol,
     /// The page that wants to connect is not one of ours.
     Origin,
+    /// The request brings no ticket where one is needed.
+    NoTicket,
+    /// The ticket is good no more, or not yet.
+    TicketOutOfTime,
+    /// The ticket is forged, for others, too large, or one of several.
+    BadTicket,
     /// A trusted proxy sent an `X-Forwarded-For` whose last element is no address.
     ForwardedFor,
     /// This node takes no new connections any more.
@@ -67,6 +73,9 @@ impl Refused {
             Self::Key => "key",
             Self::SubProtocol => "sub_protocol",
             Self::Origin => "origin",
+            Self::NoTicket => "no_ticket",
+            Self::TicketOutOfTime => "ticket_out_of_time",
+            Self::BadTicket => "bad_ticket",
             Self::ForwardedFor => "forwarded_for",
             Self::Draining => "draining",
         }
@@ -82,6 +91,7 @@ impl Refused {
             | Self::Disconnected
             | Self::NotAnUpgrade
             | Self::ForwardedFor
+            | Self::TicketOutOfTime
             | Self::Draining => 0,
             // A page of a neighbour, an old bookmark, a network that lost the rest of the handshake.
             Self::TooManyFromSource | Self::UpgradeTimeout | Self::TlsTimeout | Self::Path | Self::Origin => {
@@ -93,7 +103,7 @@ impl Refused {
             | Self::Version
             | Self::Key
             | Self::SubProtocol => 2,
-            Self::TlsFailed | Self::ServerName => 3,
+            Self::TlsFailed | Self::ServerName | Self::BadTicket => 3,
         }
     }
 }

@@ -2,12 +2,14 @@
 CARGO ?= cargo
 IMAGE ?= sbc
 
-.PHONY: help run test lint bench image prepare
+.PHONY: help run test sim lint fuzz bench image prepare
 
 help:
 	@echo 'make run    build and start sbc with the quickstart defaults'
 	@echo 'make test   install what the tests need, run all of them'
+	@echo 'make sim    $(CALLS) simulated calls over $(SEEDS) seeds of bad links and dying nodes'
 	@echo 'make lint   formatting, clippy, documentation, licences and bans'
+	@echo 'make fuzz   throw bytes at everything that reads bytes, TIME=60 seconds for each target'
 	@echo 'make bench  what one message costs'
 	@echo 'make image  the container image, named $(IMAGE)'
 
@@ -23,11 +25,25 @@ SEEDS ?= 1000
 test: prepare
 	SBC_SIM_SEEDS=$(SEEDS) $(CARGO) test --workspace
 
+# So many calls in all worlds of `make sim` together.
+CALLS ?= 100000
+
+sim:
+	$(CARGO) run --release --package sbc-tests --bin sim -- --seeds $(SEEDS) --calls $(CALLS)
+
 lint:
 	$(CARGO) fmt --all --check
+	cd fuzz && $(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	cd fuzz && RUSTFLAGS='--cfg fuzzing' $(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 	$(CARGO) test --quiet --package sbc --test policy
+
+# Seconds for each target.
+TIME ?= 60
+
+fuzz:
+	TIME=$(TIME) CARGO='$(CARGO)' fuzz/run
 
 bench:
 	$(CARGO) run --release --package sbc-bench

@@ -14,6 +14,8 @@ mod certificates;
 mod client_address;
 mod connections;
 mod egress;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod guest;
 mod handler;
 mod handshake;

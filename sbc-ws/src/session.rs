@@ -3,6 +3,7 @@
 //! The task that runs here owns the socket alone. While a write is stuck it does not read either, so that a client
 //! which does not take what it gets cannot ask for more.
 
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
@@ -37,21 +38,21 @@ const READ_BUFFER: usize = 512;
 /// Room beside one message in the write buffer, in bytes: frame headers, pongs and a close.
 const WRITE_SLACK: usize = 1024;
 
-/// A byte stream over TCP that can be reset.
+/// A byte stream that can be reset.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
-    /// The socket below.
-    fn tcp(&self) -> &TcpStream;
+    /// Makes the drop of the stream a reset: the kernel would otherwise keep what the client never reads, for minutes.
+    fn reset_on_drop(&self) -> io::Result<()>;
 }
 
 impl Stream for TcpStream {
-    fn tcp(&self) -> &TcpStream {
-        self
+    fn reset_on_drop(&self) -> io::Result<()> {
+        SockRef::from(self).set_linger(Some(Duration::ZERO))
     }
 }
 
 impl Stream for tokio_rustls::server::TlsStream<TcpStream> {
-    fn tcp(&self) -> &TcpStream {
-        self.get_ref().0
+    fn reset_on_drop(&self) -> io::Result<()> {
+        self.get_ref().0.reset_on_drop()
     }
 }
 
@@ -195,9 +196,8 @@ impl<S: Stream> Session<S> {
         }
     }
 
-    /// Drops with a reset: the kernel would otherwise keep what the client never reads, for minutes.
     fn abort(&self) {
-        if let Err(error) = SockRef::from(self.socket.get_ref().tcp()).set_linger(Some(Duration::ZERO)) {
+        if let Err(error) = self.socket.get_ref().reset_on_drop() {
             tracing::debug!(connection = self.peer.id, %error, "a dead connection could not be reset");
         }
     }

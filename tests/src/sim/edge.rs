@@ -68,6 +68,9 @@ pub struct EdgeSettings {
     pub symmetric: bool,
     /// The dialog keys, newest first.
     pub keys: Vec<[u8; 32]>,
+    /// How many nodes of sbc there are, with one key, behind one public address. Several of them share a
+    /// pool-side address too.
+    pub nodes: u8,
     /// Whose name callers may use.
     pub caller_identity: CallerIdentity,
     /// What stays inside.
@@ -84,6 +87,7 @@ impl EdgeSettings {
             workers: 2,
             symmetric: true,
             keys: vec![[7; 32]],
+            nodes: 1,
             caller_identity: CallerIdentity::default(),
             headers: Headers::default(),
         }
@@ -126,9 +130,17 @@ fn pool(name: &str, zone: Zone, listener: u16, members: &[SocketAddr], balance: 
     }
 }
 
-/// The configuration of the simulated sbc.
+/// The configuration of the simulated sbc, if there is one node.
 pub fn edge_config(settings: &EdgeSettings) -> Arc<Config> {
+    node_config(settings, 0)
+}
+
+/// The configuration of one node.
+pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
     let mut inside = listener("inside", Transport::Udp, INSIDE, Zone::Pool);
+    if settings.nodes > 1 {
+        inside.bind.set_ip([10, 0, 1, 10 + node].into());
+    }
     inside.worker_ports = (1..=u16::from(settings.workers))
         .map(|port| SocketAddr::new(inside.bind.ip(), 5070 + port))
         .collect();

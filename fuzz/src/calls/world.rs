@@ -1,0 +1,253 @@
+//! The parties around one core, and what must hold after every step.
+
+use std::collections::{HashSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use sbc_core::flow::{ConnectionId, Flow, WorkerId};
+use sbc_core::io::Input;
+use sbc_core::time::Time;
+use sbc_core::wire::{Framing, Index, Limits, Message};
+use sbc_core::{Core, Worker};
+
+use super::compose;
+use super::edge::{self, BROWSERS, INSIDE, PHONES, TRUNK};
+use super::script::Script;
+
+/// Who there is. The first ones come over connections.
+const PARTIES: [&str; 10] = [
+    "192.0.2.20:40001",
+    "192.0.2.20:40002",
+    "192.0.2.21:40001",
+    "192.0.2.50:5060",
+    "192.0.2.51:5061",
+    edge::CARRIER,
+    "203.0.113.99:5060",
+    edge::MEMBERS[0],
+    edge::MEMBERS[1],
+    "10.9.9.9:5060",
+];
+const CONNECTED: usize = 3;
+/// Messages that are remembered in each direction, to be answered, repeated or garbled.
+const REMEMBERED: usize = 32;
+/// One message leads to no more than these: every branch of a request and its cancelling, and an answer.
+const SENT_AT_ONCE: usize = 2 * sbc_core::limits::BRANCHES + 4;
+/// When nobody speaks any more, everything is over after this: an INVITE that rang, its CANCEL, their timers.
+const AFTERMATH: Duration = Duration::from_secs(600);
+
+struct Said {
+    flow: Flow,
+    bytes: Vec<u8>,
+}
+
+pub(super) struct World {
+    core: Core,
+    worker: Worker,
+    now: Time,
+    connections: [Option<ConnectionId>; CONNECTED],
+    next_connection: NonZeroU64,
+    /// Addresses that some input came from, or the configuration names.
+    given: HashSet<SocketAddr>,
+    /// What parties said.
+    said: VecDeque<Said>,
+    /// What parties were sent.
+    sent: VecDeque<Said>,
+}
+
+impl World {
+    pub(super) fn new(own_names: bool) -> Self {
+        let now = Time::from_millis(1_000);
+        let core = Core::new(edge::config(own_names), [3; 32], now);
+        let mut worker = Worker::new(WorkerId(0), now);
+        core.start(&mut worker, now);
+        let members = edge::MEMBERS.iter().chain([&edge::CARRIER]);
+        let mut world = Self {
+            core,
+            worker,
+            now,
+            connections: [None; CONNECTED],
+            next_connection: NonZeroU64::MIN,
+            given: members.map(|member| address(member)).collect(),
+            said: VecDeque::new(),
+            sent: VecDeque::new(),
+        };
+        (0..CONNECTED).for_each(|party| world.connect(party));
+        world
+    }
+
+    pub(super) fn address(&self, party: u8) -> SocketAddr {
+        address(PARTIES[usize::from(party) % PARTIES.len()])
+    }
+
+    pub(super) fn is_connected(&self, party: u8) -> bool {
+        usize::from(party) % PARTIES.len() < CONNECTED
+    }
+
+    /// A party sends.
+    pub(super) fn say(&mut self, party: u8, bytes: Vec<u8>) {
+        let Some(flow) = self.flow(party) else { return };
+        self.hear(flow, bytes);
+    }
+
+    /// Somebody answers what they were sent.
+    pub(super) fn answer(&mut self, script: &mut Script<'_>) {
+        let Some(said) = recent(&self.sent, script.byte()) else { return };
+        let flow = said.flow;
+        if let Some(bytes) = compose::answer(script, &said.bytes, flow.remote) {
+            self.hear(flow, bytes);
+        }
+    }
+
+    /// Somebody asks within the dialog of what they were sent.
+    pub(super) fn ask_within(&mut self, script: &mut Script<'_>) {
+        let Some(said) = recent(&self.sent, script.byte()) else { return };
+        let flow = said.flow;
+        if let Some(bytes) = compose::within(script, &said.bytes, flow.remote) {
+            self.hear(flow, bytes);
+        }
+    }
+
+    /// Somebody repeats, cancels or acknowledges what they said.
+    pub(super) fn repeat(&mut self, script: &mut Script<'_>) {
+        let Some(said) = recent(&self.said, script.byte()) else { return };
+        let flow = said.flow;
+        let bytes = compose::under_another_method(script, &said.bytes);
+        self.hear(flow, bytes);
+    }
+
+    /// What somebody was sent comes back from anybody, with a piece of it replaced.
+    pub(super) fn garble(&mut self, script: &mut Script<'_>) {
+        let Some(said) = recent(&self.sent, script.byte()) else { return };
+        let mut bytes = said.bytes.clone();
+        let party = script.byte();
+        let start = (usize::from(script.byte()) * 8).min(bytes.len());
+        let end = (start + usize::from(script.byte())).min(bytes.len());
+        bytes.splice(start..end, script.text().iter().copied());
+        self.say(party, bytes);
+    }
+
+    /// Time passes, from 0.1 s to 4 minutes.
+    pub(super) fn pass_time(&mut self, choice: u8) {
+        let millis = 100 << (u32::from(choice) % 12);
+        self.run_until(self.now + Duration::from_millis(millis));
+    }
+
+    /// A connection breaks or comes again, or the network says that nobody is there.
+    pub(super) fn disturb(&mut self, script: &mut Script<'_>) {
+        let party = script.byte();
+        match self.flow(party) {
+            Some(flow) => match flow.connection {
+                Some(connection) => {
+                    self.connections[usize::from(party) % PARTIES.len()] = None;
+                    self.step(Input::Closed(connection), usize::MAX);
+                }
+                None => self.step(Input::Unreachable(flow), usize::MAX),
+            },
+            None => self.connect(usize::from(party) % PARTIES.len()),
+        }
+    }
+
+    /// Everybody is silent.
+    pub(super) fn everything_ends(&mut self) {
+        self.run_until(self.now + AFTERMATH);
+        let status = self.core.status();
+        assert_eq!(status.transactions, 0, "a transaction stays");
+        assert_eq!(status.connections, self.connections.iter().flatten().count());
+    }
+
+    fn connect(&mut self, party: usize) {
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection = self.next_connection.saturating_add(1);
+        self.connections[party] = Some(connection);
+        let remote = address(PARTIES[party]);
+        let flow = Flow { listener: BROWSERS, port: 0, remote, connection: Some(connection) };
+        self.step(Input::Opened(flow), usize::MAX);
+    }
+
+    fn flow(&self, party: u8) -> Option<Flow> {
+        let at = usize::from(party) % PARTIES.len();
+        let remote = self.address(party);
+        let listener = match at {
+            0..CONNECTED => {
+                let connection = self.connections[at]?;
+                return Some(Flow { listener: BROWSERS, port: 0, remote, connection: Some(connection) });
+            }
+            3 | 4 => PHONES,
+            5 | 6 => TRUNK,
+            _ => return Some(Flow { port: party & 1, ..Flow::udp(INSIDE, remote) }),
+        };
+        Some(Flow::udp(listener, remote))
+    }
+
+    fn hear(&mut self, flow: Flow, bytes: Vec<u8>) {
+        self.given.insert(flow.remote);
+        self.step(Input::Received { flow, source: flow.remote, bytes: &bytes }, SENT_AT_ONCE);
+        remember(&mut self.said, Said { flow, bytes });
+    }
+
+    fn run_until(&mut self, end: Time) {
+        while let Some(due) = self.core.next_deadline(&self.worker).filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.step(Input::Deadline, usize::MAX);
+        }
+        self.now = end;
+    }
+
+    fn step(&mut self, input: Input<'_>, at_most: usize) {
+        self.core.handle(&mut self.worker, self.now, input);
+        assert!(self.worker.outbox.transmits().len() <= at_most, "one message led to too many");
+        let leaving: Vec<Said> = self
+            .worker
+            .outbox
+            .transmits()
+            .iter()
+            .map(|one| Said { flow: one.flow, bytes: self.worker.outbox.bytes(&one.range).to_vec() })
+            .collect();
+        self.worker.outbox.clear();
+        for said in leaving {
+            self.check(&said);
+            remember(&mut self.sent, said);
+        }
+    }
+
+    fn check(&self, said: &Said) {
+        let Said { flow, bytes } = said;
+        match flow.connection {
+            Some(connection) => assert!(connection.0 < self.next_connection, "to a connection of nobody"),
+            None => assert!(self.may_be_sent_to(flow.remote), "astray to {}", flow.remote),
+        }
+        if bytes.starts_with(b"SIP/2.0 ") || bytes == b"\r\n" {
+            return;
+        }
+        let mut index = Index::new();
+        let limits =
+            Limits { headers: 1000, header_line: 65_536, request_uri: 65_536, method: 64, vias: 1000 };
+        let verdict = index.parse(bytes, Framing::Datagram, &limits);
+        assert_eq!(verdict, Ok(()), "an unreadable request: {}", String::from_utf8_lossy(bytes));
+        assert!(Message::new(bytes, &index).is_request());
+    }
+
+    /// The trunk is asymmetric: its peers name where they want to be asked, inside their networks.
+    fn may_be_sent_to(&self, remote: SocketAddr) -> bool {
+        let in_network = matches!(remote.ip(), IpAddr::V4(ip) if ip.octets().starts_with(&[203, 0, 113]));
+        in_network || self.given.contains(&remote)
+    }
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+/// One of those remembered, the last one first.
+fn recent(all: &VecDeque<Said>, choice: u8) -> Option<&Said> {
+    let back = usize::from(choice).checked_rem(all.len())?;
+    all.get(all.len() - 1 - back)
+}
+
+fn remember(all: &mut VecDeque<Said>, said: Said) {
+    if all.len() == REMEMBERED {
+        all.pop_front();
+    }
+    all.push_back(said);
+}

@@ -83,6 +83,10 @@ counters! {
     ProxyRequire = "sbc_admission_refused_total", "proxy_require";
     /// Messages at a trunk or pool listener from an address that is none of its peers.
     NotAPeer = "sbc_admission_dropped_total", "not_a_peer";
+    /// Requests as a user that the connection's ticket does not name.
+    TicketUser = "sbc_admission_refused_total", "ticket_user";
+    /// Requests for a destination that the connection's ticket does not name.
+    TicketDestination = "sbc_admission_refused_total", "ticket_destination";
     /// Requests for a domain that is not served.
     NotServed = "sbc_admission_refused_total", "not_served";
     /// Requests under somebody else's name.

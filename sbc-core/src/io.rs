@@ -22,12 +22,23 @@ pub enum Input<'a> {
     },
     /// A connection was accepted.
     Opened(Flow),
+    /// A connection was accepted on a ticket that bounds what it may ask for.
+    OpenedBy(Flow, &'a Ticket),
     /// A connection is gone.
     Closed(ConnectionId),
     /// The network said that nobody receives at this flow's remote (ICMP port or host unreachable).
     Unreachable(Flow),
     /// A time that `next_deadline` named has come.
     Deadline,
+}
+
+/// What a client was given by the site it comes from; the front end has verified it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// The users it may speak for, as `alice@example.com`.
+    pub users: Vec<Box<str>>,
+    /// Whom it may ask for, as `sales@example.com`, `sales` or `+49*`; `None`: anybody.
+    pub destinations: Option<Vec<Box<str>>>,
 }
 
 /// A message to send.

@@ -16,7 +16,7 @@ use futures_util::{SinkExt, StreamExt};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use sbc_ws::{
-    CertificateFiles, Certificates, CloseReason, Connections, Handler, Listener, Refused, Settings,
+    CertificateFiles, Certificates, CloseReason, Connections, Handler, Listener, Refused, Settings, Ticket,
 };
 use tokio::net::TcpStream;
 use tokio::sync::Notify;

@@ -94,9 +94,12 @@ impl Refused {
             | Self::TicketOutOfTime
             | Self::Draining => 0,
             // A page of a neighbour, an old bookmark, a network that lost the rest of the handshake.
-            Self::TooManyFromSource | Self::UpgradeTimeout | Self::TlsTimeout | Self::Path | Self::Origin => {
-                1
-            }
+            Self::TooManyFromSource
+            | Self::UpgradeTimeout
+            | Self::TlsTimeout
+            | Self::Path
+            | Self::Origin
+            | Self::NoTicket => 1,
             Self::HeadTooLarge
             | Self::Malformed
             | Self::Method

@@ -166,9 +166,14 @@ impl Tickets {
         Ok(Self { rules, keys })
     }
 
-    /// Where the token is looked for, and what it is called there.
-    pub(crate) fn place(&self) -> (TicketPlace, &str) {
-        (self.rules.place, &self.rules.name)
+    /// Where the token is looked for.
+    pub fn place(&self) -> TicketPlace {
+        self.rules.place
+    }
+
+    /// What it is called there.
+    pub(crate) fn name(&self) -> &str {
+        &self.rules.name
     }
 
     /// Judges the tokens that a request brings.

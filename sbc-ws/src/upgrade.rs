@@ -118,12 +118,12 @@ fn origin(request: &Request<'_>, settings: &Settings) -> Result<(), Refused> {
 
 fn ticket(request: &Request<'_>, settings: &Settings) -> Result<Option<Ticket>, Refused> {
     let Some(tickets) = &settings.tickets else { return Ok(None) };
-    let (place, name) = tickets.place();
+    let name = tickets.name();
     let called = |part: &'_ [u8], end: u8| {
         part.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&end))
     };
     let token = |part| <[u8]>::get(part, name.len() + 1..).unwrap_or_default();
-    let judged = match place {
+    let judged = match tickets.place() {
         TicketPlace::Query => {
             let query = request.path_and_query().1.unwrap_or_default().as_bytes();
             tickets.judge(query.split(|&byte| byte == b'&').filter(|part| called(part, b'=')).map(token))

@@ -31,6 +31,7 @@ const KEYS: Keys = Keys {
         "server_names",
         "path",
         "origins",
+        "ticket",
         "ping_interval",
         "pong_timeout",
         "client_address",
@@ -48,6 +49,7 @@ const KEYS: Keys = Keys {
 const WEBSOCKET_KEYS: &[&str] = &[
     "path",
     "origins",
+    "ticket",
     "ping_interval",
     "pong_timeout",
     "client_address",

@@ -13,6 +13,7 @@ mod node;
 mod pool;
 mod routes;
 mod service;
+mod ticket;
 mod tls;
 mod units;
 mod websocket;

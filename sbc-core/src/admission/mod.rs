@@ -4,6 +4,8 @@
 
 mod peers;
 mod sanity;
+mod ticket;
 
 pub use peers::is_peer;
 pub use sanity::{Refusal, Verdict, admit};
+pub use ticket::{Bounds, Tickets};

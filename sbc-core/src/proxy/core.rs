@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
-use crate::admission;
+use crate::admission::{self, Tickets};
 use crate::config::Config;
 use crate::count::{Count, Counters};
 use crate::dialog::Records;
@@ -39,6 +39,7 @@ pub struct Core {
     pub(crate) directory: Directory,
     pub(crate) dialogs: Records,
     pub(crate) challenges: Challenges,
+    pub(crate) tickets: Tickets,
     pub(crate) counters: Counters,
 }
 
@@ -59,6 +60,7 @@ impl Core {
             directory: Directory::default(),
             dialogs: Records::default(),
             challenges: Challenges::default(),
+            tickets: Tickets::default(),
             counters: Counters::default(),
         }
     }
@@ -76,7 +78,16 @@ impl Core {
         match input {
             Input::Received { flow, source, bytes } => self.received(&mut turn, flow, source, bytes),
             Input::Opened(flow) => self.directory.connected(flow),
-            Input::Closed(connection) => self.directory.closed(connection, now),
+            Input::OpenedBy(flow, ticket) => {
+                if let Some(connection) = flow.connection {
+                    self.opened_by(connection, ticket, settings);
+                }
+                self.directory.connected(flow);
+            }
+            Input::Closed(connection) => {
+                self.tickets.closed(connection);
+                self.directory.closed(connection, now);
+            }
             Input::Unreachable(flow) => self.unreachable(&mut turn, flow),
             Input::Deadline => self.deadline(&mut turn),
         }

@@ -155,6 +155,9 @@ impl Core {
         {
             return Answer::refuse(404, Count::NotServed);
         }
+        if let Err(answer) = self.asks_within_ticket(incoming, &uri, settings) {
+            return Route::Answer(answer);
+        }
         match settings.config.rules.evaluate(&query).action {
             Action::Pool { pool, balance } => match settings.pools.get(pool) {
                 Some(pool) => {

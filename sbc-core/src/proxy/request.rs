@@ -39,6 +39,9 @@ impl Core {
             self.counters.add(Count::Retransmissions);
             return;
         }
+        if let Err(answer) = self.within_ticket(&asked.incoming, turn.settings) {
+            return self.answer(turn, &asked.incoming, &answer);
+        }
         let new_from = match self.caller_identity(&asked.incoming, turn.settings) {
             Ok(new_from) => new_from,
             Err(answer) => return self.answer(turn, &asked.incoming, &answer),

@@ -129,6 +129,30 @@ counters! {
     TicketUser = "sbc_admission_refused_total", "ticket_user";
     /// Requests for a destination that the connection's ticket does not name.
     TicketDestination = "sbc_admission_refused_total", "ticket_destination";
+    /// Messages from sources on the deny list.
+    Denied = "sbc_admission_dropped_total", "denied";
+    /// Messages from banned sources.
+    Banned = "sbc_admission_dropped_total", "banned";
+    /// Messages over the rate of their source.
+    FloodSource = "sbc_admission_dropped_total", "flood_source";
+    /// INVITEs over the rate of their source.
+    FloodInvite = "sbc_admission_dropped_total", "flood_invite";
+    /// REGISTERs over the rate of their source.
+    FloodRegister = "sbc_admission_dropped_total", "flood_register";
+    /// Requests of strangers over the rate of the user they name.
+    FloodUser = "sbc_admission_dropped_total", "flood_user";
+    /// Requests of strangers over the rate of all strangers at a listener.
+    FloodStrangers = "sbc_admission_dropped_total", "flood_strangers";
+    /// Requests that bear the signature of a scanner.
+    Scanner = "sbc_admission_dropped_total", "scanner";
+    /// Requests whose credentials the pool refused.
+    AuthenticationFailed = "sbc_admission_evidence_total", "authentication_failed";
+    /// Requests of strangers for users that the pool does not know.
+    UnknownUser = "sbc_admission_evidence_total", "unknown_user";
+    /// Sources banned.
+    Bans = "sbc_admission_bans_total", "";
+    /// Sources that would have been banned, were it not a dry run.
+    DryBans = "sbc_admission_dry_bans_total", "";
     /// Requests for a domain that is not served.
     NotServed = "sbc_admission_refused_total", "not_served";
     /// Requests under somebody else's name.

@@ -14,6 +14,7 @@ pub mod io;
 pub mod limits;
 pub mod pool;
 mod proxy;
+pub mod rate;
 pub mod registration;
 pub mod seal;
 pub mod sip;

@@ -39,6 +39,29 @@ pub const SPARE_BUFFERS: usize = 256;
 /// A buffer that grew beyond this is not kept.
 pub const SPARE_BUFFER_BYTES: usize = 16 * 1024;
 
+/// Shards of the table of sources.
+pub const SOURCE_SHARDS: usize = 1024;
+/// Sources that one shard knows apart; 917,504 in all, in about 120 MiB.
+pub const SOURCES_PER_SHARD: usize = 896;
+/// Sources looked at to find a stranger who makes room.
+pub const EVICTION_LOOK: usize = 64;
+/// What one request of a scanner weighs as evidence.
+pub const SCANNER_EVIDENCE: u8 = 5;
+/// What a forged token weighs as evidence.
+pub const FORGERY_EVIDENCE: u8 = 3;
+/// What an attempt to use us as a relay weighs as evidence.
+pub const RELAY_EVIDENCE: u8 = 2;
+/// Sources banned at once.
+pub const BANS: usize = 100_000;
+
+/// Bans that are over are forgotten so often at most, where there are too many.
+pub const FORGET_BANS_EVERY: Duration = Duration::from_secs(1);
+/// How long a source is remembered after its last message.
+pub const SOURCE_KEPT: Duration = Duration::from_secs(120);
+/// One shard of the table of sources is swept so often: all of them in 102 s.
+pub const SWEEP_EVERY: Duration = Duration::from_millis(100);
+/// How long a source counts as good after the pool accepted something from it.
+pub const GOOD_FOR: Duration = Duration::from_secs(3600);
 /// How long after a challenge a request with credentials counts as the answer to it.
 pub const CHALLENGE_ANSWER: Duration = Duration::from_secs(32);
 /// How long a request for a dead flow waits for its binding to come back.

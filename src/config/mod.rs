@@ -3,6 +3,7 @@
 //! Nothing is bound, written or resolved here, so `sbc check` and `sbc run` see the same. Unknown keys are errors,
 //! and so are keys of later work: nothing that an operator writes is ignored.
 
+mod admission;
 mod check;
 mod claims;
 mod document;
@@ -162,7 +163,7 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
     let listeners = listeners(root, directory);
     let pools = pools(root);
     let rules = routes::read(root, directory);
-    let admission = service::admission(root);
+    let admission = admission::read(root);
     let headers = service::headers(root);
     let timers = service::timers(root);
     let admin = service::admin(root);

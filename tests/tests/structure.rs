@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms of `sbc-core`, from the ground up: a room knows rooms of lower floors only.
-const FLOORS: [&[&str]; 6] = [
+const FLOORS: [&[&str]; 7] = [
     &["wire", "hash", "flow", "time", "limits", "count"],
+    &["rate"],
     &["config"],
     &["sip", "seal", "io"],
     &["admission", "transaction"],

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
-use crate::admission::{self, Tickets};
+use crate::admission::{self, Gate, Tickets};
 use crate::config::Config;
 use crate::count::{Count, Counters};
 use crate::dialog::Records;
@@ -40,6 +40,7 @@ pub struct Core {
     pub(crate) directory: Directory,
     pub(crate) dialogs: Records,
     pub(crate) challenges: Challenges,
+    pub(crate) gate: Gate,
     pub(crate) tickets: Tickets,
     pub(crate) counters: Counters,
 }
@@ -62,6 +63,7 @@ impl Core {
             directory: Directory::default(),
             dialogs: Records::default(),
             challenges: Challenges::default(),
+            gate: Gate::new(KeyedHash::new(key)),
             tickets: Tickets::default(),
             counters: Counters::default(),
         }
@@ -76,7 +78,7 @@ impl Core {
     pub fn handle(&self, worker: &mut Worker, now: Time, input: Input<'_>) {
         let settings = &**self.settings.load();
         self.keep_up(worker, now, settings);
-        let mut turn = Turn { worker, now, settings };
+        let mut turn = Turn { worker, now, settings, knock: None };
         match input {
             Input::Received { flow, source, bytes } => self.received(&mut turn, flow, source, bytes),
             Input::Opened(flow) => self.directory.connected(flow),
@@ -128,6 +130,10 @@ impl Core {
         if !admission::is_peer(listener, source.ip().to_canonical(), &settings.members) {
             self.counters.add(Count::NotAPeer);
             return;
+        }
+        match self.knock(settings, listener.zone, &flow, source, turn.now) {
+            Ok(knock) => turn.knock = knock,
+            Err(count) => return self.counters.add(count),
         }
         let mut index = std::mem::take(&mut turn.worker.index);
         let framing = if flow.connection.is_some() { Framing::WebSocket } else { Framing::Datagram };
@@ -202,6 +208,7 @@ impl Core {
                     }
                 }
                 Timer::Probe(due) => self.probe(turn, due),
+                Timer::Sweep => self.sweep(turn),
             }
         }
     }

@@ -10,6 +10,7 @@ mod core;
 mod credentials;
 mod description;
 mod forward;
+mod gate;
 mod hiding;
 mod hop;
 mod identity;

@@ -22,12 +22,18 @@ impl Core {
         // Admission judges.
         let settings = turn.settings;
         let Some(listener) = settings.listener(flow.listener) else { return };
+        if let Some(refusal) = self.scanner(turn, &message) {
+            return self.refuse(turn, flow, source, &message, &refusal);
+        }
         let judged = Judged { message, listener, source, admission: &settings.config.admission };
         if let Err(refusal) = admission::admit(&judged, |tolerated| self.tolerate(source, tolerated)) {
             self.refuse(turn, flow, source, &message, &refusal);
             return;
         }
         let Some(incoming) = Incoming::read(message, listener, flow, source) else { return };
+        if !self.charge(turn, &incoming) {
+            return;
+        }
         // The transaction that owns it: repetitions end here, ACK and CANCEL find their INVITE.
         let id = server_key(&self.hash, &message, &incoming.via);
         let top = top_of_route(&incoming, turn.settings);
@@ -54,7 +60,10 @@ impl Core {
         let asked = Asked { new_from, ..asked };
         // Its sealed address, or the rules, say where it goes.
         match self.route(&asked.incoming, &asked.top, turn.settings, turn.now) {
-            Route::Answer(answer) => self.answer(turn, &asked.incoming, &answer),
+            Route::Answer(answer) => {
+                self.hold_refusal_against(turn, &asked.incoming, &answer);
+                self.answer(turn, &asked.incoming, &answer);
+            }
             Route::Drop(count) => self.counters.add(count),
             Route::Peer { peer, target } => self.forward_to_peer(turn, &asked, peer, target),
             Route::Pool { pool, balance } => {
@@ -85,6 +94,8 @@ impl Core {
         refusal: &Refusal,
     ) {
         self.counters.add(refusal.count);
+        self.charge_rubbish(turn);
+        self.hold_against_connected(turn, &flow, source, refusal.evidence, refusal.count);
         let may_answer =
             message.is_request() && message.method_text() != b"ACK" && top_via(message).is_some();
         let Some(status) = refusal.status.filter(|_| may_answer) else { return };

@@ -20,6 +20,8 @@ pub struct Status {
     pub calls: usize,
     /// Server transactions in progress.
     pub transactions: usize,
+    /// Sources, users and listeners that the gate knows apart.
+    pub sources: usize,
     /// Via branches that lead to one of them.
     pub branches: usize,
     /// Requests that wait for a flow to come back.
@@ -85,6 +87,7 @@ impl Core {
             registrations: self.directory.bindings(),
             calls: self.dialogs.calls(),
             transactions: self.entries.len(),
+            sources: self.gate.sources().len(),
             branches: self.branches.len(),
             waiting: self.directory.waiting(),
             merges: self.merges.len(),

@@ -34,6 +34,8 @@ pub(crate) enum Timer {
     Binding(BindingId, u32),
     Dialog(DialogKey, u32),
     Probe(ProbeTimer),
+    /// One shard of the table of sources.
+    Sweep,
 }
 
 /// Which member is to be asked, and under which settings.

@@ -8,9 +8,10 @@ use std::time::Duration;
 use routing_rules::{Balance, Names, Rules};
 use sbc_core::config::{
     Admission, CallerIdentity, Config, Failover, Headers, HostPort, Key, Listener, Member, Pool, Probe,
-    Strictness, Timers,
+    SourceRates, Strictness, Timers,
 };
 use sbc_core::flow::{ListenerId, Transport, Zone};
+use sbc_core::rate::Rate;
 
 /// Where browsers connect to.
 pub const WSS: &str = "198.51.100.7:8443";
@@ -68,6 +69,8 @@ pub struct EdgeSettings {
     pub symmetric: bool,
     /// The dialog keys, newest first.
     pub keys: Vec<[u8; 32]>,
+    /// Access lists, rates and bans; domains and caller identity are said elsewhere.
+    pub admission: Admission,
     /// How many nodes of sbc there are, with one key, behind one public address. Several of them share a
     /// pool-side address too.
     pub nodes: u8,
@@ -87,10 +90,23 @@ impl EdgeSettings {
             workers: 2,
             symmetric: true,
             keys: vec![[7; 32]],
+            admission: Admission::default(),
             nodes: 1,
             caller_identity: CallerIdentity::default(),
             headers: Headers::default(),
         }
+    }
+}
+
+/// Admission that limits and bans nobody.
+pub fn unlimited() -> Admission {
+    let rate = Rate::per_second(1_000_000, 1_000_000);
+    Admission {
+        per_source: SourceRates { requests: rate, invites: rate, registers: rate },
+        per_user: rate,
+        strangers: rate,
+        ban: None,
+        ..Admission::default()
     }
 }
 
@@ -167,7 +183,7 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
         admission: Admission {
             domains: vec!["example.test".into()],
             caller_identity: settings.caller_identity,
-            ..Admission::default()
+            ..settings.admission.clone()
         },
         headers: settings.headers.clone(),
         timers: Timers::default(),

@@ -43,12 +43,16 @@ impl Setup {
             member.answered();
         }
         let verdict = branch.client.on_response(step.now, &branch.timers, status);
+        if matches!(verdict, ClientResponse::Success | ClientResponse::Failure) {
+            self.learn(at, response, step);
+        }
         match verdict {
             ClientResponse::Absorb => {}
             ClientResponse::Provisional => self.on_provisional(at, response, step),
             ClientResponse::Success => self.on_success(at, response, step),
             ClientResponse::Failure => self.on_failure(at, response, step),
             ClientResponse::RepeatAck => {
+                let branch = &self.branches[at];
                 if let Client::Invite(client) = &branch.client
                     && let Some(ack) = client.ack()
                 {

@@ -9,6 +9,7 @@ mod attempt;
 mod cancel;
 mod expire;
 mod failure;
+mod lesson;
 mod machines;
 mod plan;
 mod success;

@@ -461,7 +461,7 @@ fn missing_and_wrong_files_are_told_before_anything_starts() {
         (
             "origins = [\"https://*.example.com\"]",
             "ticket = { key = \"sbc.key\", algorithm = \"none\", audience = \"sip\" }",
-            "sbc.toml:14:43: listener.browsers.ticket.algorithm: found \"none\", expected one of: HS256, ES256, RS256",
+            "sbc.toml:14:41: listener.browsers.ticket.algorithm: found \"none\", expected one of: HS256, ES256, RS256",
         ),
         (
             "origins = [\"https://*.example.com\"]",

@@ -8,10 +8,12 @@ mod check;
 mod claims;
 mod document;
 mod error;
+mod examples;
 mod listener;
 mod machine;
 mod node;
 mod pool;
+mod reach;
 mod routes;
 mod service;
 mod ticket;
@@ -31,6 +33,8 @@ use sbc_core::config::{Admission, Config, Headers, Key, Listener, Pool, Rules, T
 pub(crate) use self::document::At;
 use self::document::{Document, Keys, Section};
 pub(crate) use self::error::{Place, Problem, Problems};
+pub(crate) use self::examples::{Example, examples};
+pub(crate) use self::listener::Stream;
 pub(crate) use self::machine::Machine;
 pub(crate) use self::service::{Echo, Log, LogFormat};
 pub(crate) use self::tls::Tls;
@@ -49,6 +53,8 @@ const KEYS: Keys = Keys {
 pub(crate) struct Settings {
     /// Name of this node in logs and status.
     pub name: String,
+    /// Region of this node; empty: none.
+    pub region: String,
     /// Keys from the file, newest first; `None`: they live in `state_dir`.
     pub keys: Option<Vec<Key>>,
     /// The Path key from the file; `None`: it lives in `state_dir`.
@@ -92,6 +98,8 @@ pub(crate) struct ListenerSettings {
     pub worker_ports: Option<At<Vec<SocketAddr>>>,
     /// Set for `ws` and `wss`.
     pub websocket: Option<WebSocket>,
+    /// Set for `tcp`.
+    pub stream: Option<Stream>,
 }
 
 impl Settings {
@@ -100,6 +108,7 @@ impl Settings {
         Config {
             listeners: self.listeners.iter().map(|listener| listener.core.clone()).collect(),
             pools: self.pools.clone(),
+            region: self.region.as_str().into(),
             rules: Arc::clone(&self.rules),
             admission: self.admission.clone(),
             headers: self.headers.clone(),
@@ -183,6 +192,7 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
     let default_state_dir = At { value: machine.state_dir.clone(), place: root.place("node.state_dir") };
     Some(Settings {
         name: node.name,
+        region: node.region,
         keys: node.keys,
         path_key: node.path_key,
         state_dir: node.state_dir.unwrap_or(default_state_dir),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::flow::Flow;
 use crate::hash::{Digest, DigestMap};
+use crate::limiting::Permit;
 use crate::limits;
 use crate::seal::Peer;
 use crate::time::Time;
@@ -26,7 +27,7 @@ pub struct Inside {
     pub target: Box<[u8]>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Record {
     /// Where the outside party last sent a valid request of this dialog from.
     heard: Option<Flow>,
@@ -37,13 +38,24 @@ struct Record {
     inside: Option<Box<Inside>>,
     /// The pool member that has the other side of it.
     member: Option<SocketAddr>,
+    /// Its places among the calls of rules with a limit.
+    permits: Vec<Permit>,
     /// That member took the dialog over after it had begun.
     is_taken: bool,
 }
 
 impl Record {
     const fn new(last: Time, generation: u32) -> Self {
-        Self { heard: None, last, is_call: false, generation, inside: None, member: None, is_taken: false }
+        Self {
+            heard: None,
+            last,
+            is_call: false,
+            generation,
+            inside: None,
+            member: None,
+            is_taken: false,
+            permits: Vec::new(),
+        }
     }
 }
 
@@ -77,6 +89,13 @@ impl Records {
             record.inside = inside;
             !std::mem::replace(&mut record.is_call, true)
         })
+    }
+
+    /// Keep the places of a call until its record goes. Without a record they are free at once.
+    pub fn hold(&self, key: DialogKey, permits: Vec<Permit>) {
+        if let Some(mut record) = self.records.get_mut(&key.0) {
+            record.permits = permits;
+        }
     }
 
     /// `member` granted a request that the outside party sent from `flow`: that is where the party is.
@@ -173,7 +192,7 @@ mod tests {
     use crate::seal::{ListenerTag, PeerAddress};
 
     fn flow(port: u16) -> Flow {
-        Flow::udp(ListenerId(0), ([192, 0, 2, 1], port).into())
+        Flow::to(ListenerId(0), ([192, 0, 2, 1], port).into())
     }
 
     #[test]

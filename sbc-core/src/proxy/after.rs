@@ -55,6 +55,7 @@ impl Core {
                     }
                     watch(turn, key, noted);
                 }
+                After::Hold { key, permits } => self.dialogs.hold(key, permits),
                 After::Heard { key, member, flow } => {
                     let noted = self.dialogs.heard(key, member, flow, turn.now);
                     watch(turn, key, noted);

@@ -20,6 +20,8 @@ pub struct Status {
     pub calls: usize,
     /// Server transactions in progress.
     pub transactions: usize,
+    /// How often rules gave each tag, by name.
+    pub tags: Vec<(String, u64)>,
     /// Sources, users and listeners that the gate knows apart.
     pub sources: usize,
     /// Via branches that lead to one of them.
@@ -87,6 +89,7 @@ impl Core {
             registrations: self.directory.bindings(),
             calls: self.dialogs.calls(),
             transactions: self.entries.len(),
+            tags: self.tags.all(),
             sources: self.gate.sources().len(),
             branches: self.branches.len(),
             waiting: self.directory.waiting(),

@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 
+use routing_rules::Scratch;
+
 use crate::dialog::{DialogKey, Inside};
 use crate::flow::WorkerId;
 use crate::io::Outbox;
+use crate::limiting::Permit;
 use crate::limits;
 use crate::registration::Binding;
 use crate::seal::BindingId;
@@ -25,6 +28,8 @@ pub struct Worker {
     pub(crate) edits: Edits,
     pub(crate) after: Vec<After>,
     pub(crate) spare: Spare,
+    /// What the rules think with.
+    pub(crate) rules: Scratch,
 }
 
 /// A time somebody asked to be woken at.
@@ -63,6 +68,8 @@ pub(crate) enum After {
     Unregistered(BindingId),
     /// A call was answered.
     Answered { key: DialogKey, member: Option<SocketAddr>, inside: Option<Box<Inside>> },
+    /// A call that was answered keeps its places among the calls of rules.
+    Hold { key: DialogKey, permits: Vec<Permit> },
     /// The pool granted a request of a dialog that its outside party sent from here.
     Heard { key: DialogKey, member: Option<SocketAddr>, flow: crate::flow::Flow },
     /// A member's own request inside a dialog that it had not been known to have was granted.
@@ -86,6 +93,7 @@ impl Worker {
             edits: Edits::new(),
             after: Vec::new(),
             spare: Spare::default(),
+            rules: Scratch::default(),
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::proxy::core::Core;
 use crate::proxy::identity::NewFrom;
 use crate::proxy::incoming::{Incoming, Upstream};
 use crate::proxy::reply::{Reply, write_reply};
+use crate::proxy::ruled::Ruled;
 use crate::proxy::settings::Settings;
 use crate::proxy::turn::Turn;
 use crate::proxy::worker::{After, Timer, Worker};
@@ -33,7 +34,7 @@ use crate::time::Time;
 use crate::transaction::{Ack, EntryId, NonInviteClient, Timers};
 use crate::wire::{Framing, HeaderName, Limits, Message};
 use machines::{Client, Server};
-pub(crate) use plan::{Plan, towards};
+pub(crate) use plan::{Fallback, Plan, towards};
 use unwanted::Unwanted;
 
 /// What a step may use.
@@ -81,6 +82,10 @@ struct Branch {
     unwanted: Vec<Unwanted>,
     /// It was counted against its member that it did not answer.
     missed: bool,
+    /// It goes by a connection only because it is large; without one it goes by UDP.
+    falls_back: bool,
+    /// It was sent again over a new connection.
+    sent_again: bool,
 }
 
 /// The best final answer so far.
@@ -121,6 +126,8 @@ pub(crate) struct Setup {
     registers: Option<Registers>,
     /// The URI that From gets, where the caller wrote somebody else's.
     new_from: NewFrom,
+    /// How it leaves, and what it takes of the limits of rules.
+    ruled: Ruled,
     /// Its Max-Breadth (RFC 5393 §5): so many branches may be open at once, here and beyond.
     breadth: Option<u32>,
     /// Under which another way of the same INVITE finds this one.
@@ -154,6 +161,7 @@ pub(crate) struct NewSetup {
     pub(crate) new_from: NewFrom,
     pub(crate) merge: Option<Digest>,
     pub(crate) plan: Plan,
+    pub(crate) ruled: Ruled,
 }
 
 impl Setup {
@@ -180,6 +188,7 @@ impl Setup {
             breadth: incoming.message.first(HeaderName::MaxBreadth).and_then(|header| number(header.value)),
             merge: new.merge,
             plan: new.plan,
+            ruled: new.ruled,
             branches: Vec::new(),
             best: None,
             winner: None,
@@ -250,6 +259,8 @@ impl Setup {
     fn finish(&mut self, bytes: Vec<u8>, step: &mut Step<'_>) {
         self.trying_at = None;
         self.next_attempt_at = None;
+        // No call has come of it.
+        self.ruled.permits.clear();
         if self.has_final() {
             step.worker.spare.give(bytes);
             return;
@@ -260,7 +271,8 @@ impl Setup {
 
     /// To the caller: by the flow it came by, or its next connection.
     fn send_upstream(&self, bytes: &[u8], step: &mut Step<'_>) {
-        if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
+        if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer, step.settings) {
+            step.core.note_large_answer(&flow, bytes.len(), step.settings);
             step.worker.outbox.send(flow, bytes);
         }
     }

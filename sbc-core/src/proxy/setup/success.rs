@@ -42,6 +42,10 @@ impl Setup {
                 let inside = self.inside(at, response, step);
                 let member = self.member(at);
                 step.worker.after.push(After::Answered { key, member, inside });
+                let permits = std::mem::take(&mut self.ruled.permits);
+                if !permits.is_empty() {
+                    step.worker.after.push(After::Hold { key, permits });
+                }
             }
         }
         let bytes = self.passed(at, response, step);
@@ -65,7 +69,7 @@ impl Setup {
     /// The pool's side of the call.
     fn member(&self, at: usize) -> Option<SocketAddr> {
         if self.upstream.zone == Zone::Pool {
-            return Some(self.upstream.flow.remote);
+            return Some(self.upstream.address());
         }
         self.branches.get(at).filter(|branch| branch.zone == Zone::Pool).map(|branch| branch.flow.remote)
     }
@@ -100,7 +104,7 @@ impl Setup {
 
     /// The same for the pool's side: another member has the dialog now.
     fn taken(&self, step: &mut Step<'_>) {
-        let (key, member) = (self.dialog, self.upstream.flow.remote);
+        let (key, member) = (self.dialog, self.upstream.address());
         let refreshes = matches!(self.method, Some(Method::Invite | Method::Update));
         if !refreshes || step.core.dialogs.member(key) == Some(member) {
             return;

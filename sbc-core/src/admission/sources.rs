@@ -307,7 +307,7 @@ mod tests {
                 source.accepted(key(user), Time::ZERO);
             }
             let share = u64::from(source.share(Time::ZERO));
-            assert!(share >= 1 + users * 6 / 10 && share <= 2 + users * 14 / 10, "{users}: {share}");
+            assert!(share > users * 6 / 10 && share <= 2 + users * 14 / 10, "{users}: {share}");
         }
         assert_eq!(Source::default().share(Time::ZERO), 1);
     }

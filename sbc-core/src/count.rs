@@ -127,6 +127,10 @@ counters! {
     Tolerated = "sbc_admission_tolerated_total", "";
     /// Messages at a trunk or pool listener from an address that is none of its peers.
     NotAPeer = "sbc_admission_dropped_total", "not_a_peer";
+    /// Requests as a user that the connection's ticket does not name.
+    TicketUser = "sbc_admission_refused_total", "ticket_user";
+    /// Requests for a destination that the connection's ticket does not name.
+    TicketDestination = "sbc_admission_refused_total", "ticket_destination";
     /// Messages from sources on the deny list.
     Denied = "sbc_admission_dropped_total", "denied";
     /// Messages from banned sources.

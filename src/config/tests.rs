@@ -480,6 +480,31 @@ fn missing_and_wrong_files_are_told_before_anything_starts() {
         ),
         (
             "origins = [\"https://*.example.com\"]",
+            "ticket = { key = \"sbc.key\", algorithm = \"HS256\" }",
+            "sbc.toml:14:10: listener.browsers.ticket.audience: found nothing, expected what the claim `aud` names",
+        ),
+        (
+            "origins = [\"https://*.example.com\"]",
+            "ticket = { key = \"sbc.key\", algorithm = \"none\", audience = \"sip\" }",
+            "sbc.toml:14:41: listener.browsers.ticket.algorithm: found \"none\", expected one of: HS256, ES256, RS256",
+        ),
+        (
+            "origins = [\"https://*.example.com\"]",
+            "ticket = { key = \"sbc.key\", audience = \"sip\" }",
+            "sbc.toml:14:10: listener.browsers.ticket: found a table, expected either jwks, or key with its algorithm",
+        ),
+        (
+            "origins = [\"https://*.example.com\"]",
+            "ticket = { key = \"short.key\", algorithm = \"HS256\", audience = \"sip\" }",
+            "sbc.toml:14:10: listener.browsers.ticket: found a table, expected keys that verify tickets; DIR/short.key: a secret for HS256 has at least 32 bytes",
+        ),
+        (
+            "origins = [\"https://*.example.com\"]",
+            "ticket = { key = \"sbc.key\", algorithm = \"HS256\", audience = \"sip\", from = \"cookie\" }",
+            "sbc.toml:14:10: listener.browsers.ticket: found a ticket in a cookie for every page, expected origins beside it: a cookie comes along whichever page connects",
+        ),
+        (
+            "origins = [\"https://*.example.com\"]",
             "certificates = [{ private_key = \"routes.toml\" }]",
             "sbc.toml:14:33: listener.browsers.certificates[0].private_key: found a private key alone, expected its certificate beside it",
         ),

@@ -20,6 +20,7 @@ mod refusal;
 mod scanners;
 mod sources;
 mod syntax;
+mod ticket;
 
 pub use access::Standing;
 pub use bans::{Ban, Bans, network_of};
@@ -31,3 +32,4 @@ pub use refusal::{Refusal, Verdict};
 pub use scanners::Scanners;
 pub use sources::{Source, Sources};
 pub use syntax::syntax;
+pub use ticket::{Bounds, Tickets};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
-use crate::admission::{self, Gate};
+use crate::admission::{self, Gate, Tickets};
 use crate::config::Config;
 use crate::count::{Count, Counters};
 use crate::dialog::Records;
@@ -44,6 +44,7 @@ pub struct Core {
     pub(crate) dialogs: Records,
     pub(crate) challenges: Challenges,
     pub(crate) gate: Gate,
+    pub(crate) tickets: Tickets,
     pub(crate) counters: Counters,
     /// What rules with a limit have let through.
     pub(crate) gates: Gates,
@@ -73,6 +74,7 @@ impl Core {
             dialogs: Records::default(),
             challenges: Challenges::default(),
             gate: Gate::new(KeyedHash::new(key)),
+            tickets: Tickets::default(),
             counters: Counters::default(),
             gates: Gates::default(),
             callers: Callers::default(),
@@ -94,7 +96,16 @@ impl Core {
         match input {
             Input::Received { flow, source, bytes } => self.received(&mut turn, flow, source, bytes),
             Input::Opened(flow) => self.directory.connected(flow),
-            Input::Closed(connection) => self.directory.closed(connection, now),
+            Input::OpenedBy(flow, ticket) => {
+                if let Some(connection) = flow.connection {
+                    self.opened_by(connection, ticket, settings);
+                }
+                self.directory.connected(flow);
+            }
+            Input::Closed(connection) => {
+                self.tickets.closed(connection);
+                self.directory.closed(connection, now);
+            }
             Input::Unreachable(flow) => self.unreachable(&mut turn, flow),
             Input::Disconnected(flow) => self.disconnected(&mut turn, flow),
             Input::Deadline => self.deadline(&mut turn),

@@ -50,6 +50,9 @@ impl Core {
         if let Some(answer) = self.circles(&asked.incoming, turn.settings) {
             return self.answer(turn, &asked.incoming, &answer);
         }
+        if let Err(answer) = self.within_ticket(&asked.incoming, turn.settings) {
+            return self.answer(turn, &asked.incoming, &answer);
+        }
         let new_from = match self.caller_identity(&asked.incoming, turn.settings) {
             Ok(new_from) => new_from,
             Err(answer) => return self.answer(turn, &asked.incoming, &answer),

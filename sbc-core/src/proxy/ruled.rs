@@ -63,6 +63,9 @@ impl Core {
         {
             return Answer::refuse(404, Count::NotServed);
         }
+        if let Err(answer) = self.asks_within_ticket(incoming, &uri, settings) {
+            return Route::Answer(answer);
+        }
         let around =
             Surroundings { core: self, settings, message: &incoming.message, uri: &uri, now: turn.now };
         let asker = Asker {

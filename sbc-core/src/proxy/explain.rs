@@ -131,8 +131,6 @@ impl Core {
     ) -> Option<()> {
         let settings = &**self.settings.load();
         let listener = settings.listener(flow.listener)?;
-        let most = settings.config.admission.max_message;
-        account.check("size", unless(bytes.len() > most, Refusal::silence(Count::TooLarge)))?;
         let is_peer = admission::is_peer(listener, source.ip().to_canonical(), &settings.members);
         account.check("peer", unless(!is_peer, Refusal::silence(Count::NotAPeer)))?;
         let knock = self.knock(settings, listener.zone, &flow, source, now);
@@ -163,6 +161,8 @@ impl Core {
             "loop",
             self.circles(&incoming, settings).map_or(Ok(()), |answer| Err(refusal(&answer))),
         )?;
+        account
+            .check("ticket", self.within_ticket(&incoming, settings).map_err(|answer| refusal(&answer)))?;
         let new_from = self.caller_identity(&incoming, settings);
         account.check("caller_identity", new_from.as_ref().map(|_| ()).map_err(refusal))?;
         let id = server_key(&self.hash, &incoming.message, &incoming.via);
@@ -185,6 +185,8 @@ impl Core {
         let not_served = Refusal { status: Some(404), ..Refusal::silence(Count::NotServed) }
             .weighing(evidence_in(Count::NotServed));
         account.check("served_domain", unless(relay, not_served))?;
+        let asks = self.asks_within_ticket(&asked.incoming, &uri, settings);
+        account.check("ticket_destination", asks.map_err(|answer| refusal(&answer)))?;
         self.ask_rules(account, &asked, &uri, turn);
         Some(())
     }

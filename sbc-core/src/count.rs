@@ -221,6 +221,10 @@ counters! {
     Bans = "sbc_admission_bans_total", "";
     /// Sources that would have been banned, were it not a dry run.
     DryBans = "sbc_admission_dry_bans_total", "";
+    /// Calls of a user that has as many as it may.
+    UserCalls = "sbc_admission_refused_total", "user_calls";
+    /// Calls of a source that has as many as it may.
+    SourceCalls = "sbc_admission_refused_total", "source_calls";
     /// Requests for a domain that is not served.
     NotServed = "sbc_admission_refused_total", "not_served";
     /// Requests under somebody else's name.

@@ -265,7 +265,6 @@ fn keys_of_later_work_are_refused_by_name() {
     let later = "found a key that is not supported yet, expected it to be left out";
     let cases = [
         ("balance = \"hash:aor\"", "discover = \"srv:x\"", "sbc.toml:40:1: pool.freeswitch.discover"),
-        ("[timers]", "max_calls_per_user = 3\n[timers]", "sbc.toml:51:1: admission.max_calls_per_user"),
         ("t1 = \"200ms\"", "call = \"12h\"", "sbc.toml:52:1: timers.call"),
     ];
     for (from, to, place) in cases {
@@ -396,6 +395,11 @@ fn values_out_of_bounds_name_what_would_be_right() {
             "[timers]",
             "per_source = { requests = \"100\" }\n[timers]",
             "sbc.toml:51:27: admission.per_source.requests: found \"100\", expected a rate as \"100/s\" or \"600/m\"",
+        ),
+        (
+            "[timers]",
+            "max_calls_per_user = 0\n[timers]",
+            "sbc.toml:51:22: admission.max_calls_per_user: found 0, expected a whole number from 1 to 1000000",
         ),
         (
             "[timers]",

@@ -13,7 +13,7 @@ use crate::dialog::Records;
 use crate::flow::{Flow, ListenerId, Transport, is_stream, is_websocket};
 use crate::hash::{DigestMap, KeyedHash};
 use crate::io::Input;
-use crate::limiting::Gates;
+use crate::limiting::{Callers, Gates};
 use crate::pool::Challenges;
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::Setup;
@@ -48,6 +48,7 @@ pub struct Core {
     pub(crate) counters: Counters,
     /// What rules with a limit have let through.
     pub(crate) gates: Gates,
+    pub(crate) callers: Callers,
     /// How often rules gave each tag.
     pub(crate) tags: Tally,
     /// Unix time at `Time::ZERO`, in seconds.
@@ -76,6 +77,7 @@ impl Core {
             tickets: Tickets::default(),
             counters: Counters::default(),
             gates: Gates::default(),
+            callers: Callers::default(),
             tags: Tally::default(),
             unix_zero: AtomicI64::new(0),
         }

@@ -26,8 +26,14 @@ pub const FORMER_MEMBERS: usize = 256;
 pub const IN_FLIGHT_PER_MEMBER: usize = 1024;
 /// Branches that one request may have, all attempts counted.
 pub const BRANCHES: usize = 16;
+/// Answers of one branch that nobody waited for, and that we end ourselves. Further ones are only acknowledged.
+pub const UNWANTED_ANSWERS: usize = 8;
+/// Via values that are searched for a branch of ours; a request that made more hops has no Max-Forwards left.
+pub const VIAS_READ: usize = 72;
 /// Contacts of one REGISTER, and of one answer to it.
 pub const CONTACTS: usize = 64;
+/// Bytes of the branch of a top Via. Ours, which seal the hidden Vias of the pool, are the longest around.
+pub const BRANCH_BYTES: usize = 2048;
 /// Recycled buffers kept by one worker.
 pub const SPARE_BUFFERS: usize = 256;
 /// A buffer that grew beyond this is not kept.
@@ -50,5 +56,10 @@ pub const TRYING_AFTER_OTHER: Duration = Duration::from_millis(3500);
 pub const BINDING_PATIENCE: Duration = Duration::from_secs(2);
 /// How often a member that is slow with a request other than INVITE is looked at.
 pub const LOOK_AT_MEMBER: Duration = Duration::from_secs(1);
+/// How long an INVITE or BYE inside a dialog waits for a member that does not answer its probes: until three
+/// copies of it could have been answered, whatever the network lost.
+pub const DEAD_MEMBER: Duration = Duration::from_secs(4);
+/// The same for other requests, which FreeSWITCH may be slow with.
+pub const DEAD_MEMBER_OTHER: Duration = Duration::from_secs(12);
 /// A retry is asked for after this, where no member takes a request, in seconds.
 pub const RETRY_AFTER_SECONDS: u32 = 5;

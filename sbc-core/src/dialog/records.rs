@@ -37,11 +37,13 @@ struct Record {
     inside: Option<Box<Inside>>,
     /// The pool member that has the other side of it.
     member: Option<SocketAddr>,
+    /// That member took the dialog over after it had begun.
+    is_taken: bool,
 }
 
 impl Record {
     const fn new(last: Time, generation: u32) -> Self {
-        Self { heard: None, last, is_call: false, generation, inside: None, member: None }
+        Self { heard: None, last, is_call: false, generation, inside: None, member: None, is_taken: false }
     }
 }
 
@@ -83,6 +85,24 @@ impl Records {
             record.member = member;
             record.heard.replace(flow) != Some(flow)
         })
+    }
+
+    /// `member` sent a request of its own that the outside party granted: the dialog is there now, whoever had it
+    /// before (FreeSWITCH's `sofia recover`). `peer` and `target` are where callers are led that ignore Contact.
+    pub fn taken(&self, key: DialogKey, member: SocketAddr, peer: Peer, target: &[u8], now: Time) -> Noted {
+        self.note(key, now, |record| {
+            record.is_taken = true;
+            if let Some(inside) = &mut record.inside {
+                inside.peer = peer;
+                inside.target = target.into();
+            }
+            record.member.replace(member) != Some(member)
+        })
+    }
+
+    /// The member that took the dialog over after it had begun.
+    pub fn taken_by(&self, key: DialogKey) -> Option<SocketAddr> {
+        self.records.get(&key.0).filter(|record| record.is_taken)?.member
     }
 
     fn note(&self, key: DialogKey, now: Time, change: impl FnOnce(&mut Record) -> bool) -> Noted {
@@ -150,6 +170,7 @@ impl Records {
 mod tests {
     use super::*;
     use crate::flow::ListenerId;
+    use crate::seal::{ListenerTag, PeerAddress};
 
     fn flow(port: u16) -> Flow {
         Flow::udp(ListenerId(0), ([192, 0, 2, 1], port).into())
@@ -175,6 +196,20 @@ mod tests {
         assert!(records.ended(key));
         assert!(!records.ended(key));
         assert_eq!(records.calls(), 0);
+    }
+
+    #[test]
+    fn a_dialog_is_where_its_pool_side_was_last_heard() {
+        let records = Records::default();
+        let (key, peer) = (
+            DialogKey(1),
+            Peer { listener: ListenerTag(1), port: 0, address: PeerAddress::Binding, binding: None },
+        );
+        let members = ["10.0.0.1:5080", "10.0.0.2:5080"].map(|member| member.parse().unwrap());
+        records.answered(key, Some(members[0]), None, Time::ZERO);
+        assert_eq!((records.member(key), records.taken_by(key)), (Some(members[0]), None));
+        assert!(records.taken(key, members[1], peer, b"sip:b@10.0.0.2:5080", Time::ZERO).changed);
+        assert_eq!((records.member(key), records.taken_by(key)), (Some(members[1]), Some(members[1])));
     }
 
     #[test]

@@ -40,6 +40,9 @@ impl Core {
                 After::Unlink(branch) => {
                     self.branches.remove(&branch);
                 }
+                After::Unmerge(key) => {
+                    self.merges.remove_if(&key, |_, owner| *owner == id);
+                }
                 After::Remove => {
                     self.entries.remove(&id.0);
                 }
@@ -58,6 +61,13 @@ impl Core {
                     if noted.changed {
                         self.wake(turn, key.0, flow);
                     }
+                }
+                After::Taken { key, member, peer, target } => {
+                    let noted = self.dialogs.taken(key, member, peer, &target, turn.now);
+                    if noted.changed {
+                        tracing::info!(%member, "the member has taken over a dialog");
+                    }
+                    watch(turn, key, noted);
                 }
                 After::Ended(key) => {
                     if self.dialogs.ended(key) {

@@ -13,7 +13,6 @@ use crate::flow::Flow;
 use crate::hash::{DigestMap, KeyedHash};
 use crate::io::Input;
 use crate::pool::Challenges;
-use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::Setup;
 use crate::proxy::turn::Turn;
@@ -36,6 +35,8 @@ pub struct Core {
     pub(crate) started: Time,
     pub(crate) entries: DigestMap<Box<Setup>>,
     pub(crate) branches: DigestMap<EntryId>,
+    /// INVITEs that begin a call, by what they have in common whichever way they come.
+    pub(crate) merges: DigestMap<EntryId>,
     pub(crate) directory: Directory,
     pub(crate) dialogs: Records,
     pub(crate) challenges: Challenges,
@@ -56,6 +57,7 @@ impl Core {
             started: now,
             entries: DigestMap::default(),
             branches: DigestMap::default(),
+            merges: DigestMap::default(),
             directory: Directory::default(),
             dialogs: Records::default(),
             challenges: Challenges::default(),
@@ -124,7 +126,7 @@ impl Core {
                 if message.is_request() {
                     self.request(turn, flow, source, message);
                 } else {
-                    self.response(turn, flow, &message);
+                    self.response(turn, flow, source, &message);
                 }
             }
             Err(error) => self.unreadable(turn, flow, source, &Message::new(bytes, &index), error),
@@ -153,17 +155,8 @@ impl Core {
         message: &Message<'_>,
         error: ParseError,
     ) {
-        let count = if error.status().is_some() { Count::Malformed } else { Count::NotSip };
-        self.counters.add(count);
         tracing::debug!(reason = error.reason(), source = %source, "unreadable message");
-        let Some(status) = error.status() else { return };
-        let is_answerable = message.is_request()
-            && message.method_text() != b"ACK"
-            && super::incoming::top_via(message).is_some();
-        if is_answerable {
-            let reply = Reply { status, reason: None, extra: "" };
-            turn.worker.outbox.send_with(flow, |out| write_reply(message, source, &reply, &self.hash, out));
-        }
+        self.refuse(turn, flow, source, message, &admission::syntax(error));
     }
 
     fn unreachable(&self, turn: &mut Turn<'_>, flow: Flow) {

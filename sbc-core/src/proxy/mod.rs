@@ -13,6 +13,7 @@ mod hiding;
 mod hop;
 mod identity;
 mod incoming;
+mod loops;
 mod members;
 mod outgoing;
 mod passing;

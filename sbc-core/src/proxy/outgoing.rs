@@ -33,6 +33,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) routes: usize,
     /// The URI that From gets, where the caller wrote somebody else's.
     pub(crate) new_from: Option<&'a [u8]>,
+    /// Its part of the request's Max-Breadth.
+    pub(crate) breadth: Option<u32>,
     /// The member with the dialog that a Refer-To wants replaced, as far as its record knows.
     pub(crate) replaced_at: Option<SocketAddr>,
 }
@@ -54,6 +56,9 @@ pub(crate) fn write_request(
     request_uri(message, hop, settings, edits);
     vias(incoming, hop, listener, edits);
     max_forwards(message, edits);
+    if let (Some(header), Some(breadth)) = (message.first(HeaderName::MaxBreadth), hop.breadth) {
+        edits.replace_with(header.value_range(), |out| write_u64(out, u64::from(breadth)));
+    }
     routes(incoming, hop, edits);
     if let Some(uri) = hop.new_from {
         identity::replace_from(message, uri, edits);

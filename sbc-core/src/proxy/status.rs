@@ -22,8 +22,19 @@ pub struct Status {
     pub transactions: usize,
     /// Via branches that lead to one of them.
     pub branches: usize,
+    /// Requests that wait for a flow to come back.
+    pub waiting: usize,
+    /// INVITEs in progress that would be known if they came again by another way.
+    pub merges: usize,
     /// Everything counted.
     pub counters: Vec<(Count, u64)>,
+}
+
+impl Status {
+    /// Whether every request is over and forgotten. 64 times T1 after the last message it must be so.
+    pub fn is_at_rest(&self) -> bool {
+        [self.transactions, self.branches, self.waiting, self.merges].iter().all(|table| *table == 0)
+    }
 }
 
 /// One pool.
@@ -75,6 +86,8 @@ impl Core {
             calls: self.dialogs.calls(),
             transactions: self.entries.len(),
             branches: self.branches.len(),
+            waiting: self.directory.waiting(),
+            merges: self.merges.len(),
             counters: Count::ALL.iter().map(|count| (*count, self.counters.get(*count))).collect(),
         }
     }

@@ -53,6 +53,8 @@ pub(crate) enum After {
     Unlink(crate::hash::Digest),
     /// The entry is over.
     Remove,
+    /// Its INVITE may come again by another way.
+    Unmerge(crate::hash::Digest),
     /// The registrar confirmed a binding.
     Registered { id: BindingId, binding: Box<Binding> },
     /// The registrar removed a binding.
@@ -61,6 +63,8 @@ pub(crate) enum After {
     Answered { key: DialogKey, member: Option<SocketAddr>, inside: Option<Box<Inside>> },
     /// The pool granted a request of a dialog that its outside party sent from here.
     Heard { key: DialogKey, member: Option<SocketAddr>, flow: crate::flow::Flow },
+    /// A member's own request inside a dialog that it had not been known to have was granted.
+    Taken { key: DialogKey, member: SocketAddr, peer: crate::seal::Peer, target: Box<[u8]> },
     /// A dialog ended.
     Ended(DialogKey),
     /// The entry waits for this no longer.

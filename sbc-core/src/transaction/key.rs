@@ -1,10 +1,8 @@
 //! Which transaction a message belongs to (RFC 3261 §17.1.3 and §17.2.3).
 
 use crate::hash::{Digest, KeyedHash};
+pub use crate::sip::COOKIE;
 use crate::wire::{HeaderName, Message, Via};
-
-/// The magic cookie of RFC 3261 branches.
-pub const COOKIE: &[u8] = b"z9hG4bK";
 
 /// One server transaction, or one call set-up: the hash of what its client wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,8 +14,8 @@ pub fn server_key(hash: &KeyedHash, message: &Message<'_>, via: &Via<'_>) -> Ent
 }
 
 /// The same parts hashed with a stable key: what a branch of ours proves.
-pub fn proof(hash: &KeyedHash, message: &Message<'_>, via: &Via<'_>) -> u64 {
-    hash.of(&key_parts(message, via)) as u64
+pub fn proof(hash: &KeyedHash, message: &Message<'_>, via: &Via<'_>) -> u32 {
+    hash.of(&key_parts(message, via)) as u32
 }
 
 fn key_parts<'a>(message: &Message<'a>, via: &Via<'a>) -> [&'a [u8]; 6] {

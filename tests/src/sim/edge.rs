@@ -8,7 +8,7 @@ use std::time::Duration;
 use routing_rules::{Balance, Names, Rules};
 use sbc_core::config::{
     Admission, CallerIdentity, Config, Failover, Headers, HostPort, Key, Listener, Member, Pool, Probe,
-    Timers,
+    Strictness, Timers,
 };
 use sbc_core::flow::{ListenerId, Transport, Zone};
 
@@ -105,6 +105,7 @@ fn listener(name: &str, transport: Transport, address: &str, zone: Zone) -> List
         worker_ports: Vec::new(),
         networks: Vec::new(),
         symmetric: true,
+        checks: Strictness::of_zone(zone),
     }
 }
 

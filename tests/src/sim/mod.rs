@@ -13,6 +13,7 @@ mod ending;
 mod judge;
 mod link;
 mod secrecy;
+pub mod stage;
 mod threads;
 mod travel;
 mod world;

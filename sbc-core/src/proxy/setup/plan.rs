@@ -103,12 +103,18 @@ impl Plan {
 
     /// Whether anything is left to try.
     pub(crate) fn has_more(&self) -> bool {
+        self.left() > 0
+    }
+
+    /// How many targets are left to try.
+    pub(crate) fn left(&self) -> u32 {
         match self {
-            Self::Peer { flow, .. } => flow.is_some(),
+            Self::Peer { flow, .. } => u32::from(flow.is_some()),
             Self::Pool { pool, tried, left, .. } => {
-                *left > 0 && (tried.count() as usize) < pool.members.len()
+                let members = u32::try_from(pool.members.len()).unwrap_or(0);
+                members.saturating_sub(tried.count()).min(u32::from(*left))
             }
-            Self::Bindings { left } => !left.is_empty(),
+            Self::Bindings { left } => u32::try_from(left.len()).unwrap_or(0),
         }
     }
 }

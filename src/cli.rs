@@ -15,6 +15,7 @@ Examples:
   sbc keygen --out sbc.key             a new key for `node.keys` or `node.path_key`
   sbc status --json                    what a running sbc says of itself
   sbc reload                           take over a changed file; calls go on
+  sbc bans                             who is not heard, and why
 
 Exit codes: 0 fine, 1 the answer is no, 2 wrong usage.";
 
@@ -40,6 +41,10 @@ pub(crate) enum Command {
     Status(Status),
     /// Let a running sbc take over its changed configuration; exit code 1 when it does not
     Reload(Reload),
+    /// Show which sources are banned, why and until when; or end a ban
+    Bans(Bans),
+    /// Take a member of a pool out of work, or back into it
+    Pool(Pool),
 }
 
 /// `sbc run`
@@ -63,12 +68,16 @@ pub(crate) struct Run {
 #[command(after_help = "\
 Prints every problem as FILE:LINE:COLUMN: KEY: found ..., expected ...
 
-Example:
-  sbc check --config sbc.toml && systemctl restart sbc")]
+Examples:
+  sbc check --config sbc.toml && systemctl restart sbc
+  sbc check --tests tests.toml         the rules answer as these examples say")]
 pub(crate) struct Check {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "sbc.toml")]
     pub config: PathBuf,
+    /// Examples: messages, and what the rules are to say about each; exit code 1 when one differs
+    #[arg(long, value_name = "FILE")]
+    pub tests: Option<PathBuf>,
 }
 
 /// `sbc keygen`
@@ -114,6 +123,64 @@ pub(crate) struct Reload {
     /// Where its admin API listens
     #[arg(long, value_name = "URL", default_value = ADMIN)]
     pub admin: String,
+}
+
+/// `sbc bans`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sbc bans
+  sbc bans --lift 192.0.2.7            hear this address again; exit code 1 when it is not banned")]
+pub(crate) struct Bans {
+    /// End the ban that this address is under
+    #[arg(long, value_name = "IP")]
+    pub lift: Option<std::net::IpAddr>,
+    /// JSON as the admin API gives it
+    #[arg(long)]
+    pub json: bool,
+    /// Where its admin API listens
+    #[arg(long, value_name = "URL", default_value = ADMIN)]
+    pub admin: String,
+}
+
+/// `sbc pool`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A member is named by its URI as configured, or its address. A reload keeps what was said here, a restart does not.
+
+Examples:
+  sbc pool drain sip:10.0.2.10:5080    nothing new goes there; waits until its last call has ended
+  sbc pool enable 10.0.2.10:5080")]
+pub(crate) struct Pool {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: PoolAction,
+    /// Where its admin API listens
+    #[arg(long, global = true, value_name = "URL", default_value = ADMIN)]
+    pub admin: String,
+}
+
+/// What to do with a member.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PoolAction {
+    /// Nothing new goes there; say when its last call has ended
+    Drain {
+        /// Its URI or address
+        member: String,
+        /// Do not wait for its calls to end
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Nothing new goes there, and nobody waits for its calls
+    Disable {
+        /// Its URI or address
+        member: String,
+    },
+    /// It takes its share again
+    Enable {
+        /// Its URI or address
+        member: String,
+    },
 }
 
 #[cfg(test)]

@@ -83,6 +83,8 @@ counters! {
     BareControl = "sbc_admission_refused_total", "control";
     /// Messages with a Content-Length that is no number, or several that differ.
     BadContentLength = "sbc_admission_refused_total", "content_length";
+    /// Messages without a Content-Length where only that says how long they are.
+    NoContentLength = "sbc_admission_refused_total", "no_content_length";
     /// Messages shorter than their Content-Length says.
     BodyShort = "sbc_admission_refused_total", "body_short";
     /// Messages whose headers never end.
@@ -125,6 +127,32 @@ counters! {
     Tolerated = "sbc_admission_tolerated_total", "";
     /// Messages at a trunk or pool listener from an address that is none of its peers.
     NotAPeer = "sbc_admission_dropped_total", "not_a_peer";
+    /// Messages from sources on the deny list.
+    Denied = "sbc_admission_dropped_total", "denied";
+    /// Messages from banned sources.
+    Banned = "sbc_admission_dropped_total", "banned";
+    /// Messages over the rate of their source.
+    FloodSource = "sbc_admission_dropped_total", "flood_source";
+    /// INVITEs over the rate of their source.
+    FloodInvite = "sbc_admission_dropped_total", "flood_invite";
+    /// REGISTERs over the rate of their source.
+    FloodRegister = "sbc_admission_dropped_total", "flood_register";
+    /// Requests of strangers over the rate of the user they name.
+    FloodUser = "sbc_admission_dropped_total", "flood_user";
+    /// Requests of strangers over the rate of all strangers at a listener.
+    FloodStrangers = "sbc_admission_dropped_total", "flood_strangers";
+    /// Requests that bear the signature of a scanner.
+    Scanner = "sbc_admission_dropped_total", "scanner";
+    /// Requests whose credentials the pool refused.
+    AuthenticationFailed = "sbc_admission_evidence_total", "authentication_failed";
+    /// Requests of strangers for users that the pool does not know.
+    UnknownUser = "sbc_admission_evidence_total", "unknown_user";
+    /// Connections that broke the rules of TLS, of the upgrade or of WebSocket frames.
+    BadConnection = "sbc_admission_evidence_total", "connection";
+    /// Sources banned.
+    Bans = "sbc_admission_bans_total", "";
+    /// Sources that would have been banned, were it not a dry run.
+    DryBans = "sbc_admission_dry_bans_total", "";
     /// Requests for a domain that is not served.
     NotServed = "sbc_admission_refused_total", "not_served";
     /// Requests under somebody else's name.
@@ -149,12 +177,24 @@ counters! {
     TableFull = "sbc_transaction_refused_total", "table_full";
     /// Requests refused by a rule.
     RuleReject = "sbc_proxy_refused_total", "rule";
+    /// Requests over the limit of a rule.
+    RuleLimit = "sbc_proxy_refused_total", "rule_limit";
+    /// Requests that a rule sent elsewhere.
+    RuleRedirect = "sbc_proxy_redirected_total", "";
     /// Requests that no rule matched.
     NoRule = "sbc_proxy_refused_total", "no_rule";
     /// Requests that no member or binding took.
     NoTarget = "sbc_proxy_refused_total", "no_target";
     /// Responses forwarded from their branch alone, without a transaction.
     Stateless = "sbc_proxy_stateless_total", "";
+    /// Requests too large for a datagram that went by a connection.
+    LargeByConnection = "sbc_proxy_large_total", "connection";
+    /// Messages too large for an unfragmented datagram that left as one.
+    LargeByDatagram = "sbc_proxy_large_total", "datagram";
+    /// Requests refused since they are too large for a datagram.
+    LargeRefused = "sbc_proxy_large_total", "refused";
+    /// Requests that were sent again since the connection they went by closed.
+    SentAgain = "sbc_proxy_sent_again_total", "";
     /// Calls answered.
     Answered = "sbc_dialog_answered_total", "";
     /// Calls ended by BYE.

@@ -1,8 +1,11 @@
 //! One file per command.
 
+mod bans;
 mod check;
 mod client;
 mod keygen;
+mod pool;
+mod rehearse;
 mod reload;
 mod run;
 mod status;
@@ -21,6 +24,8 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::status(&arguments),
         Command::Reload(arguments) => reload::reload(&arguments),
+        Command::Bans(arguments) => bans::bans(&arguments),
+        Command::Pool(arguments) => pool::pool(&arguments),
         Command::Keygen(arguments) => keygen::keygen(&arguments),
     }
 }

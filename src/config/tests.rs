@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use sbc_core::config::Strictness;
 
+use sbc_core::config::{Balance, Registrations, Share};
+
 use super::*;
 
 /// Right as it stands; every case changes one thing.
@@ -127,6 +129,7 @@ fn a_right_configuration_becomes_what_it_says() {
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.admission.max_message, 32 << 10);
     assert_eq!(settings.admission.domains, ["example.com".into()]);
+    assert_eq!(settings.admission.ban, Admission::default().ban);
     assert_eq!(settings.timers.ring, Duration::from_secs(60));
     let config = settings.core(vec![Key([1; 32])], Key([2; 32]));
     let told: Vec<_> = config.listeners.iter().map(|listener| listener.advertise.to_string()).collect();
@@ -222,19 +225,47 @@ fn unknown_keys_name_the_nearest_known_one() {
 }
 
 #[test]
+fn members_say_what_they_take() {
+    let files = Files::new("share");
+    let member = "{ uri = \"sip:10.0.2.10:5080\" }";
+    let text = GOOD
+        .replace(
+            member,
+            "{ uri = \"sip:10.0.2.10:5080\", weight = 3, priority = 1, region = \"eu\", max_calls = 500, max_cps = 30 }",
+        )
+        .replace("balance = \"hash:aor\"", "balance = \"least-calls\"\nregistrations = \"by-aor\"")
+        .replace("name = \"edge-1\"", "name = \"edge-1\"\nregion = \"eu\"\nwatch = true");
+    let settings = check(&files.0, &text).expect("right");
+    let pool = &settings.pools[0];
+    let share =
+        Share { weight: 3, priority: 1, region: Some("eu".into()), max_calls: Some(500), max_cps: Some(30) };
+    assert_eq!((&pool.members[0].share, &pool.members[1].share), (&share, &Share::default()));
+    assert_eq!((pool.balance, pool.registrations), (Balance::LeastCalls, Registrations::ByAor));
+    assert_eq!((&*settings.region, settings.watch, settings.warnings.len()), ("eu", true, 0));
+    let zero = format!("{}, weight = 0 }}", &member[..member.len() - 2]);
+    let expected =
+        "sbc.toml:37:42: pool.freeswitch.members[0].weight: found 0, expected a whole number from 1 to 1000";
+    wrong(&files, member, &zero, expected);
+}
+
+#[test]
+fn several_members_without_a_word_on_registrations_are_worth_a_warning() {
+    let files = Files::new("registrations");
+    let settings = check(&files.0, GOOD).expect("right");
+    let [warning] = &settings.warnings[..] else { panic!("{:?}", settings.warnings) };
+    assert!(
+        warning.starts_with("sbc.toml:35:7: pool.freeswitch: several members and no `registrations`"),
+        "{warning}"
+    );
+}
+
+#[test]
 fn keys_of_later_work_are_refused_by_name() {
     let files = Files::new("later");
     let later = "found a key that is not supported yet, expected it to be left out";
     let cases = [
-        ("workers = 2", "workers = 2\nregion = \"eu\"", "sbc.toml:8:1: node.region"),
         ("balance = \"hash:aor\"", "discover = \"srv:x\"", "sbc.toml:40:1: pool.freeswitch.discover"),
-        (
-            "{ uri = \"sip:10.0.2.10:5080\" }",
-            "{ uri = \"sip:10.0.2.10:5080\", weight = 2 }",
-            "sbc.toml:37:33: pool.freeswitch.members[0].weight",
-        ),
-        ("[timers]", "deny = []\n[timers]", "sbc.toml:51:1: admission.deny"),
-        ("[timers]", "ban = {}\n[timers]", "sbc.toml:51:1: admission.ban"),
+        ("[timers]", "max_calls_per_user = 3\n[timers]", "sbc.toml:51:1: admission.max_calls_per_user"),
         ("t1 = \"200ms\"", "call = \"12h\"", "sbc.toml:52:1: timers.call"),
     ];
     for (from, to, place) in cases {
@@ -244,22 +275,12 @@ fn keys_of_later_work_are_refused_by_name() {
         (
             "transport = \"wss\"",
             "transport = \"tls\"",
-            "sbc.toml:10:13: listener.browsers.transport: found \"tls\", expected one of: wss, ws, udp (this one is not supported yet)",
-        ),
-        (
-            "balance = \"hash:aor\"",
-            "balance = \"weighted\"",
-            "sbc.toml:40:11: pool.freeswitch.balance: found \"weighted\", expected one of: hash:call-id, hash:aor, round-robin (this one is not supported yet)",
-        ),
-        (
-            "balance = \"hash:aor\"",
-            "registrations = \"by-aor\"",
-            "sbc.toml:40:17: pool.freeswitch.registrations: found \"by-aor\", expected one of: shared (this one is not supported yet)",
+            "sbc.toml:10:13: listener.browsers.transport: found \"tls\", expected one of: wss, ws, udp, tcp (this one is not supported yet)",
         ),
         (
             "sip:10.0.2.10:5080",
-            "sip:10.0.2.10:5080;transport=tcp",
-            "sbc.toml:37:11: pool.freeswitch.members[0].uri: found \"sip:10.0.2.10:5080;transport=tcp\", expected \"sip:IP:PORT\": members are reached by udp, `transport=tcp` is not supported yet",
+            "sip:10.0.2.10:5080;transport=tls",
+            "sbc.toml:37:11: pool.freeswitch.members[0].uri: found \"sip:10.0.2.10:5080;transport=tls\", expected \"sip:IP:PORT\": `transport=tls` is not supported yet",
         ),
     ];
     for (from, to, expected) in cases {
@@ -365,6 +386,26 @@ fn values_out_of_bounds_name_what_would_be_right() {
             "max_message = \"32KiB\"",
             "max_message = \"1MiB\"",
             "sbc.toml:49:15: admission.max_message: found \"1MiB\", expected a size from \"4096B\" to \"64KiB\"",
+        ),
+        (
+            "[timers]",
+            "allow = [\"192.0.2.0/24\", \"here\"]\n[timers]",
+            "sbc.toml:51:26: admission.allow[1]: found \"here\", expected a network as \"192.0.2.0/24\" or one address",
+        ),
+        (
+            "[timers]",
+            "per_source = { requests = \"100\" }\n[timers]",
+            "sbc.toml:51:27: admission.per_source.requests: found \"100\", expected a rate as \"100/s\" or \"600/m\"",
+        ),
+        (
+            "[timers]",
+            "ban = { time = \"0s\" }\n[timers]",
+            "sbc.toml:51:16: admission.ban.time: found \"0s\", expected a duration from \"1s\" to \"168h\"",
+        ),
+        (
+            "[timers]",
+            "scanners = [{ header = \"a b\", contains = \"x\" }]\n[timers]",
+            "sbc.toml:51:24: admission.scanners[0].header: found \"a b\", expected a header name as \"X-Internal\", or the begin of names as \"X-Internal-*\"",
         ),
         (
             "[timers]",
@@ -505,7 +546,7 @@ fn parts_that_do_not_fit_together_are_told() {
         (
             "listener = \"carriers\"",
             "listener = \"inside\"",
-            "sbc.toml:45:12: pool.carrier-a.listener: found listener \"inside\" of zone pool, expected a listener of zone trunk and transport udp",
+            "sbc.toml:45:12: pool.carrier-a.listener: found listener \"inside\" of zone pool, expected a listener of zone trunk and transport udp, tcp or tls",
         ),
         (
             "sip:203.0.113.10:5060",

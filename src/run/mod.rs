@@ -9,6 +9,7 @@ mod open_files;
 mod reload;
 mod shell;
 mod sockets;
+mod stream;
 mod websocket;
 mod worker;
 
@@ -18,26 +19,31 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use sbc_core::Core;
 use sbc_core::config::Config;
-use sbc_core::flow::{ListenerId, WorkerId};
+use sbc_core::flow::{ListenerId, WorkerId, Zone};
 use sbc_core::time::Time;
+use sbc_tcp::{Connections, EgressLimits};
 use sbc_udp::handover::Handover;
-use sbc_ws::{Certificates, Connections};
+use sbc_ws::Certificates;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 
 use self::clock::Clock;
 use self::reload::{Reloader, SelfSigned};
 use self::sockets::{Sockets, WorkerSockets};
-use self::worker::Shared;
-use crate::admin::{self, Control, Facts, Reloaded, Report, Status, UdpTotals};
-use crate::config::{Echo, ListenerSettings, Problems, Settings, Tls, WebSocket};
+use self::worker::{Shared, StreamListener};
+use crate::admin::{self, Bans, Control, Facts, MemberOrder, Reloaded, Report, Status, UdpTotals};
+use crate::config::{Echo, ListenerSettings, Problems, Settings, Stream, Tls, WebSocket};
 use crate::keys;
 use crate::metrics::{Counters, Heartbeats};
 use crate::state_dir::StateDir;
+
+/// How often the clock on the wall is looked at.
+const A_MINUTE: Duration = Duration::from_secs(60);
 
 /// Names that a self-signed certificate carries beside the advertised one.
 const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -61,12 +67,14 @@ pub(crate) fn run(settings: Settings, file: Option<PathBuf>, up: impl FnOnce()) 
         core: Arc::new(Core::new(config, seed, clock.now())),
         clock,
         listeners: websockets(&settings, &connections, open_files, &self_signed)?,
+        streams: streams(&settings, &connections, open_files),
         connections,
         handover: Arc::new(Handover::new(usize::from(settings.workers), RandomState::new())),
         counters: Arc::new(Counters::default()),
         heartbeats: Arc::new(Heartbeats::new(settings.workers, clock.now())),
         reconfigured: Notify::new(),
     });
+    shared.core.set_unix_zero(clock.unix_zero());
     let reloader = Arc::new(Reloader::new(
         file,
         Arc::clone(&settings),
@@ -109,6 +117,36 @@ fn websockets(
         }
     }
     Ok(listeners)
+}
+
+/// A server's connection carries the messages of all its calls.
+const SERVER_EGRESS: EgressLimits = EgressLimits { bytes: 8 << 20, messages: 16 * 1024 };
+
+fn streams(settings: &Settings, connections: &Arc<Connections>, open_files: usize) -> Vec<StreamListener> {
+    let listeners = (0_u16..).map(ListenerId).zip(&settings.listeners);
+    let of = |(id, listener): (ListenerId, &ListenerSettings)| {
+        let ready = stream_settings(settings, listener, listener.stream.as_ref()?, open_files);
+        let accepting = sbc_tcp::Listener::new(ready, Arc::clone(connections));
+        Some(StreamListener { id, local: listener.core.bind.ip(), accepting })
+    };
+    listeners.filter_map(of).collect()
+}
+
+fn stream_settings(
+    settings: &Settings,
+    listener: &ListenerSettings,
+    stream: &Stream,
+    open_files: usize,
+) -> sbc_tcp::Settings {
+    let defaults = sbc_tcp::Settings::default();
+    let is_public = listener.core.zone == Zone::Public;
+    sbc_tcp::Settings {
+        max_message: settings.admission.max_message,
+        max_connections: open_files::for_connections(open_files),
+        idle: stream.idle_timeout,
+        egress: if is_public { defaults.egress } else { SERVER_EGRESS },
+        ..defaults
+    }
 }
 
 fn websocket_settings(
@@ -183,6 +221,7 @@ async fn live(
     });
     let registry = admin::registry(&facts, &shared.counters, udp_totals(settings, &sockets));
     let admin = tokio::spawn(serve_admin(sockets.admin, facts, registry, stopping.clone()));
+    tokio::spawn(follow_the_wall(Arc::clone(shared)));
     if let Some(echo) = echo {
         tokio::spawn(run_echo(echo));
     }
@@ -210,6 +249,15 @@ async fn live(
     }
     admin.abort();
     outcome
+}
+
+/// Rules go by days and hours: whoever sets the clock on the wall shall not have to restart us.
+async fn follow_the_wall(shared: Arc<Shared>) {
+    let mut minutes = tokio::time::interval(A_MINUTE);
+    loop {
+        minutes.tick().await;
+        shared.core.set_unix_zero(shared.clock.unix_zero());
+    }
 }
 
 async fn bind_echo(echo: &Echo) -> Result<sbc_echo::Echo, Problems> {
@@ -303,23 +351,44 @@ impl Control for Known {
     fn reload(&self, previous: bool) -> Result<Reloaded, Vec<String>> {
         if previous { self.reloader.previous() } else { self.reloader.reload() }
     }
+
+    fn lift_ban(&self, source: std::net::IpAddr) -> bool {
+        self.shared.core.lift_ban(source)
+    }
+
+    fn set_order(&self, member: &str, order: MemberOrder) -> bool {
+        self.shared.core.set_order(member, order.into()).is_ok()
+    }
+}
+
+impl Known {
+    /// WebSockets that are open: connections of both kinds are numbered together.
+    fn websockets(&self) -> u64 {
+        let all = u64::try_from(self.shared.connections.len()).unwrap_or(u64::MAX);
+        all.saturating_sub(self.shared.counters.tcp.open())
+    }
 }
 
 impl Facts for Known {
+    fn bans(&self) -> Bans {
+        let now = self.shared.clock.now();
+        Bans::of(&self.shared.core.bans(now), now)
+    }
+
     fn alive(&self) -> bool {
         self.shared.heartbeats.all_alive(self.shared.clock.now())
     }
 
     fn status(&self) -> Status {
         let now = self.shared.clock.now();
-        let core = Report::of(&self.shared.core.status());
+        let core = Report::of(&self.shared.core.status(), now);
         Status {
             node: self.node.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: now.since(Time::ZERO).as_secs(),
             workers: self.shared.heartbeats.workers(),
             ready: core.missing().is_none(),
-            connections: u64::try_from(self.shared.connections.len()).unwrap_or(u64::MAX),
+            connections: self.websockets(),
             listeners: self.reloader.listeners(),
             core,
         }

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::flow::Flow;
+use crate::gauge::Held;
 use crate::hash::{Digest, DigestMap};
+use crate::limiting::Permit;
 use crate::limits;
 use crate::seal::Peer;
 use crate::time::Time;
@@ -26,7 +28,7 @@ pub struct Inside {
     pub target: Box<[u8]>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Record {
     /// Where the outside party last sent a valid request of this dialog from.
     heard: Option<Flow>,
@@ -37,13 +39,27 @@ struct Record {
     inside: Option<Box<Inside>>,
     /// The pool member that has the other side of it.
     member: Option<SocketAddr>,
+    /// Its places among the calls of rules with a limit.
+    permits: Vec<Permit>,
     /// That member took the dialog over after it had begun.
     is_taken: bool,
+    /// Its places among the calls of members: given back when the record goes.
+    holds: [Option<Held>; 2],
 }
 
 impl Record {
     const fn new(last: Time, generation: u32) -> Self {
-        Self { heard: None, last, is_call: false, generation, inside: None, member: None, is_taken: false }
+        Self {
+            heard: None,
+            last,
+            is_call: false,
+            generation,
+            inside: None,
+            member: None,
+            is_taken: false,
+            holds: [None, None],
+            permits: Vec::new(),
+        }
     }
 }
 
@@ -70,13 +86,22 @@ impl Records {
         key: DialogKey,
         member: Option<SocketAddr>,
         inside: Option<Box<Inside>>,
+        holds: [Option<Held>; 2],
         now: Time,
     ) -> Noted {
         self.note(key, now, |record| {
+            record.holds = holds;
             record.member = member;
             record.inside = inside;
             !std::mem::replace(&mut record.is_call, true)
         })
+    }
+
+    /// Keep the places of a call until its record goes. Without a record they are free at once.
+    pub fn hold(&self, key: DialogKey, permits: Vec<Permit>) {
+        if let Some(mut record) = self.records.get_mut(&key.0) {
+            record.permits = permits;
+        }
     }
 
     /// `member` granted a request that the outside party sent from `flow`: that is where the party is.
@@ -173,7 +198,7 @@ mod tests {
     use crate::seal::{ListenerTag, PeerAddress};
 
     fn flow(port: u16) -> Flow {
-        Flow::udp(ListenerId(0), ([192, 0, 2, 1], port).into())
+        Flow::to(ListenerId(0), ([192, 0, 2, 1], port).into())
     }
 
     #[test]
@@ -190,8 +215,8 @@ mod tests {
     fn a_call_counts_once_and_ends() {
         let records = Records::default();
         let key = DialogKey(1);
-        assert!(records.answered(key, None, None, Time::ZERO).changed);
-        assert!(!records.answered(key, None, None, Time::ZERO).changed);
+        assert!(records.answered(key, None, None, [None, None], Time::ZERO).changed);
+        assert!(!records.answered(key, None, None, [None, None], Time::ZERO).changed);
         assert_eq!(records.calls(), 1);
         assert!(records.ended(key));
         assert!(!records.ended(key));
@@ -206,7 +231,7 @@ mod tests {
             Peer { listener: ListenerTag(1), port: 0, address: PeerAddress::Binding, binding: None },
         );
         let members = ["10.0.0.1:5080", "10.0.0.2:5080"].map(|member| member.parse().unwrap());
-        records.answered(key, Some(members[0]), None, Time::ZERO);
+        records.answered(key, Some(members[0]), None, [None, None], Time::ZERO);
         assert_eq!((records.member(key), records.taken_by(key)), (Some(members[0]), None));
         assert!(records.taken(key, members[1], peer, b"sip:b@10.0.0.2:5080", Time::ZERO).changed);
         assert_eq!((records.member(key), records.taken_by(key)), (Some(members[1]), Some(members[1])));
@@ -216,7 +241,7 @@ mod tests {
     fn a_forgotten_dialog_is_forgotten() {
         let records = Records::default();
         let key = DialogKey(1);
-        records.answered(key, None, None, Time::ZERO);
+        records.answered(key, None, None, [None, None], Time::ZERO);
         let due = records.expire(key, 0, Time::from_millis(1)).unwrap();
         assert_eq!(records.expire(key, 0, due), None);
         assert_eq!(records.calls(), 0);

@@ -23,8 +23,8 @@ impl Core {
             return;
         }
         let incoming = &asked.incoming;
-        match self.route(incoming, &asked.top, turn.settings, turn.now) {
-            Route::Peer { peer, target } => {
+        match self.route_by_token(asked, turn.settings) {
+            Some(Route::Peer { peer, target }) => {
                 let peer = self.holder_of(&peer, incoming, turn.settings);
                 let dialog = (incoming.upstream.zone == Zone::Pool).then(|| incoming.dialog(&self.hash));
                 if let Reach::Flow(flow) = self.reach(&peer, dialog, turn.settings, turn.now) {
@@ -32,7 +32,7 @@ impl Core {
                     self.forward_statelessly(turn, asked, flow, target.as_deref());
                 }
             }
-            Route::Drop(count) => self.counters.add(count),
+            Some(Route::Drop(count)) => self.counters.add(count),
             _ => self.counters.add(Count::StrayAck),
         }
     }
@@ -41,7 +41,7 @@ impl Core {
         let (incoming, settings) = (&asked.incoming, turn.settings);
         let Some(flow) = towards(flow, incoming.call_id, settings) else { return };
         let Some(zone) = settings.listener(flow.listener).map(|listener| listener.zone) else { return };
-        let upstream = self.peer_of(&incoming.upstream.reply, None, settings);
+        let upstream = self.upstream_peer(&incoming.upstream, None, settings);
         let mut branch = turn.worker.spare.take();
         let seal = BranchSeal {
             peer: upstream,
@@ -62,6 +62,7 @@ impl Core {
             routes: asked.top.values,
             replaced_at: None,
             new_from: None,
+            changes: None,
             breadth: None,
         };
         let mut bytes = turn.worker.spare.take();

@@ -1,23 +1,26 @@
 //! The front door: one input, all its consequences.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
-use crate::admission;
+use crate::admission::{self, Gate};
 use crate::config::Config;
 use crate::count::{Count, Counters};
 use crate::dialog::Records;
-use crate::flow::Flow;
+use crate::flow::{Flow, ListenerId, Transport, is_stream, is_websocket};
 use crate::hash::{DigestMap, KeyedHash};
 use crate::io::Input;
+use crate::limiting::Gates;
 use crate::pool::Challenges;
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::Setup;
 use crate::proxy::turn::Turn;
 use crate::proxy::worker::{Timer, Worker};
 use crate::registration::Directory;
+use crate::tally::Tally;
 use crate::time::Time;
 use crate::transaction::EntryId;
 use crate::wire::{Framing, Limits, Message, ParseError};
@@ -40,7 +43,14 @@ pub struct Core {
     pub(crate) directory: Directory,
     pub(crate) dialogs: Records,
     pub(crate) challenges: Challenges,
+    pub(crate) gate: Gate,
     pub(crate) counters: Counters,
+    /// What rules with a limit have let through.
+    pub(crate) gates: Gates,
+    /// How often rules gave each tag.
+    pub(crate) tags: Tally,
+    /// Unix time at `Time::ZERO`, in seconds.
+    pub(crate) unix_zero: AtomicI64,
 }
 
 impl Core {
@@ -61,7 +71,11 @@ impl Core {
             directory: Directory::default(),
             dialogs: Records::default(),
             challenges: Challenges::default(),
+            gate: Gate::new(KeyedHash::new(key)),
             counters: Counters::default(),
+            gates: Gates::default(),
+            tags: Tally::default(),
+            unix_zero: AtomicI64::new(0),
         }
     }
 
@@ -74,12 +88,13 @@ impl Core {
     pub fn handle(&self, worker: &mut Worker, now: Time, input: Input<'_>) {
         let settings = &**self.settings.load();
         self.keep_up(worker, now, settings);
-        let mut turn = Turn { worker, now, settings };
+        let mut turn = Turn { worker, now, settings, knock: None };
         match input {
             Input::Received { flow, source, bytes } => self.received(&mut turn, flow, source, bytes),
             Input::Opened(flow) => self.directory.connected(flow),
             Input::Closed(connection) => self.directory.closed(connection, now),
             Input::Unreachable(flow) => self.unreachable(&mut turn, flow),
+            Input::Disconnected(flow) => self.disconnected(&mut turn, flow),
             Input::Deadline => self.deadline(&mut turn),
         }
     }
@@ -94,9 +109,38 @@ impl Core {
         }
     }
 
+    /// Say what Unix time it was at `Time::ZERO`, in seconds: at the start, and again whenever the clock on the wall
+    /// was set. Rules about days and hours go by it.
+    pub fn set_unix_zero(&self, seconds: i64) {
+        self.unix_zero.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Unix time in seconds.
+    pub(crate) fn unix_time(&self, now: Time) -> i64 {
+        let since = i64::try_from(now.as_micros() / 1_000_000).unwrap_or(i64::MAX);
+        self.unix_zero.load(Ordering::Relaxed).saturating_add(since)
+    }
+
+    /// How often rules gave each tag.
+    pub fn tags(&self) -> &Tally {
+        &self.tags
+    }
+
+    /// Calls that hold a place under the limit of a rule.
+    pub fn calls_of_rule(&self, rule: &str) -> u32 {
+        self.gates.calls(&self.hash, rule)
+    }
+
     /// When `Input::Deadline` is due at this worker.
     pub fn next_deadline(&self, worker: &Worker) -> Option<Time> {
         worker.wheel.next_deadline()
+    }
+
+    /// Whether an address may speak at a listener at all.
+    pub fn is_peer(&self, listener: ListenerId, remote: SocketAddr) -> bool {
+        let settings = &**self.settings.load();
+        let known = |listener| admission::is_peer(listener, remote.ip().to_canonical(), &settings.members);
+        settings.listener(listener).is_some_and(known)
     }
 
     /// What happened so far.
@@ -118,8 +162,12 @@ impl Core {
             self.counters.add(Count::NotAPeer);
             return;
         }
+        match self.knock(settings, listener.zone, &flow, source, turn.now) {
+            Ok(knock) => turn.knock = knock,
+            Err(count) => return self.counters.add(count),
+        }
         let mut index = std::mem::take(&mut turn.worker.index);
-        let framing = if flow.connection.is_some() { Framing::WebSocket } else { Framing::Datagram };
+        let framing = framing_of(listener.transport);
         match index.parse(bytes, framing, &Limits::default()) {
             Ok(()) => {
                 let message = Message::new(bytes, &index);
@@ -161,14 +209,26 @@ impl Core {
 
     fn unreachable(&self, turn: &mut Turn<'_>, flow: Flow) {
         for state in turn.settings.pools.iter() {
-            let Some(member) = state.at(flow.remote).and_then(|member| state.members.get(member)) else {
-                continue;
-            };
-            if let Some(probe) = &state.config.probe {
-                member.probing(|probing| probing.on_unreachable(probe));
+            let Some(place) = state.at(flow.remote) else { continue };
+            let Some(member) = state.members.get(place) else { continue };
+            if member.listener != flow.listener {
+                // Only a large request asked for a connection; the member itself is reached by UDP.
+                member.refused_connection(turn.now);
+            } else {
+                state.unreachable(place, turn.now);
             }
             for id in member.take_in_flight() {
                 self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));
+            }
+        }
+    }
+
+    /// Whatever a server owes may be lost with the connection: what has no answer is asked once more.
+    fn disconnected(&self, turn: &mut Turn<'_>, flow: Flow) {
+        for state in turn.settings.pools.iter() {
+            let member = state.at(flow.remote).and_then(|member| state.members.get(member));
+            for id in member.map(|member| member.take_in_flight()).unwrap_or_default() {
+                self.step(turn, id, |setup, step| setup.on_disconnected(flow, step));
             }
         }
     }
@@ -191,7 +251,18 @@ impl Core {
                     }
                 }
                 Timer::Probe(due) => self.probe(turn, due),
+                Timer::Sweep => self.sweep(turn),
             }
         }
+    }
+}
+
+fn framing_of(transport: Transport) -> Framing {
+    if is_stream(transport) {
+        Framing::Stream
+    } else if is_websocket(transport) {
+        Framing::WebSocket
+    } else {
+        Framing::Datagram
     }
 }

@@ -8,6 +8,7 @@ use crate::pool::{PoolState, ProbeDue};
 use crate::proxy::core::Core;
 use crate::proxy::settings::{Settings, sent_by};
 use crate::proxy::turn::Turn;
+use crate::proxy::via::transport_word;
 use crate::proxy::worker::{ProbeTimer, Timer, Worker};
 use crate::sip::{OptionsProbe, write_options};
 use crate::time::Time;
@@ -62,11 +63,12 @@ impl Core {
 
     fn send_probe(&self, turn: &mut Turn<'_>, state: &PoolState, member: usize, sequence: u32) {
         let settings = turn.settings;
-        let Some(listener) = settings.listener(state.config.listener) else { return };
         let Some(member) = state.members.get(member) else { return };
+        let Some(listener) = settings.listener(member.listener) else { return };
         let name = self.probe_name(state, member.address);
         let port = settings.local_port(listener, name.as_bytes());
         let probe = OptionsProbe {
+            transport: transport_word(listener.transport),
             us: &sent_by(listener, port),
             member: &member.uri,
             branch: &format!("{}{name}.{sequence}", PREFIX),
@@ -75,7 +77,7 @@ impl Core {
             sequence,
         };
         if let Some(bytes) = write_options(&probe) {
-            let flow = Flow { port, ..Flow::udp(state.config.listener, member.address) };
+            let flow = Flow { port, ..Flow::to(member.listener, member.address) };
             turn.worker.outbox.send(flow, &bytes);
         }
     }
@@ -97,12 +99,12 @@ impl Core {
                     continue;
                 }
                 let sequence = CSeq::parse(response.value(HeaderName::CSeq)).map_or(0, |cseq| cseq.number);
-                // 503 to OPTIONS says that the server as a whole takes nothing (System Busy, Paused).
-                if response.status() == 503 {
-                    return true;
-                }
                 let before = member.health();
-                member.probing(|probing| probing.on_answer(sequence, probe));
+                // 503 to OPTIONS: it is there, and as a whole takes nothing (System Busy, Paused).
+                member.probing(|probing| match response.status() {
+                    503 => probing.on_busy(sequence),
+                    _ => probing.on_answer(sequence, probe),
+                });
                 if before != member.health() {
                     tracing::info!(pool = &*state.config.name, member = &*member.uri, "member answers: up");
                 }

@@ -3,13 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::admission::GateRules;
 use crate::config::{Config, HostPort, Key, Listener};
-use crate::flow::{ListenerId, Transport, Zone};
+use crate::flow::{Flow, ListenerId, Zone};
 use crate::hash::{Digest, KeyedHash};
 use crate::limits;
 use crate::pool::Pools;
 use crate::proxy::hiding::Hidden;
-use crate::seal::{ListenerTag, Tokens};
+use crate::seal::{ListenerTag, Peer, PeerAddress, Tokens};
 use crate::time::Time;
 use crate::wire::Uri;
 
@@ -23,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) stable: KeyedHash,
     pub(crate) pools: Pools,
     pub(crate) hidden: Hidden,
+    pub(crate) gate: GateRules,
     /// Addresses of the pool zone's members, those of calls that may still be up among them.
     pub(crate) members: Vec<IpAddr>,
     /// Members of the pool zone that a change took out, and when.
@@ -49,8 +51,9 @@ impl Settings {
         Self {
             tokens: Tokens::new(&config.keys, &config.path_key),
             version: before.map_or(1, |before| before.version + 1),
-            pools: Pools::new(&config.pools, &stable, before.map(|before| &before.pools)),
+            pools: Pools::new(&config, &stable, before.map(|before| &before.pools)),
             hidden: Hidden::new(&config, &left),
+            gate: GateRules::new(&config.admission),
             members: members.map(|address| address.ip().to_canonical()).collect(),
             former,
             stable,
@@ -89,12 +92,29 @@ impl Settings {
         u16::try_from(index).ok().map(ListenerId)
     }
 
-    /// The first listener that faces the pool: whose address FreeSWITCH is told.
-    pub(crate) fn pool_listener(&self) -> Option<(ListenerId, &Listener)> {
-        let mut listeners = self.config.listeners.iter().enumerate();
-        let (index, listener) =
-            listeners.find(|(_, one)| one.zone == Zone::Pool && one.transport == Transport::Udp)?;
-        Some((ListenerId(u16::try_from(index).ok()?), listener))
+    /// A server of the pool zone as tokens name it: a member by its own transport, others by the first listener
+    /// that faces the pool.
+    pub(crate) fn pool_peer(&self, address: SocketAddr) -> Option<Peer> {
+        let first = || self.config.listeners.iter().position(|one| one.zone == Zone::Pool);
+        let listener = match self.pools.member_at(address) {
+            Some(member) => member.listener(),
+            None => ListenerId(u16::try_from(first()?).ok()?),
+        };
+        Some(Peer {
+            listener: self.tag_of(listener),
+            port: 0,
+            address: PeerAddress::At(address),
+            binding: None,
+        })
+    }
+
+    /// The listener whose address a server is told in Path and Record-Route: that of its pool, whichever way this
+    /// message goes, because FreeSWITCH takes another Path for another binding.
+    pub(crate) fn told_to(&self, flow: &Flow) -> Option<&Listener> {
+        let in_zone = |listener: &&Listener| listener.zone == Zone::Pool;
+        let member = self.pools.member_at(flow.remote);
+        let of_pool = member.and_then(|member| self.listener(member.told())).filter(in_zone);
+        of_pool.or_else(|| self.listener(flow.listener))
     }
 
     /// Whether a URI's host and port are an address of ours.

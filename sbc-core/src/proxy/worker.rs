@@ -2,9 +2,13 @@
 
 use std::net::SocketAddr;
 
+use routing_rules::Scratch;
+
 use crate::dialog::{DialogKey, Inside};
 use crate::flow::WorkerId;
+use crate::gauge::Held;
 use crate::io::Outbox;
+use crate::limiting::Permit;
 use crate::limits;
 use crate::registration::Binding;
 use crate::seal::BindingId;
@@ -25,6 +29,8 @@ pub struct Worker {
     pub(crate) edits: Edits,
     pub(crate) after: Vec<After>,
     pub(crate) spare: Spare,
+    /// What the rules think with.
+    pub(crate) rules: Scratch,
 }
 
 /// A time somebody asked to be woken at.
@@ -34,6 +40,8 @@ pub(crate) enum Timer {
     Binding(BindingId, u32),
     Dialog(DialogKey, u32),
     Probe(ProbeTimer),
+    /// One shard of the table of sources.
+    Sweep,
 }
 
 /// Which member is to be asked, and under which settings.
@@ -60,7 +68,14 @@ pub(crate) enum After {
     /// The registrar removed a binding.
     Unregistered(BindingId),
     /// A call was answered.
-    Answered { key: DialogKey, member: Option<SocketAddr>, inside: Option<Box<Inside>> },
+    Answered {
+        key: DialogKey,
+        member: Option<SocketAddr>,
+        inside: Option<Box<Inside>>,
+        holds: [Option<Held>; 2],
+    },
+    /// A call that was answered keeps its places among the calls of rules.
+    Hold { key: DialogKey, permits: Vec<Permit> },
     /// The pool granted a request of a dialog that its outside party sent from here.
     Heard { key: DialogKey, member: Option<SocketAddr>, flow: crate::flow::Flow },
     /// A member's own request inside a dialog that it had not been known to have was granted.
@@ -84,6 +99,7 @@ impl Worker {
             edits: Edits::new(),
             after: Vec::new(),
             spare: Spare::default(),
+            rules: Scratch::default(),
         }
     }
 }

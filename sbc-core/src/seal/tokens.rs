@@ -168,7 +168,7 @@ impl Tokens {
     /// Append the `opaque` of a challenge: the member that made it, and the opaque it had of its own.
     pub fn write_challenge(&self, member: SocketAddr, opaque: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
         let mut plain = Plain::default();
-        let address = PeerAddress::Datagram(member);
+        let address = PeerAddress::At(member);
         Peer { listener: super::ListenerTag(0), port: 0, address, binding: None }.write(&mut plain.0);
         if let Some(opaque) = opaque {
             plain.0.push(1);
@@ -189,7 +189,7 @@ impl Tokens {
         let token = self.ring.open(Kind::Challenge, b"", text)?;
         let mut reader = Reader(token.plain());
         let peer = Peer::read(&mut reader).ok_or(OpenError::Forged)?;
-        let PeerAddress::Datagram(member) = peer.address else { return Err(OpenError::Forged) };
+        let PeerAddress::At(member) = peer.address else { return Err(OpenError::Forged) };
         Ok(read(member, reader.byte().map(|_| reader.0)))
     }
 }
@@ -249,7 +249,7 @@ fn read_target(peer: &Peer, plain: &[u8], out: &mut Vec<u8>) {
 
 fn address_text(peer: &Peer) -> AddressText {
     let mut text = AddressText { bytes: [0; 64], length: 0 };
-    if let PeerAddress::Datagram(remote) = peer.address {
+    if let PeerAddress::At(remote) = peer.address {
         use std::io::Write as _;
         let mut cursor = &mut text.bytes[..];
         if write!(cursor, "{remote}").is_ok() {
@@ -294,7 +294,7 @@ mod tests {
     }
 
     fn member() -> Peer {
-        let address = PeerAddress::Datagram("10.0.2.10:5080".parse().unwrap());
+        let address = PeerAddress::At("10.0.2.10:5080".parse().unwrap());
         Peer { listener: ListenerTag(7), port: 0, address, binding: None }
     }
 
@@ -367,7 +367,7 @@ mod tests {
 
     #[test]
     fn a_path_is_short_and_opens() {
-        let remote = PeerAddress::Datagram("[2001:db8::1]:65535".parse().unwrap());
+        let remote = PeerAddress::At("[2001:db8::1]:65535".parse().unwrap());
         let peer = Peer { listener: ListenerTag(1), port: 9, address: remote, binding: Some(BindingId(1)) };
         let mut user = Vec::new();
         tokens().write_route(Kind::Path, &peer, &mut user);

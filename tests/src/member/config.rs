@@ -34,6 +34,8 @@ pub struct Config {
     pub name: String,
     /// Its SIP address: in Via and Contact of all it sends.
     pub sip: SocketAddr,
+    /// It calls by TCP, not by UDP; it listens to both.
+    pub tcp: bool,
     /// The domain of its users, and its realm.
     pub domain: String,
     /// Its users.
@@ -50,6 +52,10 @@ pub struct Config {
     pub peers: Vec<SocketAddr>,
     /// `max-sessions`: as seen, N lets N-1 inbound calls through; the B leg of a bridge counts as one too.
     pub max_sessions: usize,
+    /// `fsctl pause`: everything from outside dialogs gets 503.
+    pub paused: bool,
+    /// Where users are dialled who are not registered here (`fs_path`): the edge knows their bindings.
+    pub edge: Option<SocketAddr>,
     /// `multiple-registrations`.
     pub multiple: Multiple,
     /// `enable-100rel`.
@@ -74,6 +80,7 @@ impl Config {
         Self {
             name: name.into(),
             sip,
+            tcp: false,
             domain: domain.into(),
             users: 1000..=1019,
             password: password.into(),
@@ -82,6 +89,8 @@ impl Config {
             token_header: None,
             peers: Vec::new(),
             max_sessions: 1000,
+            paused: false,
+            edge: None,
             multiple: Multiple::Contact,
             enable_100rel: false,
             ring_as_183: true,
@@ -91,6 +100,16 @@ impl Config {
             gateway: None,
             seed: u64::from(sip.port()),
         }
+    }
+
+    /// What it writes behind its address in answers.
+    pub const fn answering(&self) -> &'static str {
+        if self.tcp { ";transport=tcp" } else { ";transport=udp" }
+    }
+
+    /// The same in requests, where UDP goes without saying.
+    pub const fn asking(&self) -> &'static str {
+        if self.tcp { ";transport=tcp" } else { "" }
     }
 
     /// True for the number of a user.

@@ -83,16 +83,15 @@ impl World {
 
     /// What is for sbc becomes a job: on a connection for its own worker, a datagram for any.
     fn deliver(&mut self, flying: Flying) -> Option<(usize, Job)> {
-        let Some((0, listener, port)) = self.edge_at(&flying) else {
+        let Some((0, flow)) = self.flow_of(&flying) else {
             self.arrive(flying);
             return None;
         };
-        let flow = Flow { listener, port, remote: flying.from, connection: flying.socket };
-        let worker = match flying.socket {
+        let worker = match flow.connection {
             Some(_) => self.edges[0].worker_of(flying.from),
             None => self.chance.below(self.edges[0].workers.len() as u64) as usize,
         };
-        self.judge_arrival(0, listener, &flying.bytes);
+        self.judge_arrival(0, flow.listener, &flying.bytes);
         Some((worker, Job::Received { flow, source: flying.from, bytes: flying.bytes }))
     }
 

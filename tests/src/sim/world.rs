@@ -8,6 +8,7 @@ use sbc_core::flow::ConnectionId;
 use sbc_core::time::Time;
 
 use super::edges::{Edge, Socket};
+use super::streams::Streams;
 use super::travel::Flying;
 use super::{Arrival, Chance, Departure, EdgeSettings, Judge, Link, WSS, node_config};
 use crate::agent::{Agent, Carrier, Exchange, LegId, Registered, Settings, State};
@@ -43,7 +44,10 @@ pub struct World {
     pub(super) edges: Vec<Edge>,
     pub(super) nodes: BTreeMap<SocketAddr, Node>,
     pub(super) sockets: BTreeMap<SocketAddr, Socket>,
+    pub(super) streams: Streams,
     pub(super) closed_ports: Vec<SocketAddr>,
+    /// Servers that accept no connections.
+    pub without_tcp: Vec<SocketAddr>,
     /// Inner to outer address of those behind an address translator.
     pub(super) translated: BTreeMap<SocketAddr, SocketAddr>,
     pub(super) flying: BTreeMap<(Time, u64), Flying>,
@@ -53,6 +57,8 @@ pub struct World {
     pub(super) sent: u64,
     pub(super) last_socket: u64,
     pub(super) restarts: u32,
+    /// Whether the members share one database of registrations.
+    pub share_registrations: bool,
     /// Print every datagram sent from now on (a debugging aid for a failing seed).
     pub trace_from: Option<Time>,
     /// What was seen outside and must not be.
@@ -88,7 +94,9 @@ impl World {
             chance,
             nodes: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            streams: Streams::default(),
             closed_ports: Vec::new(),
+            without_tcp: Vec::new(),
             translated: BTreeMap::new(),
             flying: BTreeMap::new(),
             last_on_stream: BTreeMap::new(),
@@ -96,6 +104,7 @@ impl World {
             sent: 0,
             last_socket: 0,
             restarts: 0,
+            share_registrations: true,
             trace_from: None,
             told: Vec::new(),
             departures: Vec::new(),
@@ -107,7 +116,7 @@ impl World {
         };
         (0..world.edges.len()).for_each(|edge| world.start_workers(edge));
         for member in &settings.members {
-            world.add_member(*member, |_| {});
+            world.add_member(*member, |config| config.tcp = settings.tcp);
         }
         world
     }
@@ -134,6 +143,7 @@ impl World {
         self.nodes.remove(&address);
         if refuses {
             self.closed_ports.push(address);
+            self.close_connections(&address.to_string());
         }
     }
 
@@ -274,7 +284,9 @@ impl World {
         let done =
             self.until(120_000, |world| matches!(world.agent(address).registered(), Registered::Yes(_)));
         assert!(done, "{address} did not get registered: {:?}", self.agent(address).registered());
-        self.share_registrations();
+        if self.share_registrations {
+            self.share_registrations();
+        }
     }
 
     /// The members share one database of registrations: what one knows, all know.

@@ -6,6 +6,7 @@ use crate::flow::Zone;
 use crate::hash::Digest;
 use crate::pool::Seat;
 use crate::proxy::incoming::tag_of;
+use crate::proxy::members::note_answer;
 use crate::proxy::passing::{Passing, write_response};
 use crate::proxy::setup::machines::Client;
 use crate::proxy::setup::{Branch, Setup, Step, with_message};
@@ -40,15 +41,22 @@ impl Setup {
         let branch = &mut self.branches[at];
         let status = response.status();
         if let (Some(member), true) = (&branch.member, status >= 100) {
-            member.answered();
+            note_answer(member, response, step.now);
+        }
+        if status >= 300 {
+            branch.call = None;
         }
         let verdict = branch.client.on_response(step.now, &branch.timers, status);
+        if matches!(verdict, ClientResponse::Success | ClientResponse::Failure) {
+            self.learn(at, response, step);
+        }
         match verdict {
             ClientResponse::Absorb => {}
             ClientResponse::Provisional => self.on_provisional(at, response, step),
             ClientResponse::Success => self.on_success(at, response, step),
             ClientResponse::Failure => self.on_failure(at, response, step),
             ClientResponse::RepeatAck => {
+                let branch = &self.branches[at];
                 if let Client::Invite(client) = &branch.client
                     && let Some(ack) = client.ack()
                 {

@@ -9,6 +9,7 @@ mod attempt;
 mod cancel;
 mod expire;
 mod failure;
+mod lesson;
 mod machines;
 mod plan;
 mod success;
@@ -16,6 +17,7 @@ mod unwanted;
 
 use crate::dialog::DialogKey;
 use crate::flow::Flow;
+use crate::gauge::Held;
 use crate::hash::Digest;
 use crate::limits;
 use crate::pool::Seat;
@@ -23,6 +25,7 @@ use crate::proxy::core::Core;
 use crate::proxy::identity::NewFrom;
 use crate::proxy::incoming::{Incoming, Upstream};
 use crate::proxy::reply::{Reply, write_reply};
+use crate::proxy::ruled::Ruled;
 use crate::proxy::settings::Settings;
 use crate::proxy::turn::Turn;
 use crate::proxy::worker::{After, Timer, Worker};
@@ -32,7 +35,7 @@ use crate::time::Time;
 use crate::transaction::{Ack, EntryId, NonInviteClient, Timers};
 use crate::wire::{Framing, HeaderName, Limits, Message};
 use machines::{Client, Server};
-pub(crate) use plan::{Plan, towards};
+pub(crate) use plan::{Fallback, Plan, towards};
 use unwanted::Unwanted;
 
 /// What a step may use.
@@ -63,6 +66,8 @@ struct Branch {
     peer: Peer,
     /// Where it is one of a pool.
     member: Option<Seat>,
+    /// Its place among the calls of that member, until it fails; an answered call takes it along.
+    call: Option<Held>,
     /// Another member was tried instead.
     abandoned: bool,
     /// It answered, or was given up: nothing more is expected for the caller.
@@ -80,6 +85,10 @@ struct Branch {
     unwanted: Vec<Unwanted>,
     /// It was counted against its member that it did not answer.
     missed: bool,
+    /// It goes by a connection only because it is large; without one it goes by UDP.
+    falls_back: bool,
+    /// It was sent again over a new connection.
+    sent_again: bool,
 }
 
 /// The best final answer so far.
@@ -120,6 +129,8 @@ pub(crate) struct Setup {
     registers: Option<Registers>,
     /// The URI that From gets, where the caller wrote somebody else's.
     new_from: NewFrom,
+    /// How it leaves, and what it takes of the limits of rules.
+    ruled: Ruled,
     /// Its Max-Breadth (RFC 5393 §5): so many branches may be open at once, here and beyond.
     breadth: Option<u32>,
     /// Under which another way of the same INVITE finds this one.
@@ -153,6 +164,7 @@ pub(crate) struct NewSetup {
     pub(crate) new_from: NewFrom,
     pub(crate) merge: Option<Digest>,
     pub(crate) plan: Plan,
+    pub(crate) ruled: Ruled,
 }
 
 impl Setup {
@@ -179,6 +191,7 @@ impl Setup {
             breadth: incoming.message.first(HeaderName::MaxBreadth).and_then(|header| number(header.value)),
             merge: new.merge,
             plan: new.plan,
+            ruled: new.ruled,
             branches: Vec::new(),
             best: None,
             winner: None,
@@ -249,6 +262,8 @@ impl Setup {
     fn finish(&mut self, bytes: Vec<u8>, step: &mut Step<'_>) {
         self.trying_at = None;
         self.next_attempt_at = None;
+        // No call has come of it.
+        self.ruled.permits.clear();
         if self.has_final() {
             step.worker.spare.give(bytes);
             return;
@@ -259,7 +274,8 @@ impl Setup {
 
     /// To the caller: by the flow it came by, or its next connection.
     fn send_upstream(&self, bytes: &[u8], step: &mut Step<'_>) {
-        if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
+        if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer, step.settings) {
+            step.core.note_large_answer(&flow, bytes.len(), step.settings);
             step.worker.outbox.send(flow, bytes);
         }
     }

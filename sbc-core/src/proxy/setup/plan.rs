@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::Balance;
-use crate::flow::{Flow, Zone};
+use crate::flow::{Flow, ListenerId, Zone};
 use crate::hash::Digest;
-use crate::pool::{PoolState, Seat, Tried};
+use crate::pool::{PoolState, Seat, Tried, Wish};
 use crate::proxy::core::Core;
 use crate::proxy::settings::Settings;
 use crate::registration::Reached;
 use crate::seal::{Peer, PeerAddress};
+use crate::time::Time;
 
 /// The targets of a request, in the order they are tried.
 pub(crate) enum Plan {
@@ -27,9 +28,18 @@ pub(crate) enum Plan {
         /// The request answers a challenge of its first member; another would only challenge it again.
         answers: bool,
         left: u8,
+        /// Pools to go on with; the next one is the last of the list.
+        then: Vec<Fallback>,
     },
     /// Bindings of a user; the next one is the last of the list.
     Bindings { left: Vec<Reached> },
+}
+
+/// A pool that is asked when the ones before it have nobody.
+pub(crate) struct Fallback {
+    pub(crate) pool: Arc<PoolState>,
+    pub(crate) balance: Balance,
+    pub(crate) key: Digest,
 }
 
 /// The next target.
@@ -44,9 +54,27 @@ pub(crate) struct Next {
     pub(crate) leg: u32,
 }
 
+impl Next {
+    /// The same target, asked over a connection from `listener`.
+    pub(crate) fn by_connection(self, listener: ListenerId, settings: &Settings) -> Self {
+        let member = self.member.or_else(|| settings.pools.member_at(self.flow.remote));
+        let flow = Flow::to(listener, self.flow.remote);
+        // Both ways may be tried one after the other: their branches must not be the same.
+        Self { flow, member, leg: !self.leg, ..self }
+    }
+}
+
 impl Plan {
     /// Take the next target.
-    pub(crate) fn next(&mut self, call_id: &[u8], core: &Core, settings: &Settings) -> Option<Next> {
+    pub(crate) fn next(
+        &mut self,
+        call_id: &[u8],
+        is_new_call: bool,
+        now: Time,
+        core: &Core,
+        settings: &Settings,
+    ) -> Option<Next> {
+        self.fall_back(is_new_call, now);
         match self {
             Self::Peer { peer, flow, target } => {
                 let flow = towards(flow.take()?, call_id, settings)?;
@@ -65,16 +93,17 @@ impl Plan {
             }
             Self::Pool { pool, balance, key, tried, first, left, .. } => {
                 *left = left.checked_sub(1)?;
-                let place = first.take().or_else(|| pool.choose(*balance, *key, *tried))?;
+                let wish = Wish { balance: *balance, key: *key, is_new_call };
+                let place = first.take().or_else(|| pool.choose(&wish, *tried, now))?;
                 *tried = tried.with(place);
                 let member = Seat::of(pool, place)?;
                 let address = member.address();
-                let listener = pool.config.listener;
-                let flow = towards(Flow::udp(listener, address), call_id, settings)?;
+                let listener = member.listener();
+                let flow = towards(Flow::to(listener, address), call_id, settings)?;
                 let peer = Peer {
                     listener: settings.tag_of(listener),
                     port: 0,
-                    address: PeerAddress::Datagram(address),
+                    address: PeerAddress::At(address),
                     binding: None,
                 };
                 let leg = leg_of(&peer, settings);
@@ -101,6 +130,33 @@ impl Plan {
         }
     }
 
+    /// Let a target that was taken be the next one again: it is there, but not the way it was asked.
+    pub(crate) fn again(&mut self, member: &Seat) {
+        match self {
+            Self::Peer { flow, .. } => *flow = Some(Flow::to(member.listener(), member.address())),
+            Self::Pool { pool, first, left, .. } => {
+                *first = pool.at(member.address());
+                *left = left.saturating_add(1);
+            }
+            Self::Bindings { .. } => {}
+        }
+    }
+
+    /// Go on to the next pool when this one has no member with room left to try, or was tried often enough.
+    fn fall_back(&mut self, is_new_call: bool, now: Time) {
+        let Self::Pool { pool, balance, key, tried, first, answers, left, then } = self else { return };
+        while first.is_none() {
+            let wish = Wish { balance: *balance, key: *key, is_new_call };
+            if *left > 0 && pool.has_somebody(&wish, *tried, now) {
+                return;
+            }
+            let Some(next) = then.pop() else { return };
+            *left = next.pool.config.failover.attempts.max(1);
+            (*pool, *balance, *key) = (next.pool, next.balance, next.key);
+            (*tried, *answers) = (Tried::default(), false);
+        }
+    }
+
     /// Whether anything is left to try.
     pub(crate) fn has_more(&self) -> bool {
         self.left() > 0
@@ -110,9 +166,15 @@ impl Plan {
     pub(crate) fn left(&self) -> u32 {
         match self {
             Self::Peer { flow, .. } => u32::from(flow.is_some()),
-            Self::Pool { pool, tried, left, .. } => {
-                let members = u32::try_from(pool.members.len()).unwrap_or(0);
-                members.saturating_sub(tried.count()).min(u32::from(*left))
+            Self::Pool { pool, tried, first, left, then, .. } => {
+                let count = |number: usize| u32::try_from(number).unwrap_or(0);
+                let again = u32::from(first.is_some_and(|first| tried.has(first)));
+                let untried = count(pool.members.len()).saturating_sub(tried.count());
+                let here = (untried + again).min(u32::from(*left));
+                let beyond = |next: &Fallback| {
+                    count(next.pool.members.len()).min(u32::from(next.pool.config.failover.attempts.max(1)))
+                };
+                here + then.iter().map(beyond).sum::<u32>()
             }
             Self::Bindings { left } => u32::try_from(left.len()).unwrap_or(0),
         }
@@ -132,9 +194,7 @@ pub(crate) fn towards(flow: Flow, call_id: &[u8], settings: &Settings) -> Option
 fn leg_of(peer: &Peer, settings: &Settings) -> u32 {
     let digest = match (peer.binding, peer.address) {
         (Some(binding), _) => binding.0,
-        (None, PeerAddress::Datagram(address)) => {
-            settings.stable.of(&[b"leg", address.to_string().as_bytes()])
-        }
+        (None, PeerAddress::At(address)) => settings.stable.of(&[b"leg", address.to_string().as_bytes()]),
         (None, PeerAddress::Connection { boot, number }) => Digest::from(boot ^ number),
         (None, PeerAddress::Binding) => 0,
     };

@@ -33,8 +33,9 @@ const SESSION_TIMEOUT: u64 = 90;
 const ENDING: u64 = 300_000;
 /// Threads in sbc, where there are several.
 const THREADS: u8 = 4;
-/// 64*T1 for the last transaction, and as much for the one that its end may begin; then a moment.
-const EMPTYING: u64 = 64 * 500 * 2 + 2_000;
+/// 64*T1 for the last transaction, and as much for the one that its end may begin; twice that, because a phone
+/// that refreshes its registration meanwhile begins another.
+const EMPTYING: u64 = 64 * 500 * 4;
 
 /// One world with its agenda.
 pub struct Chaos {

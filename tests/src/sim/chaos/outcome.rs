@@ -90,7 +90,9 @@ impl Chaos {
             broken.extend(self.left_alone.iter().cloned());
         }
         if !ended {
-            broken.extend(self.world.unended());
+            // A damaged answer may leave a member a leg that it has no call for: that is its own affair.
+            let by_damage = |what: &String| self.weather == Weather::Damaged && what.contains("number: \"\"");
+            broken.extend(self.world.unended().into_iter().filter(|what| !by_damage(what)));
         }
         if !quiet {
             let (transactions, branches) = (self.world.transactions(), self.world.branches());

@@ -1,4 +1,4 @@
-//! Full-size runs of the real program: `make load`; the end-to-end tests play the same, smaller.
+//! Full-size runs of the real program: `make load`.
 
 mod kills;
 mod paths;

@@ -142,7 +142,7 @@ fn unfinished(legs: &[(&Live, LegId)]) -> u64 {
 fn lose_packets(port: u16, percent: u64) -> io::Result<()> {
     let rule = |side: &str| format!("tcp {side} {port} numgen random mod 100 < {percent} counter drop\n");
     let rules = format!(
-        "table inet path {{ chain input {{ type filter hook input priority 0;\n{}{}}} }}",
+        "table inet path {{\nchain input {{\ntype filter hook input priority 0\n{}{}}}\n}}\n",
         rule("dport"),
         rule("sport")
     );

@@ -1,7 +1,6 @@
 //! End to end: the program itself between real peers. One behaviour per file, one test at a time.
 
 mod browser_calls;
-mod chaos;
 mod credentials;
 mod load;
 mod restart;

@@ -4,12 +4,14 @@
 //! same process.
 #![forbid(unsafe_code)]
 
+mod judging;
 mod rsip_hop;
 mod sample;
 mod wire_hop;
 
+pub use judging::Judging;
 pub use rsip_hop::rsip_hop;
-pub use sample::{INVITE, hostile_params, hostile_vias};
+pub use sample::{INVITE, hostile_params, hostile_vias, nastiest};
 pub use wire_hop::WireHop;
 
 /// The Via that both hops put on top.

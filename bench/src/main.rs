@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use allocation_counter::measure;
 use anyhow::{Result, ensure};
-use sbc_bench::{INVITE, WireHop, hostile_params, hostile_vias, rsip_hop};
+use sbc_bench::{INVITE, Judging, WireHop, hostile_params, hostile_vias, nastiest, rsip_hop};
 
 /// Rounds of one measurement; the fastest counts, because only a disturbance can make a round slower. Each is shorter
 /// than a time slice, so that on a busy machine some pass undisturbed.
@@ -35,6 +35,15 @@ fn main() -> Result<()> {
             black_box(hop.read_hostile(black_box(&message)));
         };
         report(name, fastest(5, &mut read), measure(&mut read).count_total);
+    }
+    let mut judging = Judging::default();
+    for (name, message) in nastiest() {
+        let refusal = judging.run(&message);
+        let mut judge = || {
+            black_box(judging.run(black_box(&message)));
+        };
+        report(name, fastest(5, &mut judge), measure(&mut judge).count_total);
+        println!("{:<22} {}", "", refusal.map_or("passes", |refusal| refusal.count.reason()));
     }
     Ok(())
 }

@@ -42,6 +42,27 @@ pub fn hostile_vias() -> Vec<u8> {
     )
 }
 
+/// What a hostile sender makes of 64 KiB, by name.
+pub fn nastiest() -> Vec<(&'static str, Vec<u8>)> {
+    const HEAD: &str = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
+        To: <sip:a@b>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n";
+    let with = |pieces: &str| fill(HEAD, pieces);
+    let parameters = format!("Contact: <sip:a@b>{}\r\n", ";a".repeat(4_000));
+    let vias = format!(
+        "Via: {}\r\n",
+        ["SIP/2.0/UDP host.example.com;branch=z9hG4bK77ef4c2312983.1;r=1"; 100].join(",")
+    );
+    let multipart = format!("{HEAD}Content-Type: multipart/mixed;boundary=b\r\n\r\n");
+    vec![
+        ("800 Via values", with(&vias)),
+        ("2,500 headers", with("X-Some-Header: some value\r\n")),
+        ("30,000 parameters", with(&parameters)),
+        ("deep multipart", fill(&multipart, "--b\r\nContent-Type: multipart/mixed;boundary=b\r\n\r\n")),
+        ("a header of 50 KiB", with(&format!("Subject: {}\r\n", "s".repeat(50 * 1024)))),
+        ("quotes that never close", with("Contact: \"\\\"\\\"\\\"\\\"\\\"\\\"\r\n")),
+    ]
+}
+
 fn fill(head: &str, piece: &str) -> Vec<u8> {
     const END: &str = "\r\n\r\n";
     let pieces = (LARGEST - head.len() - END.len()) / piece.len();

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::rc::Rc;
 
-use sbc_ws::{CloseReason, Handler, Refused, Settings, fuzzing};
+use sbc_ws::{CloseReason, Handler, Refused, Settings, Ticket, fuzzing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// The largest message that is let in.
@@ -91,10 +91,10 @@ impl Handler for Heard {
     fn admits(&self, _: SocketAddr) -> bool {
         true
     }
-    fn opened(&self, _: NonZeroU64, _: SocketAddr, _: SocketAddr) {}
+    fn opened(&self, _: NonZeroU64, _: SocketAddr, _: SocketAddr, _: Option<Ticket>) {}
     fn received(&self, _: NonZeroU64, _: SocketAddr, _: SocketAddr, message: &[u8]) {
         self.0.borrow_mut().push(message.to_vec());
     }
-    fn closed(&self, _: NonZeroU64, _: CloseReason) {}
+    fn closed(&self, _: NonZeroU64, _: SocketAddr, _: CloseReason) {}
     fn refused(&self, _: Option<SocketAddr>, _: Refused) {}
 }

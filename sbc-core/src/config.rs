@@ -241,6 +241,10 @@ pub struct Admission {
     pub per_user: Rate,
     /// What all such sources together may ask of one UDP listener.
     pub strangers: Rate,
+    /// Calls that one user of the public zone may have at once.
+    pub max_calls_per_user: Option<u32>,
+    /// Calls that one source of the public zone may have at once.
+    pub max_calls_per_source: Option<u32>,
     /// When a source is not heard any more; `None`: never.
     pub ban: Option<BanPolicy>,
     /// Signatures of scanners beside the built-in ones.
@@ -293,6 +297,8 @@ impl Default for Admission {
             per_source: SourceRates { requests: rate(2000), invites: rate(1000), registers: rate(1000) },
             per_user: Rate::per_second(20, 100),
             strangers: rate(1000),
+            max_calls_per_user: None,
+            max_calls_per_source: None,
             ban: Some(BanPolicy::default()),
             scanners: Vec::new(),
         }

@@ -93,6 +93,8 @@ counters! {
     TooLarge = "sbc_admission_refused_total", "too_large";
     /// Requests whose top Via cannot be answered.
     BadVia = "sbc_admission_dropped_total", "via";
+    /// Messages whose top Via has parameters that break the grammar.
+    ViaParams = "sbc_admission_refused_total", "via_params";
     /// Requests whose top Via has no RFC 3261 branch.
     BadBranch = "sbc_admission_refused_total", "branch";
     /// Requests with a branch over the limit.
@@ -123,10 +125,76 @@ counters! {
     BadMaxForwards = "sbc_admission_refused_total", "bad_max_forwards";
     /// Requests that ask the proxy for what it does not know (Proxy-Require).
     ProxyRequire = "sbc_admission_refused_total", "proxy_require";
-    /// Faults that a tolerant listener lets pass.
-    Tolerated = "sbc_admission_tolerated_total", "";
+    /// Requests whose headers together are over the limit.
+    HeadTooLarge = "sbc_admission_refused_total", "head_length";
+    /// Requests with more parameters and list values than the limit.
+    TooManyParameters = "sbc_admission_refused_total", "parameters";
+    /// Requests whose top Via names another transport than they came by.
+    ViaTransport = "sbc_admission_refused_total", "via_transport";
+    /// Requests with two tags in From or To.
+    RepeatedTag = "sbc_admission_refused_total", "repeated_tag";
+    /// Requests with a tag over the limit.
+    TagTooLong = "sbc_admission_refused_total", "tag_length";
+    /// Requests without a tag in From.
+    MissingFromTag = "sbc_admission_refused_total", "from_tag";
+    /// Requests with a Call-ID over the limit.
+    CallIdTooLong = "sbc_admission_refused_total", "call_id_length";
+    /// Requests with a Call-ID that breaks the grammar.
+    BadCallId = "sbc_admission_refused_total", "call_id";
+    /// Requests with a method parameter in the Request-URI.
+    UriMethod = "sbc_admission_refused_total", "uri_method";
+    /// Requests with an escaped NUL in the user of the Request-URI.
+    UriNul = "sbc_admission_refused_total", "uri_nul";
+    /// Requests with a host in the Request-URI that is no name and no address.
+    UriHost = "sbc_admission_refused_total", "uri_host";
+    /// Requests with an unreadable Max-Breadth.
+    BadMaxBreadth = "sbc_admission_refused_total", "bad_max_breadth";
+    /// Requests with a Route to a strict router.
+    StrictRoute = "sbc_admission_refused_total", "strict_route";
+    /// Requests with `Contact: *` that do not remove all bindings.
+    ContactStar = "sbc_admission_refused_total", "contact_star";
+    /// Requests without the Contact they need.
+    MissingContact = "sbc_admission_refused_total", "missing_contact";
+    /// Requests with two Contacts where one belongs.
+    ManyContacts = "sbc_admission_refused_total", "many_contacts";
+    /// Requests with more Contacts than the limit.
+    TooManyContacts = "sbc_admission_refused_total", "contact_count";
+    /// Requests with a lifetime that is no number of seconds.
+    BadExpires = "sbc_admission_refused_total", "expires";
+    /// REGISTERs with a user in the Request-URI.
+    RegisterUri = "sbc_admission_refused_total", "register_uri";
+    /// REGISTERs for what is no user.
+    RegisterTo = "sbc_admission_refused_total", "register_to";
+    /// REGISTERs for a user of another domain.
+    RegisterDomain = "sbc_admission_refused_total", "register_domain";
+    /// SUBSCRIBEs, NOTIFYs and PUBLISHes without an event package.
+    MissingEvent = "sbc_admission_refused_total", "event";
+    /// REFERs without exactly one Refer-To.
+    BadReferTo = "sbc_admission_refused_total", "refer_to";
+    /// PRACKs without a readable RAck.
+    BadRAck = "sbc_admission_refused_total", "rack";
+    /// Requests with more credentials than the limits.
+    CredentialsTooLarge = "sbc_admission_refused_total", "credentials_length";
+    /// Requests with incomplete credentials.
+    BadCredentials = "sbc_admission_refused_total", "credentials";
+    /// Requests with a statement for a database or a shell in place of a name.
+    Injection = "sbc_admission_refused_total", "injection";
+    /// Requests with a body of no type.
+    MissingContentType = "sbc_admission_refused_total", "content_type";
+    /// Requests with more body parts than the limit.
+    TooManyParts = "sbc_admission_refused_total", "body_parts";
+    /// Requests with a session description over the limits.
+    SdpTooLarge = "sbc_admission_refused_total", "sdp_length";
+    /// Requests with a session description that breaks the grammar.
+    BadSdp = "sbc_admission_refused_total", "sdp";
+    /// Failures without the header that explains them; they pass.
+    Unexplained = "sbc_admission_refused_total", "unexplained";
     /// Messages at a trunk or pool listener from an address that is none of its peers.
     NotAPeer = "sbc_admission_dropped_total", "not_a_peer";
+    /// Requests as a user that the connection's ticket does not name.
+    TicketUser = "sbc_admission_refused_total", "ticket_user";
+    /// Requests for a destination that the connection's ticket does not name.
+    TicketDestination = "sbc_admission_refused_total", "ticket_destination";
     /// Messages from sources on the deny list.
     Denied = "sbc_admission_dropped_total", "denied";
     /// Messages from banned sources.
@@ -153,6 +221,10 @@ counters! {
     Bans = "sbc_admission_bans_total", "";
     /// Sources that would have been banned, were it not a dry run.
     DryBans = "sbc_admission_dry_bans_total", "";
+    /// Calls of a user that has as many as it may.
+    UserCalls = "sbc_admission_refused_total", "user_calls";
+    /// Calls of a source that has as many as it may.
+    SourceCalls = "sbc_admission_refused_total", "source_calls";
     /// Requests for a domain that is not served.
     NotServed = "sbc_admission_refused_total", "not_served";
     /// Requests under somebody else's name.
@@ -201,15 +273,20 @@ counters! {
     Ended = "sbc_dialog_ended_total", "";
 }
 
+/// The metric of faults that a listener lets pass, by the reason they would have been refused for.
+pub const TOLERATED: &str = "sbc_admission_tolerated_total";
+
 /// Counts of this process.
 #[derive(Debug)]
 pub struct Counters {
     values: Vec<AtomicU64>,
+    tolerated: Vec<AtomicU64>,
 }
 
 impl Default for Counters {
     fn default() -> Self {
-        Self { values: Count::ALL.iter().map(|_| AtomicU64::new(0)).collect() }
+        let zeros = || Count::ALL.iter().map(|_| AtomicU64::new(0)).collect();
+        Self { values: zeros(), tolerated: zeros() }
     }
 }
 
@@ -219,6 +296,18 @@ impl Counters {
         if let Some(value) = self.values.get(count as usize) {
             value.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// One more message with this fault was let pass.
+    pub fn tolerate(&self, fault: Count) {
+        if let Some(value) = self.tolerated.get(fault as usize) {
+            value.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many messages with this fault were let pass so far.
+    pub fn tolerated(&self, fault: Count) -> u64 {
+        self.tolerated.get(fault as usize).map_or(0, |value| value.load(Ordering::Relaxed))
     }
 
     /// How many so far.

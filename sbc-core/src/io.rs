@@ -22,6 +22,8 @@ pub enum Input<'a> {
     },
     /// A connection was accepted.
     Opened(Flow),
+    /// A connection was accepted on a ticket that bounds what it may ask for.
+    OpenedBy(Flow, &'a Ticket),
     /// A connection is gone.
     Closed(ConnectionId),
     /// Nobody receives at this flow's remote: the network said so (ICMP port or host unreachable), or a connection
@@ -31,6 +33,15 @@ pub enum Input<'a> {
     Disconnected(Flow),
     /// A time that `next_deadline` named has come.
     Deadline,
+}
+
+/// What a client was given by the site it comes from; the front end has verified it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// The users it may speak for, as `alice@example.com`.
+    pub users: Vec<Box<str>>,
+    /// Whom it may ask for, as `sales@example.com`, `sales` or `+49*`; `None`: anybody.
+    pub destinations: Option<Vec<Box<str>>>,
 }
 
 /// A message to send.

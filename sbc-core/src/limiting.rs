@@ -1,16 +1,16 @@
-//! The `limit` of rules: calls counted from the INVITE to the end of the dialog, requests by GCRA.
+//! Limits of calls. The `limit` of rules: calls counted from the INVITE to the end of the dialog, requests by GCRA.
 //!
 //! A gate belongs to the name of its rule, so that it keeps its count when rules are loaded anew. A [`Permit`] is one
 //! call that passed; whoever holds it (the transaction, then the dialog's record) frees the place by dropping it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use routing_rules::Limit;
 
-use crate::hash::{DigestMap, KeyedHash};
+use crate::hash::{Digest, DigestMap, KeyedHash};
 use crate::limits;
 use crate::rate::{Due, Rate};
 use crate::time::Time;
@@ -19,6 +19,34 @@ use crate::time::Time;
 #[derive(Default)]
 pub struct Gates {
     by_rule: DigestMap<Arc<Gate>>,
+}
+
+/// The calls of users and of sources: nobody has more at once than `most`.
+#[derive(Default)]
+pub struct Callers {
+    by_caller: DigestMap<Arc<Gate>>,
+    /// Callers without a call are forgotten when there are so many.
+    crowd: AtomicUsize,
+}
+
+impl Callers {
+    /// A place for one more call of a caller; `None` where it has as many as it may.
+    pub fn take_place(&self, caller: Digest, most: u32) -> Option<Permit> {
+        let gate = Arc::clone(&self.by_caller.entry(caller).or_default());
+        let permit = gate.take_place(most);
+        self.forget_the_idle();
+        permit
+    }
+
+    /// Looking at everybody is for each time that their number has doubled.
+    fn forget_the_idle(&self) {
+        let crowd = self.crowd.load(Ordering::Relaxed).max(limits::GATES);
+        if self.by_caller.len() <= crowd {
+            return;
+        }
+        self.by_caller.retain(|_, gate| Arc::strong_count(gate) > 1);
+        self.crowd.store(2 * self.by_caller.len(), Ordering::Relaxed);
+    }
 }
 
 /// What one rule has let through.
@@ -161,6 +189,20 @@ mod tests {
         assert_eq!(gates.calls(&hash, "a"), 1);
         drop(kept);
         assert_eq!(gates.calls(&hash, "a"), 0);
+    }
+
+    #[test]
+    fn a_caller_has_places_of_its_own_and_is_forgotten_without_a_call() {
+        let callers = Callers::default();
+        let first = callers.take_place(1, 1).unwrap();
+        assert!(callers.take_place(1, 1).is_none());
+        for other in 2..5 * limits::GATES as u128 {
+            assert!(callers.take_place(other, 1).is_some());
+        }
+        assert!(callers.by_caller.len() <= 2 * limits::GATES);
+        assert!(callers.take_place(1, 1).is_none(), "its call is still up");
+        drop(first);
+        assert!(callers.take_place(1, 1).is_some());
     }
 
     #[test]

@@ -48,6 +48,24 @@ pub const CONTACTS: usize = 64;
 pub const DATAGRAM: usize = 1300;
 /// Bytes of the branch of a top Via. Ours, which seal the hidden Vias of the pool, are the longest around.
 pub const BRANCH_BYTES: usize = 2048;
+/// Bytes of all headers of a message together.
+pub const HEAD_BYTES: usize = 32 * 1024;
+/// Parameters and list values in all headers of a message together.
+pub const PARAMETERS: usize = 1024;
+/// Bytes of a tag.
+pub const TAG_BYTES: usize = 512;
+/// Bytes of a Call-ID.
+pub const CALL_ID_BYTES: usize = 256;
+/// Credentials of one request, one for every realm on its way.
+pub const CREDENTIALS: usize = 8;
+/// Bytes of the value of one header of credentials.
+pub const CREDENTIALS_BYTES: usize = 4096;
+/// Delimiter lines of a multipart body, those of parts inside parts counted.
+pub const MULTIPART_DELIMITERS: usize = 64;
+/// Lines of a session description.
+pub const SDP_LINES: usize = 4096;
+/// Media of a session description.
+pub const SDP_MEDIA: usize = 64;
 /// Recycled buffers kept by one worker.
 pub const SPARE_BUFFERS: usize = 256;
 /// A buffer that grew beyond this is not kept.

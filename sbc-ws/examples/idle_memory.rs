@@ -16,7 +16,7 @@ use futures_util::{SinkExt, StreamExt};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use sbc_ws::{
-    CertificateFiles, Certificates, CloseReason, Connections, Handler, Listener, Refused, Settings,
+    CertificateFiles, Certificates, CloseReason, Connections, Handler, Listener, Refused, Settings, Ticket,
 };
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -59,7 +59,7 @@ impl Handler for Registrar {
         true
     }
 
-    fn opened(&self, _connection: NonZeroU64, _remote: SocketAddr, _source: SocketAddr) {}
+    fn opened(&self, _id: NonZeroU64, _remote: SocketAddr, _source: SocketAddr, _ticket: Option<Ticket>) {}
 
     fn received(&self, connection: NonZeroU64, _remote: SocketAddr, _source: SocketAddr, _message: &[u8]) {
         if let Err(error) = self.connections.send(connection, &[b'x'; OK]) {

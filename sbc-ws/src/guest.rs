@@ -154,7 +154,7 @@ impl Guest {
         let peer = Peer { id: connections.next_id(), remote, source: accepted.source };
         connections.insert(peer.id, Arc::clone(&egress));
         let open = Open::new(peer, connections, Rc::clone(&handler));
-        handler.opened(peer.id, remote, peer.source);
+        handler.opened(peer.id, remote, peer.source, accepted.ticket);
         let session = Session::new(stream, rest, peer, egress, &settings, handler).await;
         tokio::task::spawn_local(live(Box::new(session), open, place));
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
 use crate::reason::{CloseReason, Refused};
+use crate::ticket::Ticket;
 
 /// One worker's receiver of what its connections say. Runs on the worker's own thread and must not block.
 ///
@@ -14,8 +15,9 @@ pub trait Handler {
     /// trusted proxy names.
     fn admits(&self, source: SocketAddr) -> bool;
 
-    /// A client finished its upgrade and can be sent to. `connection` is unique in this process.
-    fn opened(&self, connection: NonZeroU64, remote: SocketAddr, source: SocketAddr);
+    /// A client finished its upgrade and can be sent to. `connection` is unique in this process. `ticket` says what it
+    /// may ask for, on listeners that want one.
+    fn opened(&self, connection: NonZeroU64, remote: SocketAddr, source: SocketAddr, ticket: Option<Ticket>);
 
     /// One WebSocket message, text or binary, as it came: one SIP message (RFC 7118 §5), or a keepalive.
     fn received(&self, connection: NonZeroU64, remote: SocketAddr, source: SocketAddr, message: &[u8]);

@@ -27,6 +27,7 @@ mod reason;
 mod server_name;
 mod session;
 mod settings;
+mod ticket;
 mod upgrade;
 
 use sbc_tcp::{connections, egress, sources};
@@ -39,3 +40,4 @@ pub use reason::{CloseReason, Refused};
 pub use sbc_tcp::{Connections, EgressLimits, SendError, bind};
 pub use server_name::{ServerNameError, ServerNamePattern};
 pub use settings::{ClientAddress, Settings};
+pub use ticket::{Ticket, TicketAlgorithm, TicketKeyError, TicketPlace, TicketRules, Tickets};

@@ -39,6 +39,12 @@ pub enum Refused {
     SubProtocol,
     /// The page that wants to connect is not one of ours.
     Origin,
+    /// The request brings no ticket where one is needed.
+    NoTicket,
+    /// The ticket is good no more, or not yet.
+    TicketOutOfTime,
+    /// The ticket is forged, for others, too large, or one of several.
+    BadTicket,
     /// A trusted proxy sent an `X-Forwarded-For` whose last element is no address.
     ForwardedFor,
     /// This node takes no new connections any more.
@@ -67,6 +73,9 @@ impl Refused {
             Self::Key => "key",
             Self::SubProtocol => "sub_protocol",
             Self::Origin => "origin",
+            Self::NoTicket => "no_ticket",
+            Self::TicketOutOfTime => "ticket_out_of_time",
+            Self::BadTicket => "bad_ticket",
             Self::ForwardedFor => "forwarded_for",
             Self::Draining => "draining",
         }
@@ -82,13 +91,14 @@ impl Refused {
             | Self::Disconnected
             | Self::NotAnUpgrade
             | Self::ForwardedFor
+            | Self::TicketOutOfTime
             | Self::Draining
             // A network that lost the rest of the handshake, an office with many tabs.
             | Self::TooManyFromSource
             | Self::UpgradeTimeout
             | Self::TlsTimeout => 0,
             // A page of a neighbour, an old bookmark, a browser that does not know our certificate.
-            Self::Path | Self::Origin | Self::TlsFailed => 1,
+            Self::Path | Self::Origin | Self::NoTicket | Self::TlsFailed => 1,
             Self::HeadTooLarge
             | Self::Malformed
             | Self::Method
@@ -96,6 +106,7 @@ impl Refused {
             | Self::Key
             | Self::SubProtocol
             | Self::ServerName => 2,
+            Self::BadTicket => 3,
         }
     }
 }

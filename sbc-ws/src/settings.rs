@@ -9,6 +9,7 @@ use sbc_tcp::EgressLimits;
 use crate::certificates::Certificates;
 use crate::origin::OriginPattern;
 use crate::server_name::ServerNamePattern;
+use crate::ticket::Tickets;
 
 /// How long a client may take for the TLS handshake.
 const TLS_DEADLINE: Duration = Duration::from_secs(5);
@@ -51,6 +52,8 @@ pub struct Settings {
     pub path: Option<Box<str>>,
     /// Pages that may connect; empty: any page, and clients that send no `Origin`.
     pub origins: Vec<OriginPattern>,
+    /// How tickets are judged; `None`: nobody needs one.
+    pub tickets: Option<Arc<Tickets>>,
     /// Where the true address of a client is found.
     pub client_address: ClientAddress,
     /// Who may name another address than its own.
@@ -85,6 +88,7 @@ impl Default for Settings {
             server_names: Vec::new(),
             path: None,
             origins: Vec::new(),
+            tickets: None,
             client_address: ClientAddress::default(),
             trusted_proxies: Vec::new(),
             ping_interval: PING_INTERVAL,

@@ -10,15 +10,21 @@ use crate::client_address::rightmost;
 use crate::http::{Request, Response};
 use crate::reason::Refused;
 use crate::settings::Settings;
+use crate::ticket::{NoTicket, Ticket, TicketPlace};
 
 /// The sub-protocol of SIP (RFC 7118 §4); names of sub-protocols are compared as they are.
 const SUB_PROTOCOL: &[u8] = b"sip";
+
+/// The challenge that a 401 owes (RFC 9110 §11.6.1).
+const BEARER: &str = "WWW-Authenticate: Bearer\r\n";
 
 /// A request that may have its connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
     /// The true client.
     pub(crate) source: SocketAddr,
+    /// What it may ask for, where tickets are needed.
+    pub(crate) ticket: Option<Ticket>,
     accept: String,
 }
 
@@ -54,7 +60,9 @@ pub(crate) fn judge(
     CHECKS.iter().try_for_each(|check| check(&request, settings))?;
     let key = key(&request)?;
     let source = client.map_or_else(|| forwarded_for(&request, remote), Ok)?;
-    Ok(Accepted { source, accept: derive_accept_key(key.as_bytes()) })
+    // Last, since it costs the most.
+    let ticket = ticket(&request, settings)?;
+    Ok(Accepted { source, ticket, accept: derive_accept_key(key.as_bytes()) })
 }
 
 fn method(request: &Request<'_>, _: &Settings) -> Result<(), Refused> {
@@ -106,6 +114,35 @@ fn origin(request: &Request<'_>, settings: &Settings) -> Result<(), Refused> {
         Ok(Some(origin)) if settings.origins.iter().any(|pattern| pattern.matches(origin)) => Ok(()),
         _ => Err(Refused::Origin),
     }
+}
+
+fn ticket(request: &Request<'_>, settings: &Settings) -> Result<Option<Ticket>, Refused> {
+    let Some(tickets) = &settings.tickets else { return Ok(None) };
+    let name = tickets.name();
+    let called = |part: &'_ [u8], end: u8| {
+        part.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&end))
+    };
+    let token = |part| <[u8]>::get(part, name.len() + 1..).unwrap_or_default();
+    let judged = match tickets.place() {
+        TicketPlace::Query => {
+            let query = request.path_and_query().1.unwrap_or_default().as_bytes();
+            tickets.judge(query.split(|&byte| byte == b'&').filter(|part| called(part, b'=')).map(token))
+        }
+        TicketPlace::Cookie => {
+            let cookies = request.all("Cookie").flat_map(|value| value.split(|&byte| byte == b';'));
+            let cookies = cookies.map(<[u8]>::trim_ascii);
+            tickets.judge(cookies.filter(|part| called(part, b'=')).map(token))
+        }
+        TicketPlace::SubProtocol => {
+            let offered = request.elements("Sec-WebSocket-Protocol");
+            tickets.judge(offered.filter(|part| called(part, b'.')).map(token))
+        }
+    };
+    judged.map(Some).map_err(|why| match why {
+        NoTicket::Absent => Refused::NoTicket,
+        NoTicket::OutOfTime => Refused::TicketOutOfTime,
+        NoTicket::Bad => Refused::BadTicket,
+    })
 }
 
 /// 16 bytes in base64 (RFC 6455 §4.2.1) are 22 digits and two `=`.
@@ -161,6 +198,9 @@ pub(crate) const fn refusal(why: Refused) -> Option<Response> {
         Refused::TooManyFromSource => {
             ("429 Too Many Requests", "Retry-After: 10\r\n", "This address holds too many connections.")
         }
+        Refused::NoTicket => ("401 Unauthorized", BEARER, "A ticket is needed to connect."),
+        Refused::TicketOutOfTime => ("401 Unauthorized", BEARER, "The ticket is not good at this time."),
+        Refused::BadTicket => ("403 Forbidden", "", "The ticket is not good here."),
         Refused::Source => ("403 Forbidden", "", "This address may not connect."),
         Refused::ForwardedFor => {
             ("400 Bad Request", "", "The last element of X-Forwarded-For must be an IP address.")

@@ -2,10 +2,11 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Worker, raw_request, read_to_end, run};
-use sbc_ws::{ClientAddress, Refused, Settings};
+use common::{Event, Worker, raw_request, read_to_end, run};
+use sbc_ws::{ClientAddress, Refused, Settings, TicketAlgorithm, TicketPlace, TicketRules, Tickets};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::client_async;
@@ -274,6 +275,65 @@ fn a_stranger_cannot_name_itself_by_a_proxy_header() {
         assert_eq!(worker.refused().await, (Some(local), Refused::Malformed));
         let direct = worker.connect().await;
         assert_eq!(worker.opened().await.1, direct.get_ref().local_addr().unwrap());
+    });
+}
+
+/// A listener that wants tickets of the secret "s", 32 times, and the good one for alice.
+fn ticketed(place: TicketPlace) -> (Settings, String) {
+    let file = std::env::temp_dir().join(format!("sbc-ws-upgrade-{place:?}-{}", std::process::id()));
+    std::fs::write(&file, [b's'; 32]).unwrap();
+    let rules =
+        TicketRules { audience: "sip.example.com".into(), issuer: None, place, name: "ticket".into() };
+    let tickets = Tickets::from_key_file(&file, TicketAlgorithm::Hs256, rules).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let claims = serde_json::json!({ "aud": "sip.example.com", "exp": u32::MAX, "aor": "alice@example.com" });
+    let key = jsonwebtoken::EncodingKey::from_secret(&[b's'; 32]);
+    let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap();
+    (Settings { tickets: Some(Arc::new(tickets)), ..Settings::default() }, token)
+}
+
+#[test]
+fn a_ticket_is_found_where_it_has_to_stand_and_nowhere_else() {
+    for place in [TicketPlace::Query, TicketPlace::Cookie, TicketPlace::SubProtocol] {
+        run(async {
+            let (settings, token) = ticketed(place);
+            let plain = raw_request(&[]);
+            let requests = [
+                (TicketPlace::Query, plain.replace("GET /", &format!("GET /ws?a=b&ticket={token}"))),
+                (TicketPlace::Cookie, raw_request(&[&format!("Cookie: a=b; ticket={token}")])),
+                (TicketPlace::SubProtocol, plain.replace("sip\r\n", &format!("sip, ticket.{token}\r\n"))),
+            ];
+            let worker = Worker::start(settings);
+            for (stands, request) in requests {
+                let mut stream = TcpStream::connect(worker.address).await.unwrap();
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let mut status = [0; 12];
+                stream.read_exact(&mut status).await.unwrap();
+                let expected = if stands == place { b"HTTP/1.1 101" } else { b"HTTP/1.1 401" };
+                assert_eq!(&status, expected, "{stands:?} where {place:?} is wanted");
+            }
+            let users = worker
+                .event(|event| match event {
+                    Event::Opened { ticket: Some(ticket), .. } => Some(ticket.users.clone()),
+                    _ => None,
+                })
+                .await;
+            assert_eq!(users, ["alice@example.com".into()]);
+        });
+    }
+}
+
+#[test]
+fn a_forged_ticket_is_refused_and_weighs_much() {
+    run(async {
+        let (settings, token) = ticketed(TicketPlace::Query);
+        let worker = Worker::start(settings);
+        let (start, _) = token.rsplit_once('.').unwrap();
+        let request = raw_request(&[]).replace("GET /", &format!("GET /?ticket={start}.AAAA"));
+        let answer = worker.answer_to(&request).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        assert_eq!(worker.refused().await.1, Refused::BadTicket);
+        assert!(Refused::BadTicket.evidence() > Refused::NoTicket.evidence());
     });
 }
 

@@ -9,6 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use sbc_core::count::TOLERATED;
 use sbc_udp::Socket;
 
 use super::{Facts, Report};
@@ -49,6 +50,7 @@ impl<F: Facts> Collector for OfFacts<F> {
             gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
         }
         encode_members(&mut encoder, &status.core)?;
+        encode_tolerated(&mut encoder, &status.core)?;
         encode_tags(&mut encoder, &status.core)?;
         encode_core(&mut encoder, &status.core)
     }
@@ -62,6 +64,18 @@ fn encode_members(encoder: &mut DescriptorEncoder<'_>, report: &Report) -> fmt::
             let labels = [("pool", &*pool.name), ("member", &*member.address), ("state", &*member.state)];
             ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)?;
         }
+    }
+    Ok(())
+}
+
+fn encode_tolerated(encoder: &mut DescriptorEncoder<'_>, report: &Report) -> fmt::Result {
+    // The encoder puts `_total` behind the name of every counter.
+    let name = TOLERATED.strip_suffix("_total").unwrap_or(TOLERATED);
+    let help = "Faults of messages that were let pass, by reason";
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (fault, times) in &report.tolerated {
+        let labels = [("reason", fault.reason())];
+        ConstCounter::new(*times).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
 }

@@ -57,6 +57,9 @@ pub(crate) struct Report {
     /// Shown as metrics only.
     #[serde(skip)]
     pub counters: Vec<(Count, u64)>,
+    /// Shown as metrics only.
+    #[serde(skip)]
+    pub tolerated: Vec<(Count, u64)>,
 }
 
 /// One pool.
@@ -92,6 +95,7 @@ impl Report {
             transactions: count(status.transactions),
             tags: status.tags.clone(),
             counters: status.counters.clone(),
+            tolerated: status.tolerated.clone(),
         }
     }
 

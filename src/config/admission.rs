@@ -15,6 +15,7 @@ const MAX_MESSAGE: RangeInclusive<usize> = 4096..=65_536;
 const MOST_DOMAINS: usize = 10_000;
 const MOST_NETWORKS: usize = 100_000;
 const MOST_SIGNATURES: usize = 100;
+const CALLS: RangeInclusive<u32> = 1..=1_000_000;
 const BURST: RangeInclusive<u32> = 1..=1_000_000;
 const SCORE: RangeInclusive<u32> = 1..=10_000;
 const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
@@ -32,8 +33,10 @@ const ADMISSION_KEYS: Keys = Keys {
         "strangers",
         "ban",
         "scanners",
+        "max_calls_per_user",
+        "max_calls_per_source",
     ],
-    later: &["max_calls_per_user"],
+    later: &[],
 };
 const PER_SOURCE_KEYS: Keys = Keys { known: &["requests", "burst", "invites", "registers"], later: &[] };
 const RATE_KEYS: Keys = Keys { known: &["requests", "burst"], later: &[] };
@@ -61,6 +64,9 @@ pub(super) fn read(root: &Section<'_, '_>) -> Option<Admission> {
             section.or("per_source", default.per_source, |value| source_rates(value, default.per_source));
         let per_user = section.or("per_user", default.per_user, |value| rate(value, default.per_user));
         let strangers = section.or("strangers", default.strangers, |value| rate(value, default.strangers));
+        let most_calls = |name| section.or(name, None, |value| value.integer(CALLS).map(Some));
+        let (per_user_calls, per_source_calls) =
+            (most_calls("max_calls_per_user"), most_calls("max_calls_per_source"));
         let ban = section.or("ban", default.ban, ban);
         let scanners = section.or("scanners", Vec::new(), |value| {
             const EXPECTED: &str = "a list as [{ header = \"User-Agent\", contains = \"scan\" }]";
@@ -75,6 +81,8 @@ pub(super) fn read(root: &Section<'_, '_>) -> Option<Admission> {
             per_source: per_source?,
             per_user: per_user?,
             strangers: strangers?,
+            max_calls_per_user: per_user_calls?,
+            max_calls_per_source: per_source_calls?,
             ban: ban?,
             scanners: scanners?,
         })

@@ -35,6 +35,7 @@ const KEYS: Keys = Keys {
         "server_names",
         "path",
         "origins",
+        "ticket",
         "ping_interval",
         "pong_timeout",
         "client_address",
@@ -54,6 +55,7 @@ const KEYS: Keys = Keys {
 const WEBSOCKET_KEYS: &[&str] = &[
     "path",
     "origins",
+    "ticket",
     "ping_interval",
     "pong_timeout",
     "client_address",

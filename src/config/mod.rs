@@ -16,6 +16,7 @@ mod pool;
 mod reach;
 mod routes;
 mod service;
+mod ticket;
 mod tls;
 mod units;
 mod websocket;

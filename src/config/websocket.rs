@@ -2,14 +2,16 @@
 
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use sbc_core::flow::Transport;
-use sbc_ws::{ClientAddress, OriginPattern};
+use sbc_ws::{ClientAddress, OriginPattern, TicketPlace, Tickets};
 
 use super::document::{Section, Value};
 use super::listener::{MOST_ITEMS, networks};
+use super::ticket;
 use super::tls::{self, Tls};
 
 const PING_INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
@@ -33,6 +35,8 @@ pub(crate) struct WebSocket {
     pub path: Option<Box<str>>,
     /// `Origin` values let in; empty: any.
     pub origins: Vec<OriginPattern>,
+    /// How tickets are judged; `None`: nobody needs one.
+    pub tickets: Option<Arc<Tickets>>,
     /// From one ping to the next.
     pub ping_interval: Duration,
     /// Silence after a ping that closes the connection.
@@ -58,6 +62,7 @@ pub(super) fn read(
     let origins = section.or("origins", Vec::new(), |value| {
         value.list_of(MOST_ITEMS, "a list of origins as [\"https://*.example.com\"]", origin)
     });
+    let tickets = section.maybe("ticket", |value| ticket::read(value, directory));
     let ping = section.or("ping_interval", DEFAULT_PING_INTERVAL, |value| value.duration(PING_INTERVAL));
     let pong = section.or("pong_timeout", DEFAULT_PONG_TIMEOUT, |value| value.duration(PONG_TIMEOUT));
     let connections = section.or("connections_per_source", DEFAULT_CONNECTIONS_PER_SOURCE, |value| {
@@ -65,12 +70,23 @@ pub(super) fn read(
     });
     let first_message = section.or("first_message", None, first_message);
     let proxies = proxies(section);
+    let (origins, tickets) = (origins?, tickets?);
+    if let Some(tickets) = &tickets
+        && tickets.value.place() == TicketPlace::Cookie
+        && origins.is_empty()
+    {
+        // A browser sends its cookies for any page that asks it to connect.
+        let expected = "origins beside it: a cookie comes along whichever page connects";
+        section.document().report(tickets.place.clone(), "a ticket in a cookie for every page", expected);
+        return None;
+    }
     let tls = tls?.filter(|_| transport == Some(Transport::Wss));
     let (client_address, trusted_proxies) = proxies?;
     Some(WebSocket {
         tls,
         path: path?,
-        origins: origins?,
+        origins,
+        tickets: tickets.map(|tickets| tickets.value),
         ping_interval: ping?,
         pong_timeout: pong?,
         client_address,

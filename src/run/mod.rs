@@ -171,6 +171,7 @@ fn websocket_settings(
         server_names,
         path: websocket.path.clone(),
         origins: websocket.origins.clone(),
+        tickets: websocket.tickets.clone(),
         client_address: websocket.client_address,
         trusted_proxies: websocket.trusted_proxies.clone(),
         max_per_source: websocket.connections_per_source,

@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use std::rc::Rc;
 
 use sbc_core::flow::{ConnectionId, Flow, ListenerId};
-use sbc_core::io::Input;
+use sbc_core::io::{Input, Ticket};
 use sbc_ws::{CloseReason, Handler, Refused};
 
 use super::shell::Shell;
@@ -37,10 +37,21 @@ impl Handler for Receiver {
         self.shell.is_welcome(self.listener, source.ip())
     }
 
-    fn opened(&self, connection: NonZeroU64, remote: SocketAddr, _source: SocketAddr) {
+    fn opened(
+        &self,
+        connection: NonZeroU64,
+        remote: SocketAddr,
+        _source: SocketAddr,
+        ticket: Option<sbc_ws::Ticket>,
+    ) {
         self.open.borrow_mut().insert(connection);
         self.shell.counters().opened.inc();
-        self.shell.handle(Input::Opened(self.flow(connection, remote)));
+        let flow = self.flow(connection, remote);
+        let ticket = ticket.map(|sbc_ws::Ticket { users, destinations }| Ticket { users, destinations });
+        self.shell.handle(match &ticket {
+            Some(ticket) => Input::OpenedBy(flow, ticket),
+            None => Input::Opened(flow),
+        });
     }
 
     fn received(&self, connection: NonZeroU64, remote: SocketAddr, source: SocketAddr, message: &[u8]) {

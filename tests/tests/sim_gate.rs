@@ -6,7 +6,7 @@ use sbc_core::config::{Admission, BanPolicy, SourceRates};
 use sbc_core::count::Count;
 use sbc_core::flow::ListenerId;
 use sbc_core::rate::Rate;
-use sbc_tests::agent::Registered;
+use sbc_tests::agent::{Registered, State};
 use sbc_tests::sim::{BROWSER, EdgeSettings, MEMBERS, PHONE, PHONES, WSS, World, cast};
 use sbc_tests::ua::message::Message;
 
@@ -34,8 +34,9 @@ fn tight() -> Admission {
 }
 
 fn request(method: &str, from: &str, number: usize, extra: &str) -> String {
+    let uri = if method == "REGISTER" { "sip:example.test" } else { "sip:1001@example.test" };
     format!(
-        "{method} sip:1001@example.test SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKgate{method}{number}\r\n\
+        "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKgate{method}{number}\r\n\
          Max-Forwards: 9\r\nFrom: <sip:u{number}@example.test>;tag=1\r\nTo: <sip:u{number}@example.test>\r\n\
          Call-ID: gate-{method}-{number}\r\nCSeq: 1 {method}\r\nContact: <sip:x@{from}>\r\n{extra}Content-Length: 0\r\n\r\n"
     )
@@ -280,4 +281,30 @@ fn what_was_known_of_sources_is_forgotten() {
     assert!(world.core().status().sources >= 5_000);
     world.run(300_000);
     assert!((1..=before).contains(&world.core().status().sources), "those whom the pool accepted stay");
+}
+
+#[test]
+fn calls_of_a_user_and_of_a_source_are_counted_to_their_end() {
+    for (per_user, per_source, refused) in [(Some(2), None, 486), (None, Some(2), 503)] {
+        let admission = Admission {
+            max_calls_per_user: per_user,
+            max_calls_per_source: per_source,
+            ..Admission::default()
+        };
+        let mut world = world(admission);
+        world.register(PHONE);
+        let call =
+            |world: &mut World| world.act(PHONE, |agent, now| agent.call(now, "sip:9196@example.test"));
+        let (first, second) = (call(&mut world), call(&mut world));
+        world.until_up(PHONE, first);
+        world.until_up(PHONE, second);
+        let third = call(&mut world);
+        world.until_ended(PHONE, third);
+        assert!(matches!(world.state(PHONE, third), State::Ended { status, .. } if status == refused));
+        world.act(PHONE, |agent, now| agent.bye(now, first));
+        world.until_ended(PHONE, first);
+        world.run(500);
+        let fourth = call(&mut world);
+        world.until_up(PHONE, fourth);
+    }
 }

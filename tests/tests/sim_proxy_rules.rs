@@ -23,7 +23,7 @@ fn a_request_that_cannot_go_on_is_told_why() {
     let mut nameless = request("MESSAGE", "nameless", "nameless");
     replace(&mut nameless, "From", &["nobody".into()]);
     let cases = [
-        (asking("tel:+4930123456", "tel"), 416),
+        (asking("gopher:example.test", "gopher"), 416),
         (asking("sip:9196@example.test?Subject=x", "headers"), 400),
         (extension, 420),
         (far, 400),

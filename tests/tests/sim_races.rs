@@ -230,6 +230,21 @@ fn after_timer_c_silence_becomes_a_408() {
     call.acknowledged();
 }
 
+/// Where only the answers were lost, phones would ring for a caller who has its 408.
+#[test]
+fn whoever_said_nothing_is_cancelled_when_the_caller_gets_its_408() {
+    let mut call = Invited::new("answers-lost");
+    let (other, _) = call.other_is_asked();
+    let sent = call.stage.pass(30_000);
+    assert_eq!(statuses(&sent, PHONE, "INVITE").first(), Some(&408));
+    for member in [&call.member, &other] {
+        let cancelled =
+            |one: &Sent| one.to == **member && one.message.is_request() && one.message.method() == "CANCEL";
+        assert!(sent.iter().any(cancelled), "{member}");
+    }
+    call.acknowledged();
+}
+
 /// RFC 3261 §16.7 item 5: a 6xx ends the search, and whoever still speaks then is cancelled.
 #[test]
 fn a_6xx_ends_the_search() {
@@ -432,8 +447,9 @@ fn silence_of_all_members_is_told_before_the_callers_timer_b() {
     let mut call = Invited::new("silence");
     let sent = call.stage.pass(31_900);
     assert_eq!(statuses(&sent, PHONE, "INVITE"), [100, 408]);
-    // Whoever speaks after that is cancelled, and nobody else is tried.
-    assert_eq!(the(&call.answers(180), "CANCEL").to, call.member);
+    // Everybody is cancelled, and whoever speaks after that is not heard.
+    assert!(to(&sent, &call.member).iter().any(|one| one.method() == "CANCEL"));
+    assert!(to(&call.answers(180), PHONE).is_empty());
     let sent = call.answers(503);
     assert!(sent.iter().all(|one| one.message.method() != "INVITE" || !one.message.is_request()), "{sent:?}");
     call.acknowledged();

@@ -119,7 +119,7 @@ fn no_capture_adds_a_line_or_leaves_its_place() {
         "%22%3e%3csip:evil@192.0.2.99%3e",
         "%40192.0.2.99%3Blr",
         "%5c%22,%3csip:evil@x%3e",
-        "%00%7f%ff%c3%a4",
+        "%01%7f%ff%c3%a4",
         "a%252Fb",
     ];
     for (number, user) in evil.into_iter().enumerate() {

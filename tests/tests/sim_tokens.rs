@@ -76,9 +76,13 @@ fn request(
 ) -> String {
     let digest =
         branch.len() * 7919 + uri.bytes().fold(0, |sum: usize, byte| sum.wrapping_mul(31) + byte as usize);
+    let contact = match method {
+        "REGISTER" => String::new(),
+        _ => format!("Contact: <sip:{STRANGER}>\r\n"),
+    };
     format!(
         "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {STRANGER};rport;branch=z9hG4bK{branch}x{digest:x}\r\n\
-         Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: 90 {method}\r\n{extra}\
+         Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: 90 {method}\r\n{contact}{extra}\
          Content-Length: 0\r\n\r\n"
     )
 }
@@ -250,7 +254,8 @@ fn a_token_of_another_key_is_unknown_and_no_evidence() {
 fn a_token_moved_to_another_call_is_forged() {
     let mut dialog = Dialog::new(&EdgeSettings::new(&MEMBERS));
     for method in ["BYE", "INVITE", "UPDATE", "REFER", "INFO", "OPTIONS", "MESSAGE", "CANCELLED"] {
-        let text = request(method, &dialog.target, &dialog.from, &dialog.to, "another", "moved", "");
+        let extra = if method == "REFER" { "Refer-To: <sip:1002@example.test>\r\n" } else { "" };
+        let text = request(method, &dialog.target, &dialog.from, &dialog.to, "another", "moved", extra);
         let judged = judge(&mut dialog.world, STRANGER, PHONES, &text, "another");
         assert_eq!(judged, Judged::refused(403, Count::ForgedToken), "{method}");
     }

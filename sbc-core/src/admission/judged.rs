@@ -34,7 +34,21 @@ impl<'a> Judged<'a> {
 
     /// The top Via, if it can be read.
     pub fn top_via(&self) -> Option<Via<'a>> {
-        let first = self.message.first(HeaderName::Via)?;
-        Via::parse(split(first.value).next()?.text).ok()
+        Via::parse(top_via_text(&self.message)?).ok()
     }
+}
+
+/// Whether a request says where its answer goes: its top Via names a transport and a host, whatever its parameters
+/// look like (RFC 3261 §18.2.2).
+pub fn is_answerable(request: &Message<'_>) -> bool {
+    let before_params = |text: &[u8]| {
+        let sent_by = text.split(|byte| *byte == b';').next().unwrap_or(b"");
+        Via::parse(sent_by).is_ok()
+    };
+    top_via_text(request).is_some_and(before_params)
+}
+
+fn top_via_text<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
+    let first = message.first(HeaderName::Via)?;
+    Some(split(first.value).next()?.text)
 }

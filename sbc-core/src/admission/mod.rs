@@ -20,14 +20,16 @@ mod refusal;
 mod scanners;
 mod sources;
 mod syntax;
+mod ticket;
 
 pub use access::Standing;
 pub use bans::{Ban, Bans, network_of};
-pub use checks::{CHECKS, Check, Outcome, RESPONSE_CHECKS, admit, admit_response, examine};
+pub use checks::{CHECKS, Check, Leniency, Outcome, RESPONSE_CHECKS, admit, admit_response, examine};
 pub use gate::{Asks, Gate, GateRules, Knock};
-pub use judged::Judged;
+pub use judged::{Judged, is_answerable};
 pub use peers::is_peer;
 pub use refusal::{Refusal, Verdict};
 pub use scanners::Scanners;
 pub use sources::{Source, Sources};
 pub use syntax::syntax;
+pub use ticket::{Bounds, Tickets};

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
-use crate::admission::{self, Gate};
+use crate::admission::{self, Gate, Tickets};
 use crate::config::Config;
 use crate::count::{Count, Counters};
 use crate::dialog::Records;
 use crate::flow::{Flow, ListenerId, Transport, is_stream, is_websocket};
 use crate::hash::{DigestMap, KeyedHash};
 use crate::io::Input;
-use crate::limiting::Gates;
+use crate::limiting::{Callers, Gates};
 use crate::pool::Challenges;
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::Setup;
@@ -44,9 +44,11 @@ pub struct Core {
     pub(crate) dialogs: Records,
     pub(crate) challenges: Challenges,
     pub(crate) gate: Gate,
+    pub(crate) tickets: Tickets,
     pub(crate) counters: Counters,
     /// What rules with a limit have let through.
     pub(crate) gates: Gates,
+    pub(crate) callers: Callers,
     /// How often rules gave each tag.
     pub(crate) tags: Tally,
     /// Unix time at `Time::ZERO`, in seconds.
@@ -72,8 +74,10 @@ impl Core {
             dialogs: Records::default(),
             challenges: Challenges::default(),
             gate: Gate::new(KeyedHash::new(key)),
+            tickets: Tickets::default(),
             counters: Counters::default(),
             gates: Gates::default(),
+            callers: Callers::default(),
             tags: Tally::default(),
             unix_zero: AtomicI64::new(0),
         }
@@ -92,7 +96,16 @@ impl Core {
         match input {
             Input::Received { flow, source, bytes } => self.received(&mut turn, flow, source, bytes),
             Input::Opened(flow) => self.directory.connected(flow),
-            Input::Closed(connection) => self.directory.closed(connection, now),
+            Input::OpenedBy(flow, ticket) => {
+                if let Some(connection) = flow.connection {
+                    self.opened_by(connection, ticket, settings);
+                }
+                self.directory.connected(flow);
+            }
+            Input::Closed(connection) => {
+                self.tickets.closed(connection);
+                self.directory.closed(connection, now);
+            }
             Input::Unreachable(flow) => self.unreachable(&mut turn, flow),
             Input::Disconnected(flow) => self.disconnected(&mut turn, flow),
             Input::Deadline => self.deadline(&mut turn),
@@ -152,10 +165,6 @@ impl Core {
         let settings = turn.settings;
         let Some(listener) = settings.listener(flow.listener) else { return };
         if self.is_keepalive(turn.worker, flow, bytes) {
-            return;
-        }
-        if bytes.len() > settings.config.admission.max_message {
-            self.counters.add(Count::TooLarge);
             return;
         }
         if !admission::is_peer(listener, source.ip().to_canonical(), &settings.members) {

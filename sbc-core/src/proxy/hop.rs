@@ -117,19 +117,21 @@ impl Core {
         if let Some(route) = open_request_uri(incoming, &uri, settings) {
             return Some(route);
         }
+        // A stranger's Route chooses nothing; one that is not even ours wants a relay.
+        let wants_relay = top.more && incoming.upstream.zone == Zone::Public;
         if let Some(tag) = incoming.to_tag {
             let key = incoming.dialog(&self.hash);
             let known = self.dialogs.inside(key, &incoming.upstream.flow, self.hash.of(&[tag]));
             return Some(match known {
                 Some((peer, target)) => Route::Peer { peer, target: Some(target) },
+                // A dialog that nobody knows is none to begin media in.
+                None if wants_relay && incoming.method == Some(Method::Invite) => {
+                    Answer::refuse(403, Count::ForeignRoute)
+                }
                 None => without_token(incoming),
             });
         }
-        // A stranger's Route chooses nothing; one that is not even ours wants a relay.
-        if top.more && incoming.upstream.zone == Zone::Public {
-            return Some(Answer::refuse(403, Count::ForeignRoute));
-        }
-        None
+        wants_relay.then(|| Answer::refuse(403, Count::ForeignRoute))
     }
 }
 

@@ -3,6 +3,7 @@
 mod acknowledge;
 mod after;
 mod bindings;
+mod bounded;
 mod cancelling;
 mod contact;
 mod core;

@@ -63,8 +63,9 @@ pub(crate) fn ask<'a>(
         zone: listener.map_or(Zone::Public, |listener| listener.zone),
         transport: listener.map_or("udp", |listener| transport_name(listener.transport)),
         source: asker.source.to_canonical(),
-        domain: text(strip_brackets(uri.host)),
-        user: text(uri.user.unwrap_or(b"")),
+        domain: if uri.is_sip() { text(strip_brackets(uri.host)) } else { "" },
+        // RFC 3966: a number is a user of nobody's domain.
+        user: text(uri.user.unwrap_or(if uri.is_sip() { b"" } else { uri.host })),
         from: match asker.new_from {
             Some(uri) => party_of(uri),
             None => party(asker.message, HeaderName::From),

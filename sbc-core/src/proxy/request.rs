@@ -7,7 +7,7 @@ use crate::count::Count;
 use crate::flow::Flow;
 use crate::proxy::core::Core;
 use crate::proxy::hop::{Answer, Route, top_of_route};
-use crate::proxy::incoming::{Incoming, top_via};
+use crate::proxy::incoming::Incoming;
 use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::setup::Plan;
 use crate::proxy::turn::{Asked, Turn};
@@ -50,6 +50,9 @@ impl Core {
         if let Some(answer) = self.circles(&asked.incoming, turn.settings) {
             return self.answer(turn, &asked.incoming, &answer);
         }
+        if let Err(answer) = self.within_ticket(&asked.incoming, turn.settings) {
+            return self.answer(turn, &asked.incoming, &answer);
+        }
         let new_from = match self.caller_identity(&asked.incoming, turn.settings) {
             Ok(new_from) => new_from,
             Err(answer) => return self.answer(turn, &asked.incoming, &answer),
@@ -77,7 +80,7 @@ impl Core {
 
     /// Something is wrong with a message, and it passes.
     pub(super) fn tolerate(&self, source: SocketAddr, fault: &Refusal) {
-        self.counters.add(Count::Tolerated);
+        self.counters.tolerate(fault.count);
         tracing::debug!(reason = fault.count.reason(), source = %source, "tolerated");
     }
 
@@ -95,7 +98,7 @@ impl Core {
         self.charge_rubbish(turn);
         self.hold_against_connected(turn, &flow, source, refusal.evidence, refusal.count);
         let may_answer =
-            message.is_request() && message.method_text() != b"ACK" && top_via(message).is_some();
+            message.is_request() && message.method_text() != b"ACK" && admission::is_answerable(message);
         let Some(status) = refusal.status.filter(|_| may_answer) else { return };
         let unsupported = match status {
             420 => format!(

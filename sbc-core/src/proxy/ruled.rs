@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use routing_rules::{Action, Changes, Decision, Rules, Scratch, ToPool};
 
-use crate::config::Balance;
+use crate::admission::network_of;
+use crate::config::{Admission, Balance};
 use crate::count::Count;
 use crate::flow::Zone;
 use crate::limiting::Permit;
+use crate::limits;
 use crate::pool::PoolState;
 use crate::proxy::core::Core;
 use crate::proxy::hop::{Answer, Route, is_served};
@@ -61,6 +63,9 @@ impl Core {
         {
             return Answer::refuse(404, Count::NotServed);
         }
+        if let Err(answer) = self.asks_within_ticket(incoming, &uri, settings) {
+            return Route::Answer(answer);
+        }
         let around =
             Surroundings { core: self, settings, message: &incoming.message, uri: &uri, now: turn.now };
         let asker = Asker {
@@ -94,15 +99,16 @@ impl Core {
                 let Some(to) = Pooled::of(&to, turn.settings) else {
                     return Answer::refuse(500, Count::NoTarget);
                 };
-                self.within_limits(rules, &decision, asked, turn.now)
+                self.within_limits(turn.settings, &decision, asked, turn.now)
                     .map_or_else(Route::Answer, |ruled| Route::Pool(to, ruled))
             }
-            Action::Bindings => {
-                self.within_limits(rules, &decision, asked, turn.now).map_or_else(Route::Answer, |ruled| {
+            Action::Bindings => self.within_limits(turn.settings, &decision, asked, turn.now).map_or_else(
+                Route::Answer,
+                |ruled| {
                     let aor = turn.settings.aor(&changed(uri, ruled.changes.as_deref()));
                     Route::Bindings(self.directory.of_aor(aor, turn.now), ruled)
-                })
-            }
+                },
+            ),
             Action::Reject { status, reason, retry_after } => Route::Answer(Answer {
                 status,
                 reason: (!reason.is_empty()).then(|| reason.to_owned()),
@@ -117,13 +123,14 @@ impl Core {
     /// Take the places that the limits of the rules ask for; an error is the answer when there are none.
     fn within_limits(
         &self,
-        rules: &Rules,
+        settings: &Settings,
         decision: &Decision<'_>,
         asked: &Asked<'_>,
         now: Time,
     ) -> Result<Ruled, Answer> {
+        let rules = &settings.config.rules;
         let is_call = asked.incoming.method == Some(Method::Invite);
-        let mut permits = Vec::new();
+        let mut permits = self.places_of_caller(asked, &settings.config.admission, settings)?;
         for id in decision.held {
             let Some(limit) = rules.limit(*id) else { continue };
             let name = rules.name(*id).unwrap_or_default();
@@ -142,6 +149,49 @@ impl Core {
         }
         let changes = (!decision.changes.is_empty()).then(|| Box::new(decision.changes.clone()));
         Ok(Ruled { changes, permits })
+    }
+
+    /// A call from the public zone takes a place among its user's and its source's.
+    fn places_of_caller(
+        &self,
+        asked: &Asked<'_>,
+        admission: &Admission,
+        settings: &Settings,
+    ) -> Result<Vec<Permit>, Answer> {
+        let incoming = &asked.incoming;
+        let mut permits = Vec::new();
+        if incoming.method != Some(Method::Invite) || incoming.upstream.zone != Zone::Public {
+            return Ok(permits);
+        }
+        let source = network_of(incoming.upstream.source.ip()).to_string();
+        let callers = [
+            (
+                admission.max_calls_per_user,
+                self.hash.of(&[b"caller", &incoming.caller_aor(settings).to_be_bytes()]),
+                486,
+                Count::UserCalls,
+            ),
+            (
+                admission.max_calls_per_source,
+                self.hash.of(&[b"caller source", source.as_bytes()]),
+                503,
+                Count::SourceCalls,
+            ),
+        ];
+        for (most, caller, status, count) in callers {
+            let Some(most) = most else { continue };
+            let Some(permit) = self.callers.take_place(caller, most) else {
+                let retry_after = (status == 503).then_some(limits::RETRY_AFTER_SECONDS);
+                return Err(Answer {
+                    status,
+                    reason: Some("Too Many Calls".into()),
+                    retry_after,
+                    count: Some(count),
+                });
+            };
+            permits.push(permit);
+        }
+        Ok(permits)
     }
 
     /// Tags go into the log and are counted, once for each request.

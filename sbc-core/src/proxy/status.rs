@@ -34,6 +34,8 @@ pub struct Status {
     pub merges: usize,
     /// Everything counted.
     pub counters: Vec<(Count, u64)>,
+    /// Faults of messages that were let pass, those that occurred.
+    pub tolerated: Vec<(Count, u64)>,
 }
 
 impl Status {
@@ -145,6 +147,11 @@ impl Core {
             waiting: self.directory.waiting(),
             merges: self.merges.len(),
             counters: Count::ALL.iter().map(|count| (*count, self.counters.get(*count))).collect(),
+            tolerated: Count::ALL
+                .iter()
+                .map(|count| (*count, self.counters.tolerated(*count)))
+                .filter(|(_, times)| *times > 0)
+                .collect(),
         }
     }
 }

@@ -40,6 +40,26 @@ pub enum ParseError {
 }
 
 impl ParseError {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::NotSip,
+        Self::StartLine,
+        Self::Version,
+        Self::MethodTooLong,
+        Self::UriTooLong,
+        Self::HeaderTooLong,
+        Self::TooManyHeaders,
+        Self::TooManyVias,
+        Self::HeaderName,
+        Self::NoColon,
+        Self::BareControl,
+        Self::ContentLength,
+        Self::NoLength,
+        Self::TooLarge,
+        Self::BodyShort,
+        Self::NoEnd,
+    ];
+
     /// The status that a request with this error is owed; `None` for silence, because the sender may not speak SIP.
     pub const fn status(self) -> Option<u16> {
         match self {

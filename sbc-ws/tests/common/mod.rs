@@ -13,7 +13,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use sbc_ws::{Certificates, CloseReason, Connections, Handler, Listener, Refused, Settings, bind, serve};
+use sbc_ws::{
+    Certificates, CloseReason, Connections, Handler, Listener, Refused, Settings, Ticket, bind, serve,
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -30,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What a worker was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    Opened { id: NonZeroU64, source: SocketAddr },
+    Opened { id: NonZeroU64, source: SocketAddr, ticket: Option<Ticket> },
     Received { id: NonZeroU64, message: Vec<u8> },
     Closed { id: NonZeroU64, why: CloseReason },
     Refused { source: Option<SocketAddr>, why: Refused },
@@ -58,8 +60,8 @@ impl Handler for Recorder {
         self.banned.get() != Some(source.ip())
     }
 
-    fn opened(&self, id: NonZeroU64, _remote: SocketAddr, source: SocketAddr) {
-        self.note(Event::Opened { id, source });
+    fn opened(&self, id: NonZeroU64, _remote: SocketAddr, source: SocketAddr, ticket: Option<Ticket>) {
+        self.note(Event::Opened { id, source, ticket });
     }
 
     fn received(&self, id: NonZeroU64, _remote: SocketAddr, _source: SocketAddr, message: &[u8]) {
@@ -117,7 +119,7 @@ impl Worker {
 
     pub(crate) async fn opened(&self) -> (NonZeroU64, SocketAddr) {
         self.event(|event| match *event {
-            Event::Opened { id, source } => Some((id, source)),
+            Event::Opened { id, source, .. } => Some((id, source)),
             _ => None,
         })
         .await

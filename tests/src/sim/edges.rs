@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sbc_core::config::Config;
 use sbc_core::flow::{ConnectionId, Flow, ListenerId, Transport, WorkerId, Zone, is_stream, is_websocket};
-use sbc_core::io::{Input, Transmit};
+use sbc_core::io::{Input, Ticket, Transmit};
 use sbc_core::time::Time;
 use sbc_core::{Change, Core, Refused, Worker};
 
@@ -175,13 +175,24 @@ impl World {
 
     /// Open a WebSocket for the browser at this address.
     pub fn connect(&mut self, address: &str) {
+        self.connect_by(address, None);
+    }
+
+    /// The same, where the upgrade may have brought a ticket.
+    pub fn connect_by(&mut self, address: &str, ticket: Option<&Ticket>) {
         let address = parse(address);
         let Some(edge) = self.balanced(address) else { return };
         let connection = self.next_connection();
         self.sockets.insert(address, Socket { connection, edge });
         let flow = Flow { listener: ListenerId(0), port: 0, remote: address, connection: Some(connection) };
         let worker = self.edges[edge].worker_of(address);
-        self.input(edge, worker, |core, worker, now| core.handle(worker, now, Input::Opened(flow)));
+        self.input(edge, worker, |core, worker, now| {
+            core.handle(
+                worker,
+                now,
+                ticket.map_or(Input::Opened(flow), |ticket| Input::OpenedBy(flow, ticket)),
+            );
+        });
     }
 
     /// Cut the WebSocket of the browser at this address.

@@ -107,6 +107,9 @@ pub fn request(method: &str, call_id: &str, branch: &str) -> Message {
     request.push("Call-ID", call_id);
     request.push("CSeq", format!("1 {method}"));
     request.push("Contact", format!("<sip:1003@{PHONE}>"));
+    if method == "SUBSCRIBE" {
+        request.push("Event", "dialog");
+    }
     request.close(None);
     request
 }

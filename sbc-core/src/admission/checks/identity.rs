@@ -1,26 +1,11 @@
-//! Whom a request names: From, To, Call-ID (RFC 3261 §8.1.1).
+//! Whom a request names, and its dialog: From, To, Call-ID (RFC 3261 §8.1.1).
 
 use crate::admission::{Judged, Refusal, Verdict};
 use crate::count::Count;
-use crate::wire::{HeaderName, NameAddr, Uri};
+use crate::limits;
+use crate::wire::{HeaderName, NameAddr, Param, Uri, eq_ignore_case};
 
-/// §8.1.1, each exactly once (§7.3.1).
-pub(super) fn mandatory_headers(judged: &Judged<'_>) -> Verdict {
-    const MANDATORY: [(HeaderName, &str, &str); 4] = [
-        (HeaderName::From, "Missing From", "More Than One From"),
-        (HeaderName::To, "Missing To", "More Than One To"),
-        (HeaderName::CallId, "Missing Call-ID", "More Than One Call-ID"),
-        (HeaderName::CSeq, "Missing CSeq", "More Than One CSeq"),
-    ];
-    for (name, missing, repeated) in MANDATORY {
-        match judged.message.count(name) {
-            1 if !judged.message.value(name).is_empty() => {}
-            0 | 1 => return Err(Refusal::answer(400, missing, Count::MissingHeader).weighing(1)),
-            _ => return Err(Refusal::answer(400, repeated, Count::RepeatedHeader).weighing(2)),
-        }
-    }
-    Ok(())
-}
+const BOTH: [HeaderName; 2] = [HeaderName::From, HeaderName::To];
 
 /// §20.20 and §20.39.
 pub(super) fn from_and_to(judged: &Judged<'_>) -> Verdict {
@@ -31,4 +16,59 @@ pub(super) fn from_and_to(judged: &Judged<'_>) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// §19.3: a dialog has one tag a side. With two, one reader takes the first and another the last.
+pub(super) fn one_tag(judged: &Judged<'_>) -> Verdict {
+    for name in BOTH {
+        let Ok(address) = NameAddr::parse(judged.message.value(name)) else { continue };
+        let mut tags = address.params.iter().filter(is_tag);
+        let first = tags.next().and_then(|tag| tag.value);
+        if tags.next().is_some() {
+            return Err(Refusal::answer(400, "More Than One Tag", Count::RepeatedTag).weighing(2));
+        }
+        if first.is_some_and(|tag| tag.len() > limits::TAG_BYTES) {
+            return Err(Refusal::answer(400, "Tag Too Long", Count::TagTooLong).weighing(1));
+        }
+    }
+    Ok(())
+}
+
+/// §8.1.1.3. Clients of RFC 2543 have none.
+pub(super) fn from_tag(judged: &Judged<'_>) -> Verdict {
+    let from = NameAddr::parse(judged.message.value(HeaderName::From)).ok();
+    if from.and_then(|from| from.tag()).is_some_and(|tag| !tag.is_empty()) {
+        return Ok(());
+    }
+    Err(Refusal::answer(400, "Missing From Tag", Count::MissingFromTag))
+}
+
+fn is_tag(param: &Param<'_>) -> bool {
+    eq_ignore_case(param.name, b"tag")
+}
+
+/// §8.1.1.4: it is kept, hashed and compared byte by byte, so it has an end and no white space.
+pub(super) fn call_id(judged: &Judged<'_>) -> Verdict {
+    let call_id = judged.message.value(HeaderName::CallId);
+    if call_id.len() > limits::CALL_ID_BYTES {
+        return Err(Refusal::answer(400, "Call-ID Too Long", Count::CallIdTooLong).weighing(1));
+    }
+    if call_id.iter().any(u8::is_ascii_whitespace) {
+        return Err(Refusal::answer(400, "Bad Call-ID", Count::BadCallId).weighing(1));
+    }
+    Ok(())
+}
+
+/// §25.1: `word [ "@" word ]`. Some clients write the `=` of base64, or more than one `@`.
+pub(super) fn call_id_grammar(judged: &Judged<'_>) -> Verdict {
+    let call_id = judged.message.value(HeaderName::CallId);
+    let mut words = call_id.splitn(2, |byte| *byte == b'@');
+    if words.all(|word| !word.is_empty() && word.iter().all(|byte| is_word(*byte))) {
+        return Ok(());
+    }
+    Err(Refusal::answer(400, "Bad Call-ID", Count::BadCallId))
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~()<>:\\\"/[]?{}".contains(&byte)
 }

@@ -8,7 +8,7 @@ use crate::wire::HeaderName;
 /// §16.3 item 3. OPTIONS with no hop left is for us, whoever it names (§11).
 pub(super) fn max_forwards(judged: &Judged<'_>) -> Verdict {
     let Some(header) = judged.message.first(HeaderName::MaxForwards) else { return Ok(()) };
-    match read_hops(header.value) {
+    match read_byte(header.value) {
         Some(0) if known_method(judged.method()) != Some(Method::Options) => {
             Err(Refusal::answer(483, "Too Many Hops", Count::TooManyHops))
         }
@@ -17,8 +17,17 @@ pub(super) fn max_forwards(judged: &Judged<'_>) -> Verdict {
     }
 }
 
+/// RFC 5393 §5.3: a number. Whether there is any breadth left is judged where a request is spread out.
+pub(super) fn max_breadth(judged: &Judged<'_>) -> Verdict {
+    let Some(header) = judged.message.first(HeaderName::MaxBreadth) else { return Ok(()) };
+    if !header.value.is_empty() && header.value.iter().all(u8::is_ascii_digit) {
+        return Ok(());
+    }
+    Err(Refusal::answer(400, "Bad Max-Breadth", Count::BadMaxBreadth).weighing(1))
+}
+
 /// 0 to 255; leading zeros mean nothing (RFC 4475 §3.1.1.1).
-fn read_hops(digits: &[u8]) -> Option<u8> {
+fn read_byte(digits: &[u8]) -> Option<u8> {
     digits.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten()
 }
 

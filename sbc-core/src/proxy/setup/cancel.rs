@@ -48,6 +48,17 @@ impl Setup {
         }
     }
 
+    /// Cancel every branch that has not ended, those that said nothing too: where only the answers were lost, somebody's
+    /// phone rings for a caller who has its final answer.
+    pub(super) fn cancel_silent(&mut self, step: &mut Step<'_>) {
+        for at in 0..self.branches.len() {
+            let branch = &self.branches[at];
+            if branch.client.is_invite() && !branch.client.has_final() && branch.cancel.is_none() {
+                self.send_cancel(at, step);
+            }
+        }
+    }
+
     /// A target that was given up speaks: it was never cancelled, or the CANCEL came before the INVITE.
     pub(super) fn cancel_unheard(&mut self, at: usize, step: &mut Step<'_>) {
         let branch = &self.branches[at];

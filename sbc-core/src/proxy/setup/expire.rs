@@ -243,7 +243,7 @@ impl Setup {
         }
     }
 
-    /// Nobody said anything in time: whoever still says something then is cancelled. RFC 4320 §4.2: a request
+    /// Nobody said anything in time: everybody is cancelled. RFC 4320 §4.2: a request
     /// other than INVITE is left to the caller's own timer, a 408 would only come too late.
     pub(super) fn give_up(&mut self, step: &mut Step<'_>) {
         self.patience = Time::NEVER;
@@ -259,7 +259,7 @@ impl Setup {
         } else {
             self.given_up = true;
         }
-        self.cancel_others(usize::MAX, step);
+        self.cancel_silent(step);
     }
 
     fn stop_waiting(&mut self, step: &mut Step<'_>) {

@@ -32,7 +32,8 @@ CALLS ?= 100000
 sim:
 	$(CARGO) run --package sbc-tests --bin sim -- --seeds $(SEEDS) --calls $(CALLS)
 
-load: prepare
+load:
+	tests/prepare load
 	$(CARGO) build --package sbc --package sbc-tests --bins
 	$(CARGO) run --package sbc-tests --bin load
 

@@ -150,8 +150,9 @@ fn lose_packets(port: u16, percent: u64) -> io::Result<()> {
     std::fs::write(&file, rules)?;
     let done = Command::new("nft").arg("-f").arg(&file).output();
     std::fs::remove_file(&file)?;
-    let done = done
-        .map_err(|error| io::Error::new(error.kind(), format!("nft: {error}; `tests/prepare load` installs it")))?;
+    let done = done.map_err(|error| {
+        io::Error::new(error.kind(), format!("nft: {error}; `tests/prepare load` installs it"))
+    })?;
     if done.status.success() {
         return Ok(());
     }

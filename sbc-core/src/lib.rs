@@ -17,6 +17,7 @@ mod proxy;
 pub mod registration;
 pub mod seal;
 pub mod sip;
+pub mod table;
 pub mod time;
 pub mod transaction;
 pub mod wire;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The rooms of `sbc-core`, from the ground up: a room knows rooms of lower floors only.
 const FLOORS: [&[&str]; 6] = [
     &["wire", "hash", "flow", "time", "limits", "count"],
-    &["config"],
+    &["config", "table"],
     &["sip", "seal", "io"],
     &["admission", "transaction"],
     &["dialog", "registration", "pool"],

@@ -22,13 +22,14 @@ impl Core {
             return;
         }
         let incoming = &asked.incoming;
-        match self.route(incoming, &asked.top, turn.settings, turn.now) {
+        match self.route(turn, incoming, &asked.top) {
             Route::Peer { peer, target } => {
                 let dialog = (incoming.upstream.zone == Zone::Pool).then(|| incoming.dialog(&self.hash));
                 if let Reach::Flow(flow) = self.reach(&peer, dialog, turn.settings, turn.now) {
                     let flow = trunk_hop(flow, asked, target.as_deref(), turn.settings);
                     self.forward_statelessly(turn, asked, flow, target.as_deref());
                 }
+                target.into_iter().for_each(|target| turn.worker.spare.give(target));
             }
             Route::Drop(count) => self.counters.add(count),
             _ => self.counters.add(Count::StrayAck),

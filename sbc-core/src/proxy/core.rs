@@ -10,8 +10,9 @@ use crate::config::Config;
 use crate::count::{Count, Counters};
 use crate::dialog::Records;
 use crate::flow::Flow;
-use crate::hash::{DigestMap, KeyedHash};
+use crate::hash::KeyedHash;
 use crate::io::Input;
+use crate::limits;
 use crate::pool::Challenges;
 use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::settings::Settings;
@@ -19,6 +20,7 @@ use crate::proxy::setup::Setup;
 use crate::proxy::turn::Turn;
 use crate::proxy::worker::{Timer, Worker};
 use crate::registration::Directory;
+use crate::table::{DigestMap, with_room};
 use crate::time::Time;
 use crate::transaction::EntryId;
 use crate::wire::{Framing, Limits, Message, ParseError};
@@ -54,8 +56,8 @@ impl Core {
             hash: KeyedHash::new(key),
             boot: u64::from_be_bytes(boot),
             started: now,
-            entries: DigestMap::default(),
-            branches: DigestMap::default(),
+            entries: with_room(limits::TRANSACTIONS_AT_ONCE),
+            branches: with_room(limits::TRANSACTIONS_AT_ONCE),
             directory: Directory::default(),
             dialogs: Records::default(),
             challenges: Challenges::default(),

@@ -11,6 +11,8 @@ use crate::proxy::incoming::Incoming;
 use crate::proxy::refer;
 use crate::proxy::route::{self, Consumed};
 use crate::proxy::settings::{Settings, strip_brackets};
+use crate::proxy::turn::Turn;
+use crate::proxy::worker::Spare;
 use crate::registration::Reached;
 use crate::seal::{KeyRing, Kind, OpenError, Peer};
 use crate::sip::Method;
@@ -52,19 +54,15 @@ impl Answer {
 
 impl Core {
     /// Decide. `top` is what the request's own Route values on top said.
-    pub(crate) fn route(
-        &self,
-        incoming: &Incoming<'_>,
-        top: &Consumed,
-        settings: &Settings,
-        now: Time,
-    ) -> Route {
+    pub(crate) fn route(&self, turn: &mut Turn<'_>, incoming: &Incoming<'_>, top: &Consumed) -> Route {
+        let (settings, now) = (turn.settings, turn.now);
+        let spare = &mut turn.worker.spare;
         if is_out_of_hops_ping(incoming) {
             return Route::Answer(Answer { status: 200, reason: None, retry_after: None, count: None });
         }
         let by_token = match incoming.upstream.zone {
-            Zone::Pool => self.route_from_pool(incoming, top, settings),
-            Zone::Public | Zone::Trunk => self.route_from_outside(incoming, top, settings),
+            Zone::Pool => self.route_from_pool(incoming, top, settings, spare),
+            Zone::Public | Zone::Trunk => self.route_from_outside(incoming, top, settings, spare),
         };
         match by_token {
             Some(route) => route,
@@ -75,7 +73,13 @@ impl Core {
         }
     }
 
-    fn route_from_pool(&self, incoming: &Incoming<'_>, top: &Consumed, settings: &Settings) -> Option<Route> {
+    fn route_from_pool(
+        &self,
+        incoming: &Incoming<'_>,
+        top: &Consumed,
+        settings: &Settings,
+        spare: &mut Spare,
+    ) -> Option<Route> {
         match top.peer {
             Some(Ok(peer)) => return Some(Route::Peer { peer, target: None }),
             Some(Err(error)) => return Some(refuse_token(incoming, error)),
@@ -85,7 +89,7 @@ impl Core {
         if let Some(Ok(peer)) = uri.user.map(|user| settings.tokens.open_route(user)) {
             return Some(Route::Peer { peer, target: None });
         }
-        if let Some(route) = open_request_uri(incoming, &uri, settings) {
+        if let Some(route) = open_request_uri(incoming, &uri, settings, spare) {
             return Some(route);
         }
         if !incoming.is_in_dialog() {
@@ -104,13 +108,14 @@ impl Core {
         incoming: &Incoming<'_>,
         top: &Consumed,
         settings: &Settings,
+        spare: &mut Spare,
     ) -> Option<Route> {
         // Our Route tokens are never told outside: whoever brings an altered one has tried to make one.
         if let Some(Err(error @ OpenError::Forged)) = top.peer {
             return Some(refuse_token(incoming, error));
         }
         let uri = Uri::parse(incoming.message.request_uri()).ok()?;
-        if let Some(route) = open_request_uri(incoming, &uri, settings) {
+        if let Some(route) = open_request_uri(incoming, &uri, settings, spare) {
             return Some(route);
         }
         if let Some(tag) = incoming.to_tag {
@@ -177,7 +182,12 @@ impl Core {
 
 /// The Request-URI as a Contact of ours. An INVITE with Replaces may carry the token that a Refer-To
 /// held: that one is bound to the replaced Call-ID.
-fn open_request_uri(incoming: &Incoming<'_>, uri: &Uri<'_>, settings: &Settings) -> Option<Route> {
+fn open_request_uri(
+    incoming: &Incoming<'_>,
+    uri: &Uri<'_>,
+    settings: &Settings,
+    spare: &mut Spare,
+) -> Option<Route> {
     let kind = KeyRing::kind_of(uri.user?)?;
     let open = |kind, call_id| settings.tokens.open_contact(kind, call_id, uri);
     let replaced = refer::replaced_by(&incoming.message);
@@ -192,7 +202,7 @@ fn open_request_uri(incoming: &Incoming<'_>, uri: &Uri<'_>, settings: &Settings)
     let opened = opened.and_then(|seal| if leads_on { Ok(seal) } else { Err(OpenError::Forged) });
     match opened {
         Ok(seal) => {
-            let mut target = Vec::new();
+            let mut target = spare.take();
             seal.write_target(&mut target);
             Some(Route::Peer { peer: seal.peer, target: Some(target) })
         }

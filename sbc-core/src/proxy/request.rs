@@ -45,7 +45,7 @@ impl Core {
         };
         let asked = Asked { new_from, ..asked };
         // Its sealed address, or the rules, say where it goes.
-        match self.route(&asked.incoming, &asked.top, turn.settings, turn.now) {
+        match self.route(turn, &asked.incoming, &asked.top) {
             Route::Answer(answer) => self.answer(turn, &asked.incoming, &answer),
             Route::Drop(count) => self.counters.add(count),
             Route::Peer { peer, target } => self.forward_to_peer(turn, &asked, peer, target),

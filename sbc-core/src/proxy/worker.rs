@@ -6,6 +6,7 @@ use crate::dialog::{DialogKey, Inside};
 use crate::flow::WorkerId;
 use crate::io::Outbox;
 use crate::limits;
+use crate::proxy::setup::SpareEntries;
 use crate::registration::Binding;
 use crate::seal::BindingId;
 use crate::time::Time;
@@ -25,6 +26,7 @@ pub struct Worker {
     pub(crate) edits: Edits,
     pub(crate) after: Vec<After>,
     pub(crate) spare: Spare,
+    pub(crate) entries: SpareEntries,
 }
 
 /// A time somebody asked to be woken at.
@@ -80,6 +82,7 @@ impl Worker {
             edits: Edits::new(),
             after: Vec::new(),
             spare: Spare::default(),
+            entries: SpareEntries::default(),
         }
     }
 }

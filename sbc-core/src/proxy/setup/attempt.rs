@@ -28,7 +28,10 @@ impl Setup {
             None
         };
         match next {
-            Some(next) => self.send(incoming, &next, step),
+            Some(next) => {
+                self.send(incoming, &next, step);
+                next.target.into_iter().for_each(|target| step.worker.spare.give(target));
+            }
             None => self.nothing_left(&incoming.message, step),
         }
     }

@@ -10,6 +10,7 @@ mod cancel;
 mod expire;
 mod machines;
 mod plan;
+mod spare;
 
 use crate::dialog::DialogKey;
 use crate::flow::Flow;
@@ -30,6 +31,7 @@ use crate::transaction::{Ack, EntryId, NonInviteClient, Timers};
 use crate::wire::{Framing, Limits, Message};
 use machines::{Client, Server};
 pub(crate) use plan::{Plan, towards};
+pub(crate) use spare::SpareEntries;
 
 /// What a step may use.
 pub(crate) struct Step<'a> {
@@ -163,7 +165,7 @@ impl Setup {
             registers: new.registers,
             new_from: new.new_from,
             plan: new.plan,
-            branches: Vec::new(),
+            branches: step.worker.entries.branches(),
             best: None,
             winner: None,
             cancelled: false,

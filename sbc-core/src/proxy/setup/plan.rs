@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::Balance;
-use crate::flow::{Flow, Zone};
+use crate::flow::{AddressText, Flow, Zone};
 use crate::hash::Digest;
 use crate::pool::{PoolState, Seat, Tried};
 use crate::proxy::core::Core;
@@ -52,7 +52,8 @@ impl Plan {
                 let flow = towards(flow.take()?, call_id, settings)?;
                 let zone = settings.listener(flow.listener)?.zone;
                 let member = settings.pools.member_at(flow.remote).filter(|_| zone == Zone::Pool);
-                let target = target.clone();
+                // The peer is tried once.
+                let target = target.take();
                 Some(Next {
                     flow,
                     zone,
@@ -127,7 +128,7 @@ fn leg_of(peer: &Peer, settings: &Settings) -> u32 {
     let digest = match (peer.binding, peer.address) {
         (Some(binding), _) => binding.0,
         (None, PeerAddress::Datagram(address)) => {
-            settings.stable.of(&[b"leg", address.to_string().as_bytes()])
+            settings.stable.of(&[b"leg", AddressText::of(address).as_bytes()])
         }
         (None, PeerAddress::Connection { boot, number }) => Digest::from(boot ^ number),
         (None, PeerAddress::Binding) => 0,

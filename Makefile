@@ -2,11 +2,12 @@
 CARGO ?= cargo
 IMAGE ?= sbc
 
-.PHONY: help run test lint fuzz bench image prepare
+.PHONY: help run test sim lint fuzz bench image prepare
 
 help:
 	@echo 'make run    build and start sbc with the quickstart defaults'
 	@echo 'make test   install what the tests need, run all of them'
+	@echo 'make sim    $(CALLS) simulated calls over $(SEEDS) seeds of bad links and dying nodes'
 	@echo 'make lint   formatting, clippy, documentation, licences and bans'
 	@echo 'make fuzz   throw bytes at everything that reads bytes, TIME=60 seconds for each target'
 	@echo 'make bench  what one message costs'
@@ -23,6 +24,12 @@ SEEDS ?= 1000
 
 test: prepare
 	SBC_SIM_SEEDS=$(SEEDS) $(CARGO) test --workspace
+
+# So many calls in all worlds of `make sim` together.
+CALLS ?= 100000
+
+sim:
+	$(CARGO) run --release --package sbc-tests --bin sim -- --seeds $(SEEDS) --calls $(CALLS)
 
 lint:
 	$(CARGO) fmt --all --check

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+/// Where the admin API is unless the configuration says otherwise.
+const ADMIN: &str = "http://127.0.0.1:9090";
+
 const EXAMPLES: &str = "\
 Examples:
   sbc run                              every front end on its usual port, an echo peer behind
@@ -11,6 +14,7 @@ Examples:
   sbc check --config sbc.toml          all that is wrong with a file, before it matters
   sbc keygen --out sbc.key             a new key for `node.keys` or `node.path_key`
   sbc status --json                    what a running sbc says of itself
+  sbc reload                           take over a changed file; calls go on
 
 Exit codes: 0 fine, 1 the answer is no, 2 wrong usage.";
 
@@ -34,6 +38,8 @@ pub(crate) enum Command {
     Keygen(Keygen),
     /// Ask a running sbc how it is; exit code 1 when it is not ready for calls
     Status(Status),
+    /// Let a running sbc take over its changed configuration; exit code 1 when it does not
+    Reload(Reload),
 }
 
 /// `sbc run`
@@ -85,11 +91,29 @@ Examples:
   sbc status --admin http://10.0.1.5:9090 --json")]
 pub(crate) struct Status {
     /// Where its admin API listens
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
+    #[arg(long, value_name = "URL", default_value = ADMIN)]
     pub admin: String,
     /// JSON as the admin API gives it
     #[arg(long)]
     pub json: bool,
+}
+
+/// `sbc reload`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The file is read and checked by the running sbc. If anything is wrong, nothing changes and every problem is
+printed as FILE:LINE:COLUMN: KEY: found ..., expected .... SIGHUP does the same; then problems are in the log.
+
+Examples:
+  sbc reload
+  sbc reload --previous                back to what ran before the last reload")]
+pub(crate) struct Reload {
+    /// Go back to the version that ran before
+    #[arg(long)]
+    pub previous: bool,
+    /// Where its admin API listens
+    #[arg(long, value_name = "URL", default_value = ADMIN)]
+    pub admin: String,
 }
 
 #[cfg(test)]

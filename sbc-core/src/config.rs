@@ -56,6 +56,28 @@ pub struct Listener {
     pub networks: Vec<IpNet>,
     /// False: answers go to Via's sent-by, requests to Contact or Route, inside `networks`.
     pub symmetric: bool,
+    /// How strictly the messages that come in here are judged.
+    pub checks: Strictness,
+}
+
+/// What becomes of a message with a fault that an honest peer may make and we can live with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strictness {
+    /// It is refused.
+    Strict,
+    /// It is counted and passes.
+    Tolerant,
+}
+
+impl Strictness {
+    /// What a zone gets where the operator does not say: strangers are held to the RFC, known peers are
+    /// not cut off for their habits.
+    pub const fn of_zone(zone: Zone) -> Self {
+        match zone {
+            Zone::Public => Self::Strict,
+            Zone::Trunk | Zone::Pool => Self::Tolerant,
+        }
+    }
 }
 
 /// Host and port as written in a URI.

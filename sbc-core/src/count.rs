@@ -61,16 +61,48 @@ counters! {
     LateAnswers = "sbc_dialog_late_answers_total", "";
     /// Messages that are no SIP at all.
     NotSip = "sbc_admission_dropped_total", "not_sip";
-    /// Messages that break the grammar.
-    Malformed = "sbc_admission_refused_total", "malformed";
-    /// Messages over a size limit.
+    /// Messages whose start line breaks the grammar.
+    BadStartLine = "sbc_admission_refused_total", "start_line";
+    /// Messages of another version than SIP/2.0.
+    BadVersion = "sbc_admission_refused_total", "version";
+    /// Requests with a method over the limit.
+    MethodTooLong = "sbc_admission_refused_total", "method_length";
+    /// Requests with a Request-URI over the limit.
+    UriTooLong = "sbc_admission_refused_total", "uri_length";
+    /// Messages with a header over the limit.
+    HeaderTooLong = "sbc_admission_refused_total", "header_length";
+    /// Messages with more headers than the limit.
+    TooManyHeaders = "sbc_admission_refused_total", "header_count";
+    /// Messages with more Via values than the limit.
+    TooManyVias = "sbc_admission_refused_total", "via_count";
+    /// Messages with a line that is no header.
+    BadHeaderName = "sbc_admission_refused_total", "header_name";
+    /// Messages with a control character among their headers.
+    BareControl = "sbc_admission_refused_total", "control";
+    /// Messages with a Content-Length that is no number, or several that differ.
+    BadContentLength = "sbc_admission_refused_total", "content_length";
+    /// Messages shorter than their Content-Length says.
+    BodyShort = "sbc_admission_refused_total", "body_short";
+    /// Messages whose headers never end.
+    NoEnd = "sbc_admission_refused_total", "no_end";
+    /// Messages over the size limit.
     TooLarge = "sbc_admission_refused_total", "too_large";
     /// Requests whose top Via cannot be answered.
     BadVia = "sbc_admission_dropped_total", "via";
-    /// Requests without a mandatory header, or with one that cannot be read.
-    BadHeader = "sbc_admission_refused_total", "header";
-    /// Requests whose CSeq names another method, or none that can be read.
+    /// Requests whose top Via has no RFC 3261 branch.
+    BadBranch = "sbc_admission_refused_total", "branch";
+    /// Requests with a branch over the limit.
+    BranchTooLong = "sbc_admission_refused_total", "branch_length";
+    /// Requests without a mandatory header.
+    MissingHeader = "sbc_admission_refused_total", "missing_header";
+    /// Requests with a header twice that may stand there once.
+    RepeatedHeader = "sbc_admission_refused_total", "repeated_header";
+    /// Requests with an address in a header that breaks the grammar.
+    BadAddress = "sbc_admission_refused_total", "address";
+    /// Requests whose CSeq breaks the grammar.
     BadCSeq = "sbc_admission_refused_total", "cseq";
+    /// Requests whose CSeq names another method.
+    CSeqMethod = "sbc_admission_refused_total", "cseq_method";
     /// Requests with a Request-URI that is no SIP URI.
     BadScheme = "sbc_admission_refused_total", "scheme";
     /// Requests with a Request-URI that breaks the grammar.
@@ -81,6 +113,8 @@ counters! {
     BadMaxForwards = "sbc_admission_refused_total", "bad_max_forwards";
     /// Requests that ask the proxy for what it does not know (Proxy-Require).
     ProxyRequire = "sbc_admission_refused_total", "proxy_require";
+    /// Faults that a tolerant listener lets pass.
+    Tolerated = "sbc_admission_tolerated_total", "";
     /// Messages at a trunk or pool listener from an address that is none of its peers.
     NotAPeer = "sbc_admission_dropped_total", "not_a_peer";
     /// Requests for a domain that is not served.

@@ -30,6 +30,8 @@ pub const IN_FLIGHT_PER_MEMBER: usize = 1024;
 pub const BRANCHES: usize = 16;
 /// Contacts of one REGISTER, and of one answer to it.
 pub const CONTACTS: usize = 64;
+/// Bytes of the branch of a top Via. Ours, which seal the hidden Vias of the pool, are the longest around.
+pub const BRANCH_BYTES: usize = 2048;
 /// Recycled buffers kept by one worker.
 pub const SPARE_BUFFERS: usize = 256;
 /// Recycled entries of requests kept by one worker.

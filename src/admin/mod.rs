@@ -2,6 +2,7 @@
 //! reachable from a SIP listener.
 
 mod metrics;
+mod reload;
 mod report;
 
 use std::future::Future;
@@ -11,12 +12,14 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use prometheus_client::registry::Registry;
+use tokio::task::spawn_blocking;
 
 pub(crate) use self::metrics::{UdpTotals, registry};
+pub(crate) use self::reload::{Problems, ReloadRequest, Reloaded};
 pub(crate) use self::report::{ListenerReport, Report, Status};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -29,6 +32,15 @@ pub(crate) trait Facts: Send + Sync + 'static {
     fn status(&self) -> Status;
 }
 
+/// What the API can have done. A call may block; it never runs on a worker's thread.
+pub(crate) trait Control: Send + Sync + 'static {
+    /// Take over the file, or what ran before the last change.
+    ///
+    /// # Errors
+    /// All that is wrong, one line each; then nothing has changed.
+    fn reload(&self, previous: bool) -> Result<Reloaded, Vec<String>>;
+}
+
 struct Admin<F> {
     facts: Arc<F>,
     registry: Registry,
@@ -38,7 +50,7 @@ struct Admin<F> {
 ///
 /// # Errors
 /// When the runtime cannot watch the socket.
-pub(crate) async fn serve<F: Facts>(
+pub(crate) async fn serve<F: Facts + Control>(
     socket: TcpListener,
     facts: Arc<F>,
     registry: Registry,
@@ -48,12 +60,13 @@ pub(crate) async fn serve<F: Facts>(
     axum::serve(socket, router(Admin { facts, registry })).with_graceful_shutdown(stop).await
 }
 
-fn router<F: Facts>(admin: Admin<F>) -> Router {
+fn router<F: Facts + Control>(admin: Admin<F>) -> Router {
     Router::new()
         .route("/livez", get(livez::<F>))
         .route("/readyz", get(readyz::<F>))
         .route("/metrics", get(show_metrics::<F>))
         .route("/api/v1/status", get(status::<F>))
+        .route("/api/v1/reload", post(reload::<F>))
         .with_state(Arc::new(admin))
 }
 
@@ -74,6 +87,20 @@ async fn readyz<F: Facts>(State(admin): State<Arc<Admin<F>>>) -> impl IntoRespon
 
 async fn status<F: Facts>(State(admin): State<Arc<Admin<F>>>) -> impl IntoResponse {
     Json(admin.facts.status())
+}
+
+/// Only as JSON: that is what keeps a browser on this machine from being made to ask.
+async fn reload<F: Facts + Control>(
+    State(admin): State<Arc<Admin<F>>>,
+    Json(request): Json<ReloadRequest>,
+) -> Response {
+    let facts = Arc::clone(&admin.facts);
+    match spawn_blocking(move || facts.reload(request.previous)).await {
+        Ok(Ok(reloaded)) => Json(reloaded).into_response(),
+        Ok(Err(problems)) => (StatusCode::UNPROCESSABLE_ENTITY, Json(Problems { problems })).into_response(),
+        // The program stops.
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+    }
 }
 
 async fn show_metrics<F: Facts>(State(admin): State<Arc<Admin<F>>>) -> impl IntoResponse {

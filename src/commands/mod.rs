@@ -1,7 +1,9 @@
 //! One file per command.
 
 mod check;
+mod client;
 mod keygen;
+mod reload;
 mod run;
 mod status;
 
@@ -18,6 +20,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => check::check(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::status(&arguments),
+        Command::Reload(arguments) => reload::reload(&arguments),
         Command::Keygen(arguments) => keygen::keygen(&arguments),
     }
 }

@@ -20,11 +20,7 @@ pub(super) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
         None => quickstart::settings(&machine)?,
     };
     logging::start(&settings.log)?;
-    let up = || {
-        if file.is_none() {
-            quickstart::greet(&settings);
-        }
-    };
-    run::run(&settings, up)?;
+    let greeting = file.is_none().then(|| quickstart::greeting(&settings));
+    run::run(settings, file, || print!("{}", greeting.unwrap_or_default()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sbc_core::config::{HostPort, Listener, Member, Pool};
+use sbc_core::config::{HostPort, Listener, Member, Pool, Strictness};
 use sbc_core::flow::{ListenerId, Transport, Zone, is_websocket};
 
 use super::claims::{self, Claim, Protocol};
@@ -310,6 +310,7 @@ fn finish_listener(raw: RawListener, advertise: HostPort, workers: u8) -> Listen
             advertise,
             networks: raw.networks,
             symmetric: raw.symmetric,
+            checks: raw.checks.unwrap_or(Strictness::of_zone(raw.zone)),
         },
     }
 }

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -22,11 +23,12 @@ pub(super) struct Document<'d> {
     file: &'d str,
     text: &'d str,
     problems: RefCell<Vec<Problem>>,
+    files: RefCell<Vec<PathBuf>>,
 }
 
 impl<'d> Document<'d> {
     pub(super) fn new(file: &'d str, text: &'d str) -> Self {
-        Self { file, text, problems: RefCell::default() }
+        Self { file, text, problems: RefCell::default(), files: RefCell::default() }
     }
 
     /// Byte offset to line and column.
@@ -47,6 +49,16 @@ impl<'d> Document<'d> {
 
     pub(super) fn push(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
+    }
+
+    /// Another file that the configuration hangs on.
+    pub(super) fn depends_on(&self, file: PathBuf) {
+        self.files.borrow_mut().push(file);
+    }
+
+    /// All of those.
+    pub(super) fn take_files(&self) -> Vec<PathBuf> {
+        self.files.take()
     }
 
     pub(super) fn into_problems(self) -> Vec<Problem> {
@@ -227,6 +239,10 @@ pub(super) struct Value<'s, 'd> {
 }
 
 impl<'s, 'd> Value<'s, 'd> {
+    pub(super) fn document(&self) -> &'s Document<'d> {
+        self.document
+    }
+
     pub(super) fn place(&self) -> Place {
         self.document.place(self.at, &self.key)
     }

@@ -31,6 +31,13 @@ pub(crate) enum Problem {
     },
     /// In `routes.toml`.
     Rule(Box<RuleError>),
+    /// Right, but not while this process runs.
+    Restart {
+        /// The file as the operator named it.
+        file: String,
+        /// What changed.
+        why: String,
+    },
     /// A file could not be read at all.
     Unreadable {
         /// Which one.
@@ -44,7 +51,7 @@ impl Problem {
     /// The order in which a reader meets it.
     pub(super) fn position(&self) -> (bool, usize, usize) {
         match self {
-            Self::Unreadable { .. } => (false, 0, 0),
+            Self::Unreadable { .. } | Self::Restart { .. } => (false, 0, 0),
             Self::Key { place, .. } => (false, place.line, place.column),
             Self::Rule(error) => (true, error.line, error.column),
         }
@@ -63,6 +70,7 @@ impl fmt::Display for Problem {
                 write!(f, "found {found}, expected {expected}")
             }
             Self::Rule(error) => error.fmt(f),
+            Self::Restart { file, why } => write!(f, "{file}: restart needed: {why}"),
             Self::Unreadable { file, why } => write!(f, "{file}: {why}"),
         }
     }
@@ -87,6 +95,11 @@ impl Problems {
     /// All of `problems`, or `None` when there are none.
     pub(super) fn any(problems: Vec<Problem>) -> Option<Self> {
         (!problems.is_empty()).then(|| Self::all(problems))
+    }
+
+    /// One line for each, as [`fmt::Display`] writes them.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
     }
 
     /// How many.

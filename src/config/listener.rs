@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
-use sbc_core::config::HostPort;
+use sbc_core::config::{HostPort, Strictness};
 use sbc_core::flow::{Transport, Zone, is_websocket};
 
 use super::document::{At, Keys, Section, Value};
@@ -40,6 +40,7 @@ const KEYS: Keys = Keys {
         "networks",
         "symmetric",
         "worker_ports",
+        "checks",
     ],
     later: &[],
 };
@@ -68,6 +69,7 @@ pub(super) struct RawListener {
     pub worker_ports: Option<At<RangeInclusive<u16>>>,
     pub networks: Vec<IpNet>,
     pub symmetric: bool,
+    pub checks: Option<Strictness>,
     pub websocket: Option<WebSocket>,
     /// Where the listener begins.
     pub place: Place,
@@ -87,6 +89,9 @@ pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListene
         .maybe("worker_ports", |value| value.parsed("a range of ports as \"5071-5086\"", units::port_range));
     let networks = section.or("networks", Vec::new(), networks);
     let symmetric = section.or("symmetric", true, Value::boolean);
+    let checks = section.maybe("checks", |value| {
+        value.word(&[("strict", Strictness::Strict), ("tolerant", Strictness::Tolerant)], &[])
+    });
     // Read even where the transport is wrong, so that its mistakes are told in the same run.
     let websocket = websocket::read(&section, transport, directory);
     let (transport, zone) = (transport?, zone?);
@@ -100,6 +105,7 @@ pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListene
         worker_ports: worker_ports?,
         networks: networks?,
         symmetric: symmetric?,
+        checks: checks?.map(|checks| checks.value),
         websocket: Some(websocket?).filter(|_| is_websocket(transport)),
         place: section.place(""),
     };
@@ -142,6 +148,7 @@ pub(super) fn networks(value: &Value<'_, '_>) -> Option<Vec<IpNet>> {
 /// A file that can be read now, relative to the configuration file.
 pub(super) fn file(value: &Value<'_, '_>, directory: &Path) -> Option<PathBuf> {
     let path = directory.join(value.text("the path of a file")?);
+    value.document().depends_on(path.clone());
     match std::fs::File::open(&path).and_then(|file| file.metadata()) {
         Ok(metadata) if metadata.is_file() => Some(path),
         Ok(_) => value.wrong(format!("a file; {} is none", path.display())),

@@ -73,6 +73,10 @@ pub(crate) struct Settings {
     pub log: Log,
     /// The built-in peer, if it shall run.
     pub echo: Option<Echo>,
+    /// Reload by itself when one of `files` changes.
+    pub watch: bool,
+    /// The configuration file and all files it names.
+    pub files: Vec<PathBuf>,
 }
 
 /// A listener with what only the front ends need.
@@ -114,7 +118,9 @@ pub(crate) fn load(path: &Path, machine: &Machine) -> Result<Settings, Problems>
     let unreadable = |why: String| Problems(vec![Problem::Unreadable { file: file.clone(), why }]);
     let text = read_text(path).map_err(unreadable)?;
     let directory = path.parent().unwrap_or(Path::new(""));
-    parse(&file, &text, directory, machine)
+    let mut settings = parse(&file, &text, directory, machine)?;
+    settings.files.insert(0, path.to_owned());
+    Ok(settings)
 }
 
 /// Checks a configuration. `file` is what messages call it; the paths in it are relative to `directory`.
@@ -188,6 +194,8 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
         admin: admin?,
         log: log?,
         echo: echo?,
+        watch: node.watch,
+        files: root.document().take_files(),
     })
 }
 

@@ -14,7 +14,8 @@ pub(super) const MOST_WORKERS: u32 = 64;
 /// Keys that are accepted at one time; two live during a rotation, the rest is for slow fleets.
 const MOST_KEYS: usize = 8;
 
-const KEYS: Keys = Keys { known: &["name", "workers", "keys", "path_key", "state_dir"], later: &["region"] };
+const KEYS: Keys =
+    Keys { known: &["name", "workers", "keys", "path_key", "state_dir", "watch"], later: &["region"] };
 
 /// `[node]`, checked.
 pub(super) struct Node {
@@ -26,13 +27,22 @@ pub(super) struct Node {
     /// `None`: made and kept in `state_dir`.
     pub path_key: Option<Key>,
     pub state_dir: Option<At<PathBuf>>,
+    /// Reload by itself when a file changes.
+    pub watch: bool,
 }
 
 /// Reads `[node]`, which may be absent.
 pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<Node> {
     let automatic = || machine.name.clone();
     let Some(value) = root.get("node") else {
-        return Some(Node { name: automatic(), workers: None, keys: None, path_key: None, state_dir: None });
+        return Some(Node {
+            name: automatic(),
+            workers: None,
+            keys: None,
+            path_key: None,
+            state_dir: None,
+            watch: false,
+        });
     };
     let section = value.section(KEYS)?;
     let name = section.or("name", automatic(), |value| {
@@ -47,12 +57,14 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) 
     let path_key = section.maybe("path_key", |value| key(value, directory, machine));
     let state_dir =
         section.maybe("state_dir", |value| value.text("a directory").map(|text| directory.join(text)));
+    let watch = section.or("watch", false, Value::boolean);
     Some(Node {
         name: name?,
         workers: workers?,
         keys: keys?.map(|keys| keys.value),
         path_key: path_key?.map(|key| key.value),
         state_dir: state_dir?,
+        watch: watch?,
     })
 }
 
@@ -74,6 +86,7 @@ fn key(value: &Value<'_, '_>, directory: &Path, machine: &Machine) -> Option<Key
     let text = match source.split_once(':') {
         Some(("file", path)) => {
             let path = directory.join(path);
+            value.document().depends_on(path.clone());
             match keys::read_file(&path) {
                 Ok(text) => text,
                 Err(error) => {

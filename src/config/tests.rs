@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sbc_core::config::Strictness;
+
 use super::*;
 
 /// Right as it stands; every case changes one thing.
@@ -138,6 +140,22 @@ fn a_right_configuration_becomes_what_it_says() {
 }
 
 #[test]
+fn strangers_are_judged_strictly_unless_the_operator_says_otherwise() {
+    let files = Files::new("checks");
+    let checks = |text: &str| {
+        let settings = check(&files.0, text).expect("no problems");
+        let config = settings.core(vec![Key([1; 32])], Key([2; 32]));
+        config.listeners.iter().map(|listener| listener.checks).collect::<Vec<_>>()
+    };
+    let (strict, tolerant) = (Strictness::Strict, Strictness::Tolerant);
+    assert_eq!(checks(GOOD), [strict, strict, tolerant, tolerant]);
+    let turned = GOOD
+        .replace("name = \"behind-alb\"", "name = \"behind-alb\"\nchecks = \"tolerant\"")
+        .replace("name = \"carriers\"", "name = \"carriers\"\nchecks = \"strict\"");
+    assert_eq!(checks(&turned), [strict, tolerant, strict, tolerant]);
+}
+
+#[test]
 fn the_quickstart_is_right() {
     let text = include_str!("../quickstart/sbc.toml");
     let settings = parse("quickstart.toml", text, Path::new(""), &machine()).expect("no problems");
@@ -262,6 +280,11 @@ fn values_out_of_bounds_name_what_would_be_right() {
             "bind = \"127.0.0.1:9091\"",
             "bind = \"127.0.0.1:0\"",
             "sbc.toml:55:8: admin.bind: found \"127.0.0.1:0\", expected IP:PORT as \"0.0.0.0:5060\" or \"[::]:5060\", the port not 0",
+        ),
+        (
+            "zone = \"pool\"\n[pool",
+            "zone = \"pool\"\nchecks = \"lenient\"\n[pool",
+            "sbc.toml:35:10: listener.inside.checks: found \"lenient\", expected one of: strict, tolerant",
         ),
         (
             "zone = \"trunk\"\nnet",

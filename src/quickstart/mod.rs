@@ -16,12 +16,8 @@ pub(crate) fn settings(machine: &Machine) -> Result<Settings, Problems> {
     config::parse("quickstart", CONFIGURATION, Path::new(""), &machine.or_loopback())
 }
 
-/// Prints what to do next.
-pub(crate) fn greet(settings: &Settings) {
-    print!("{}", greeting(settings));
-}
-
-fn greeting(settings: &Settings) -> String {
+/// What to do next, for people.
+pub(crate) fn greeting(settings: &Settings) -> String {
     let mut text = "\nsbc is up. Calls go to an echo peer. Next, in another terminal:\n\n".to_owned();
     let public = settings.listeners.iter().map(|listener| &listener.core);
     for listener in public.filter(|listener| listener.zone == Zone::Public) {

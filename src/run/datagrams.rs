@@ -121,13 +121,15 @@ impl Datagrams {
             return true;
         }
         let mut answer = self.answer.borrow_mut();
-        match classify(datagram.bytes, datagram.source, &mut answer) {
-            Keepalive::NotKeepalive => return false,
-            Keepalive::Ignore => {}
-            // A full send buffer drops the answer: the client asks again.
-            Keepalive::Stun => drop(socket.send_to(datagram.source, &answer)),
+        let kind = classify(datagram.bytes, datagram.source, &mut answer);
+        if kind == Keepalive::NotKeepalive {
+            return false;
         }
         self.shell.counters().keepalives.inc();
+        if kind == Keepalive::Stun {
+            // A full send buffer drops the answer: the client asks again.
+            let _ = socket.send_to(datagram.source, &answer);
+        }
         true
     }
 

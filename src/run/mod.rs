@@ -6,6 +6,7 @@
 mod clock;
 mod datagrams;
 mod open_files;
+mod reload;
 mod shell;
 mod sockets;
 mod websocket;
@@ -14,6 +15,7 @@ mod worker;
 use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -25,12 +27,13 @@ use sbc_core::time::Time;
 use sbc_udp::handover::Handover;
 use sbc_ws::{Certificates, Connections};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use self::clock::Clock;
+use self::reload::{Reloader, SelfSigned};
 use self::sockets::{Sockets, WorkerSockets};
 use self::worker::Shared;
-use crate::admin::{self, Facts, ListenerReport, Report, Status, UdpTotals};
+use crate::admin::{self, Control, Facts, Reloaded, Report, Status, UdpTotals};
 use crate::config::{Echo, ListenerSettings, Problems, Settings, Tls, WebSocket};
 use crate::keys;
 use crate::metrics::{Counters, Heartbeats};
@@ -39,29 +42,40 @@ use crate::state_dir::StateDir;
 /// Names that a self-signed certificate carries beside the advertised one.
 const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// Runs until SIGTERM or SIGINT. `up` is called once everything works.
+/// Runs until SIGTERM or SIGINT. `file` is what a reload reads, `up` is called once everything works.
 ///
 /// # Errors
 /// What keeps it from starting, or a worker that could not go on.
-pub(crate) fn run(settings: &Settings, up: impl FnOnce()) -> anyhow::Result<()> {
+pub(crate) fn run(settings: Settings, file: Option<PathBuf>, up: impl FnOnce()) -> anyhow::Result<()> {
+    let settings = Arc::new(settings);
     let open_files = open_files::raise();
-    let state = StateDir::lock(&settings.state_dir)?;
-    let config = Arc::new(core_config(settings, &state)?);
+    let state = Arc::new(StateDir::lock(&settings.state_dir)?);
+    let config = Arc::new(core_config(&settings, &state)?);
     let seed = keys::generate().context("no randomness from the system")?.0;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let sockets = sockets::bind(settings)?;
+    let sockets = sockets::bind(&settings)?;
     let clock = Clock::start();
     let connections = Connections::new();
+    let self_signed = SelfSigned::default();
     let shared = Arc::new(Shared {
         core: Arc::new(Core::new(config, seed, clock.now())),
         clock,
-        listeners: websockets(settings, &connections, open_files)?,
+        listeners: websockets(&settings, &connections, open_files, &self_signed)?,
         connections,
         handover: Arc::new(Handover::new(usize::from(settings.workers), RandomState::new())),
         counters: Arc::new(Counters::default()),
         heartbeats: Arc::new(Heartbeats::new(settings.workers, clock.now())),
+        reconfigured: Notify::new(),
     });
-    let outcome = runtime.block_on(live(settings, &shared, sockets, up));
+    let reloader = Arc::new(Reloader::new(
+        file,
+        Arc::clone(&settings),
+        Arc::clone(&shared),
+        Arc::clone(&state),
+        open_files,
+        self_signed,
+    ));
+    let outcome = runtime.block_on(live(&settings, &shared, reloader, sockets, up));
     // The lock goes last: until here the sockets are ours.
     drop(state);
     outcome
@@ -85,11 +99,12 @@ fn websockets(
     settings: &Settings,
     connections: &Arc<Connections>,
     open_files: usize,
+    self_signed: &SelfSigned,
 ) -> anyhow::Result<Websockets> {
     let mut listeners = Vec::new();
     for (id, listener) in (0_u16..).map(ListenerId).zip(&settings.listeners) {
         if let Some(websocket) = &listener.websocket {
-            let ready = websocket_settings(settings, listener, websocket, open_files)?;
+            let ready = websocket_settings(settings, listener, websocket, open_files, self_signed)?;
             listeners.push((id, sbc_ws::Listener::new(ready, Arc::clone(connections))));
         }
     }
@@ -101,13 +116,14 @@ fn websocket_settings(
     listener: &ListenerSettings,
     websocket: &WebSocket,
     open_files: usize,
+    self_signed: &SelfSigned,
 ) -> anyhow::Result<sbc_ws::Settings> {
     let (tls, server_names) = match &websocket.tls {
         None => (None, Vec::new()),
         Some(Tls { certificates, server_names }) => {
             let certificates = match certificates {
                 Some(certificates) => Arc::clone(certificates),
-                None => Arc::new(self_signed(listener)?),
+                None => self_signed.of(listener)?,
             };
             (Some(certificates), server_names.clone())
         }
@@ -149,16 +165,22 @@ fn self_signed(listener: &ListenerSettings) -> anyhow::Result<Certificates> {
 async fn live(
     settings: &Settings,
     shared: &Arc<Shared>,
+    reloader: Arc<Reloader>,
     sockets: Sockets,
     up: impl FnOnce(),
 ) -> anyhow::Result<()> {
     let stopped = stop_signal()?;
+    let hangups = reload::hangups()?;
     let echo = match &settings.echo {
         Some(echo) => Some(bind_echo(echo).await?),
         None => None,
     };
     let (stop, stopping) = watch::channel(false);
-    let facts = Arc::new(Known::new(settings, shared));
+    let facts = Arc::new(Known {
+        node: settings.name.clone(),
+        shared: Arc::clone(shared),
+        reloader: Arc::clone(&reloader),
+    });
     let registry = admin::registry(&facts, &shared.counters, udp_totals(settings, &sockets));
     let admin = tokio::spawn(serve_admin(sockets.admin, facts, registry, stopping.clone()));
     if let Some(echo) = echo {
@@ -167,6 +189,8 @@ async fn live(
     let (ended, mut ends) = mpsc::unbounded_channel();
     let threads = start_workers(shared, sockets.workers, &stopping, &ended)?;
     drop(ended);
+    tokio::spawn(reload::on_hangup(Arc::clone(&reloader), hangups));
+    tokio::spawn(reload::watch(reloader));
     tracing::info!(node = settings.name, workers = settings.workers, admin = %settings.admin.value, "sbc is up");
     up();
     let mut outcome = tokio::select! {
@@ -208,7 +232,7 @@ async fn run_echo(echo: sbc_echo::Echo) {
 
 async fn serve_admin(
     socket: TcpListener,
-    facts: Arc<impl Facts>,
+    facts: Arc<impl Facts + Control>,
     registry: prometheus_client::registry::Registry,
     mut stopping: watch::Receiver<bool>,
 ) {
@@ -271,24 +295,13 @@ fn udp_totals(settings: &Settings, sockets: &Sockets) -> UdpTotals {
 /// What the admin API is told.
 struct Known {
     node: String,
-    listeners: Vec<ListenerReport>,
     shared: Arc<Shared>,
+    reloader: Arc<Reloader>,
 }
 
-impl Known {
-    fn new(settings: &Settings, shared: &Arc<Shared>) -> Self {
-        let report = |listener: &ListenerSettings| ListenerReport {
-            name: listener.core.name.to_string(),
-            transport: listener.core.transport.to_string().to_lowercase(),
-            zone: listener.core.zone.to_string(),
-            bind: listener.core.bind.to_string(),
-            advertise: listener.core.advertise.to_string(),
-        };
-        Self {
-            node: settings.name.clone(),
-            listeners: settings.listeners.iter().map(report).collect(),
-            shared: Arc::clone(shared),
-        }
+impl Control for Known {
+    fn reload(&self, previous: bool) -> Result<Reloaded, Vec<String>> {
+        if previous { self.reloader.previous() } else { self.reloader.reload() }
     }
 }
 
@@ -307,7 +320,7 @@ impl Facts for Known {
             workers: self.shared.heartbeats.workers(),
             ready: core.missing().is_none(),
             connections: u64::try_from(self.shared.connections.len()).unwrap_or(u64::MAX),
-            listeners: self.listeners.clone(),
+            listeners: self.reloader.listeners(),
             core,
         }
     }

@@ -11,7 +11,7 @@ use sbc_core::io::Input;
 use sbc_core::{Core, Worker};
 use sbc_udp::handover::Handover;
 use sbc_ws::{Connections, Listener};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{sleep, sleep_until, timeout};
 
@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub handover: Arc<Handover<Flow>>,
     pub counters: Arc<Counters>,
     pub heartbeats: Arc<Heartbeats>,
+    /// Told when the core has another configuration.
+    pub reconfigured: Notify,
 }
 
 /// Runs worker `id` until `stop` becomes true.
@@ -71,6 +73,9 @@ async fn work(
     let open = Rc::new(Open::default());
     let accepting = accept(&shared, &shell, &open, sockets.tcp);
     spawn_local(keep_time(Rc::clone(&shell)));
+    if id.0 == 0 {
+        spawn_local(follow(Arc::clone(&shared), Rc::clone(&shell)));
+    }
     spawn_local(beat(Arc::clone(&shared.heartbeats), id, shared.clock));
     // A sender that is gone means the same as one that says stop.
     let _ = stop.wait_for(|stop| *stop).await;
@@ -113,6 +118,14 @@ async fn keep_time(shell: Rc<Shell>) {
             () = deadline => shell.handle(Input::Deadline),
             () = shell.rearmed.notified() => {}
         }
+    }
+}
+
+/// Lets the core look at another configuration at once.
+async fn follow(shared: Arc<Shared>, shell: Rc<Shell>) {
+    loop {
+        shared.reconfigured.notified().await;
+        shell.handle(Input::Deadline);
     }
 }
 

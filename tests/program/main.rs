@@ -6,3 +6,4 @@ mod support;
 mod keygen;
 mod life;
 mod refusals;
+mod reload;

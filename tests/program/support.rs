@@ -119,6 +119,15 @@ bind = "{ip}:9090"
         }
     }
 
+    /// Asks until `holds`.
+    pub(crate) fn wait_until(&self, what: &str, holds: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !holds() {
+            assert!(begun.elapsed() < PATIENCE, "it never came true that {what}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// A pool member at port 5080 that answers whatever it is asked with 200, until the value is dropped.
     pub(crate) fn member(&self) -> Member {
         let socket = UdpSocket::bind(SocketAddr::from((self.ip, 5080))).expect("a free port");
@@ -172,11 +181,16 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Sends a signal by name and waits for the end.
-    pub(crate) fn stop(mut self, signal: &str) -> ExitStatus {
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status().expect("kill runs");
         assert!(sent.success(), "the program was gone before {signal}");
+    }
+
+    /// Sends a signal by name and waits for the end.
+    pub(crate) fn stop(mut self, signal: &str) -> ExitStatus {
+        self.signal(signal);
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {

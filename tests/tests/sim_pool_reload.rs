@@ -139,8 +139,8 @@ fn what_needs_a_restart_is_refused_and_changes_nothing() {
     let text = refused.expect_err("sockets would change").to_string();
     assert_eq!(
         text,
-        "restart needed: listener inside worker_ports changed: is 5071 5072, would be 5071 5072 5073\n\
-         restart needed: node.workers changed: is 2, would be 3"
+        "restart needed: listener inside worker_ports changed: is 5071 5072, would be 5071 5072 5073; \
+         node.workers changed: is 2, would be 3"
     );
     assert_eq!(health(&world, MEMBERS[0]), Some(Health::Up));
     let leg = call(&mut world, PHONE);

@@ -14,7 +14,6 @@ use crate::hash::KeyedHash;
 use crate::io::Input;
 use crate::limits;
 use crate::pool::Challenges;
-use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::Setup;
 use crate::proxy::turn::Turn;
@@ -126,7 +125,7 @@ impl Core {
                 if message.is_request() {
                     self.request(turn, flow, source, message);
                 } else {
-                    self.response(turn, flow, &message);
+                    self.response(turn, flow, source, &message);
                 }
             }
             Err(error) => self.unreadable(turn, flow, source, &Message::new(bytes, &index), error),
@@ -155,17 +154,8 @@ impl Core {
         message: &Message<'_>,
         error: ParseError,
     ) {
-        let count = if error.status().is_some() { Count::Malformed } else { Count::NotSip };
-        self.counters.add(count);
         tracing::debug!(reason = error.reason(), source = %source, "unreadable message");
-        let Some(status) = error.status() else { return };
-        let is_answerable = message.is_request()
-            && message.method_text() != b"ACK"
-            && super::incoming::top_via(message).is_some();
-        if is_answerable {
-            let reply = Reply { status, reason: None, extra: "" };
-            turn.worker.outbox.send_with(flow, |out| write_reply(message, source, &reply, &self.hash, out));
-        }
+        self.refuse(turn, flow, source, message, &admission::syntax(error));
     }
 
     fn unreachable(&self, turn: &mut Turn<'_>, flow: Flow) {

@@ -181,7 +181,6 @@ impl fmt::Display for Change {
 
 impl fmt::Display for NeedsRestart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("restart needed: ")?;
         match self {
             Self::ListenerAdded(name) => write!(f, "listener {name} added"),
             Self::ListenerRemoved(name) => write!(f, "listener {name} removed, or moved in the file"),
@@ -199,13 +198,8 @@ impl fmt::Display for NeedsRestart {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, need) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            need.fmt(f)?;
-        }
-        Ok(())
+        let needs: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        write!(f, "restart needed: {}", needs.join("; "))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use crate::admission;
+use crate::admission::{self, Judged, Refusal};
 use crate::count::Count;
 use crate::flow::Flow;
 use crate::proxy::core::Core;
 use crate::proxy::hop::{Answer, Route, top_of_route};
-use crate::proxy::incoming::Incoming;
+use crate::proxy::incoming::{Incoming, top_via};
 use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::setup::Plan;
 use crate::proxy::turn::{Asked, Turn};
@@ -20,11 +20,13 @@ impl Core {
     pub(super) fn request(&self, turn: &mut Turn<'_>, flow: Flow, source: SocketAddr, message: Message<'_>) {
         self.counters.add(Count::Requests);
         // Admission judges.
-        if let Err(refusal) = admission::admit(&message) {
+        let settings = turn.settings;
+        let Some(listener) = settings.listener(flow.listener) else { return };
+        let judged = Judged { message, listener, source, admission: &settings.config.admission };
+        if let Err(refusal) = admission::admit(&judged, |tolerated| self.tolerate(source, tolerated)) {
             self.refuse(turn, flow, source, &message, &refusal);
             return;
         }
-        let Some(listener) = turn.settings.listener(flow.listener) else { return };
         let Some(incoming) = Incoming::read(message, listener, flow, source) else { return };
         // The transaction that owns it: repetitions end here, ACK and CANCEL find their INVITE.
         let id = server_key(&self.hash, &message, &incoming.via);
@@ -60,16 +62,26 @@ impl Core {
         }
     }
 
-    fn refuse(
+    /// Something is wrong with a message, and it passes.
+    pub(super) fn tolerate(&self, source: SocketAddr, fault: &Refusal) {
+        self.counters.add(Count::Tolerated);
+        tracing::debug!(reason = fault.count.reason(), source = %source, "tolerated");
+    }
+
+    /// Count what is not let in, and answer it where an answer is owed: never to an ACK, never to a response,
+    /// and never where the top Via does not say how.
+    pub(super) fn refuse(
         &self,
         turn: &mut Turn<'_>,
         flow: Flow,
         source: SocketAddr,
         message: &Message<'_>,
-        refusal: &admission::Refusal,
+        refusal: &Refusal,
     ) {
         self.counters.add(refusal.count);
-        let Some(status) = refusal.status.filter(|_| message.method_text() != b"ACK") else { return };
+        let may_answer =
+            message.is_request() && message.method_text() != b"ACK" && top_via(message).is_some();
+        let Some(status) = refusal.status.filter(|_| may_answer) else { return };
         let unsupported = match status {
             420 => format!(
                 "Unsupported: {}\r\n",

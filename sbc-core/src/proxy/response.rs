@@ -1,10 +1,12 @@
 //! A response: to its branch, or home by what its branch says (RFC 3261 §16.7 and §16.11).
 
+use std::net::SocketAddr;
+
+use crate::admission::{self, Judged};
 use crate::count::Count;
 use crate::flow::{Flow, Zone};
 use crate::proxy::cancelling::write_ack_from_response;
 use crate::proxy::core::Core;
-use crate::proxy::incoming::top_via;
 use crate::proxy::passing::{Passing, write_response};
 use crate::proxy::reach::Reach;
 use crate::proxy::turn::Turn;
@@ -16,11 +18,23 @@ use crate::wire::{HeaderName, Message};
 
 impl Core {
     /// The steps of a response that could be read.
-    pub(super) fn response(&self, turn: &mut Turn<'_>, flow: Flow, response: &Message<'_>) {
+    pub(super) fn response(
+        &self,
+        turn: &mut Turn<'_>,
+        flow: Flow,
+        source: SocketAddr,
+        response: &Message<'_>,
+    ) {
         self.counters.add(Count::Responses);
-        let branch = top_via(response).and_then(|via| via.branch());
-        let Some(branch) = branch.filter(|_| is_complete(response)) else {
-            self.counters.add(Count::BadResponse);
+        let settings = turn.settings;
+        let Some(listener) = settings.listener(flow.listener) else { return };
+        let judged = Judged { message: *response, listener, source, admission: &settings.config.admission };
+        if let Err(refusal) = admission::admit_response(&judged, |fault| self.tolerate(source, fault)) {
+            self.refuse(turn, flow, source, response, &refusal);
+            return;
+        }
+        let Some(branch) = judged.top_via().and_then(|via| via.branch()) else {
+            self.counters.add(Count::StrayResponse);
             return;
         };
         let branch_id = self.hash.of(&[b"branch", branch, response.value(HeaderName::CallId)]);
@@ -101,12 +115,6 @@ impl Core {
             self.challenges.remember(key, flow.remote, now);
         }
     }
-}
-
-/// The headers that passing it needs (RFC 3261 §8.1.3.3 and §16.7).
-fn is_complete(response: &Message<'_>) -> bool {
-    const NEEDED: [HeaderName; 4] = [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq];
-    (100..700).contains(&response.status()) && NEEDED.iter().all(|name| response.first(*name).is_some())
 }
 
 /// 100 is hop by hop. The 200 to a REGISTER lists what its registrant must not see, and only its

@@ -20,6 +20,8 @@ pub struct Status {
     pub calls: usize,
     /// Server transactions in progress.
     pub transactions: usize,
+    /// Via branches that lead to one of them.
+    pub branches: usize,
     /// Everything counted.
     pub counters: Vec<(Count, u64)>,
 }
@@ -72,6 +74,7 @@ impl Core {
             registrations: self.directory.bindings(),
             calls: self.dialogs.calls(),
             transactions: self.entries.len(),
+            branches: self.branches.len(),
             counters: Count::ALL.iter().map(|count| (*count, self.counters.get(*count))).collect(),
         }
     }

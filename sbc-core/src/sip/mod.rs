@@ -11,3 +11,6 @@ pub use method::{forms_dialog, known_method};
 pub use probe::{OptionsProbe, write_options};
 pub use rsip::{Method, StatusCode};
 pub use status::reason_of;
+
+/// With these bytes begins every branch since RFC 3261 (§8.1.1.7).
+pub const COOKIE: &[u8] = b"z9hG4bK";

@@ -1,10 +1,8 @@
 //! Which transaction a message belongs to (RFC 3261 §17.1.3 and §17.2.3).
 
 use crate::hash::{Digest, KeyedHash};
+pub use crate::sip::COOKIE;
 use crate::wire::{HeaderName, Message, Via};
-
-/// The magic cookie of RFC 3261 branches.
-pub const COOKIE: &[u8] = b"z9hG4bK";
 
 /// One server transaction, or one call set-up: the hash of what its client wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

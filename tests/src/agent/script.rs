@@ -151,6 +151,12 @@ impl Agent {
         self.settle(now);
     }
 
+    /// Hang up, cancel or refuse, whatever the call is at.
+    pub fn leave(&mut self, now: Time, leg: LegId) {
+        self.bye(now, leg);
+        self.ended(leg, By::Us, 487);
+    }
+
     /// re-INVITE with a direction: `sendonly` holds, `sendrecv` takes back. False when the call is not ready for it.
     pub fn reinvite(&mut self, now: Time, leg: LegId, direction: &str) -> bool {
         let Some(call) = self.calls.get(&leg) else {

@@ -122,6 +122,8 @@ impl Member {
 
     /// Do what the dialplan says for a leg, whether it waits for an answer or is being transferred.
     pub(super) fn dial(&mut self, now: Time, leg: LegId, number: &str) {
+        let patience = self.config.ring_timeout.map(|longest| now + longest);
+        self.tasks.set(&Task::NoAnswer(leg), patience);
         match dialplan::destination(&self.config, number) {
             Destination::Answer(after) => {
                 if let Some(call) = self.calls.get_mut(&leg) {
@@ -172,6 +174,13 @@ impl Member {
         self.ua.answer(now, leg, 200, parts);
     }
 
+    /// It has rung too long.
+    pub(super) fn no_answer(&mut self, now: Time, leg: LegId) {
+        if self.ua.leg(leg).is_some_and(|leg| leg.state == LegState::Early) {
+            self.reject(now, leg, 480, 19);
+        }
+    }
+
     /// Refuse a leg that waits, with a Q.850 Reason.
     pub(super) fn reject(&mut self, now: Time, leg: LegId, status: u16, cause: u16) {
         let mut parts = self.extras(leg);
@@ -196,9 +205,14 @@ impl Member {
         let Some(call) = self.calls.remove(&leg) else {
             return;
         };
-        for task in
-            [Task::Answer(leg), Task::HangUp(leg), Task::Reinvite(leg), Task::Refresh(leg), Task::Expire(leg)]
-        {
+        for task in [
+            Task::Answer(leg),
+            Task::NoAnswer(leg),
+            Task::HangUp(leg),
+            Task::Reinvite(leg),
+            Task::Refresh(leg),
+            Task::Expire(leg),
+        ] {
             self.tasks.set(&task, None);
         }
         self.counters.ended += u64::from(call.answered);

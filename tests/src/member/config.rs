@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use crate::ua::registrar::Multiple;
 
@@ -55,6 +56,8 @@ pub struct Config {
     pub enable_100rel: bool,
     /// Show ringing to a caller as 183 with SDP, as the stock dialplan does.
     pub ring_as_183: bool,
+    /// How long a call may ring (`call_timeout`); without it, for ever.
+    pub ring_timeout: Option<Duration>,
     /// `session-timeout` in seconds; 0 switches session timers off.
     pub session_timeout: u64,
     /// `minimum-session-expires` in seconds.
@@ -82,6 +85,7 @@ impl Config {
             multiple: Multiple::Contact,
             enable_100rel: false,
             ring_as_183: true,
+            ring_timeout: None,
             session_timeout: 1800,
             minimum_session: 90,
             gateway: None,

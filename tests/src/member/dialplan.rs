@@ -69,6 +69,7 @@ pub(super) const fn cause_text(cause: u16) -> &'static str {
         16 => "NORMAL_CLEARING",
         17 => "USER_BUSY",
         18 => "NO_USER_RESPONSE",
+        19 => "NO_ANSWER",
         20 => "SUBSCRIBER_ABSENT",
         21 => "CALL_REJECTED",
         41 => "NORMAL_TEMPORARY_FAILURE",

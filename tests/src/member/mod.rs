@@ -47,6 +47,8 @@ const ALLOW_EVENTS: &str = "talk, hold, conference, presence, as-feature-event, 
 enum Task {
     /// Answer a call that has rung long enough.
     Answer(LegId),
+    /// End a call that has rung too long.
+    NoAnswer(LegId),
     /// End a call it has answered.
     HangUp(LegId),
     /// A re-INVITE that a number asks for.
@@ -107,6 +109,11 @@ impl Member {
     /// What it was told to be.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// How many live legs it has.
+    pub fn leg_count(&self) -> usize {
+        self.ua.leg_count()
     }
 
     /// Members may share one database of registrations: take over what another has stored.
@@ -170,6 +177,7 @@ impl Endpoint for Member {
         while let Some(task) = self.tasks.pop_due(now) {
             match task {
                 Task::Answer(leg) => self.answer(now, leg, None),
+                Task::NoAnswer(leg) => self.no_answer(now, leg),
                 Task::HangUp(leg) => self.hang_up(now, leg, Self::bye_parts(16)),
                 Task::Reinvite(leg) => self.reinvite(now, leg),
                 Task::Refresh(leg) => self.refresh(now, leg),

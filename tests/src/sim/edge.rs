@@ -8,7 +8,7 @@ use std::time::Duration;
 use routing_rules::{Balance, Names, Rules};
 use sbc_core::config::{
     Admission, CallerIdentity, Config, Failover, Headers, HostPort, Key, Listener, Member, Pool, Probe,
-    Timers,
+    Strictness, Timers,
 };
 use sbc_core::flow::{ListenerId, Transport, Zone};
 
@@ -68,6 +68,9 @@ pub struct EdgeSettings {
     pub symmetric: bool,
     /// The dialog keys, newest first.
     pub keys: Vec<[u8; 32]>,
+    /// How many nodes of sbc there are, with one key, behind one public address. Several of them share a
+    /// pool-side address too.
+    pub nodes: u8,
     /// Whose name callers may use.
     pub caller_identity: CallerIdentity,
     /// What stays inside.
@@ -84,6 +87,7 @@ impl EdgeSettings {
             workers: 2,
             symmetric: true,
             keys: vec![[7; 32]],
+            nodes: 1,
             caller_identity: CallerIdentity::default(),
             headers: Headers::default(),
         }
@@ -101,6 +105,7 @@ fn listener(name: &str, transport: Transport, address: &str, zone: Zone) -> List
         worker_ports: Vec::new(),
         networks: Vec::new(),
         symmetric: true,
+        checks: Strictness::of_zone(zone),
     }
 }
 
@@ -126,9 +131,17 @@ fn pool(name: &str, zone: Zone, listener: u16, members: &[SocketAddr], balance: 
     }
 }
 
-/// The configuration of the simulated sbc.
+/// The configuration of the simulated sbc, if there is one node.
 pub fn edge_config(settings: &EdgeSettings) -> Arc<Config> {
+    node_config(settings, 0)
+}
+
+/// The configuration of one node.
+pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
     let mut inside = listener("inside", Transport::Udp, INSIDE, Zone::Pool);
+    if settings.nodes > 1 {
+        inside.bind.set_ip([10, 0, 1, 10 + node].into());
+    }
     inside.worker_ports = (1..=u16::from(settings.workers))
         .map(|port| SocketAddr::new(inside.bind.ip(), 5070 + port))
         .collect();

@@ -6,12 +6,21 @@
 mod by_hand;
 mod cast;
 mod chance;
+pub mod chaos;
 mod edge;
+mod edges;
+mod ending;
+mod judge;
+mod link;
 mod secrecy;
+mod travel;
 mod world;
 
 pub use by_hand::{Arrival, Departure, answer, replace};
 pub use cast::{BROWSER, CARRIER, EXCHANGE, MEMBERS, OTHER_BROWSER, PHONE, cast, for_seeds};
 pub use chance::Chance;
+use edge::node_config;
 pub use edge::{EdgeSettings, INSIDE, PHONES, TRUNK, WSS, edge_config};
-pub use world::{Link, World};
+pub use judge::Judge;
+pub use link::Link;
+pub use world::World;

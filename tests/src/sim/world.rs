@@ -1,66 +1,28 @@
 //! Nodes, links and the clock.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::time::Duration;
 
-use sbc_core::config::Config;
-use sbc_core::flow::{ConnectionId, Flow, ListenerId, Transport, WorkerId, Zone};
-use sbc_core::io::{Input, Transmit};
+use sbc_core::flow::ConnectionId;
 use sbc_core::time::Time;
-use sbc_core::{Change, Core, Refused, Worker};
 
-use super::secrecy;
-use super::{Arrival, Chance, Departure, EdgeSettings, WSS, edge_config};
+use super::edges::{Edge, Socket};
+use super::travel::Flying;
+use super::{Arrival, Chance, Departure, EdgeSettings, Judge, Link, WSS, node_config};
 use crate::agent::{Agent, Carrier, Exchange, LegId, Registered, Settings, State};
 use crate::member::Member;
 use crate::member::config::Config as MemberConfig;
 use crate::ua::Endpoint;
 
-/// How datagrams travel.
-#[derive(Debug, Clone, Copy)]
-pub struct Link {
-    /// So many of a hundred are lost.
-    pub loss_percent: u64,
-    /// The shortest way.
-    pub delay: Duration,
-    /// On top of it, up to so much: datagrams overtake each other.
-    pub jitter: Duration,
-    /// So many of a hundred arrive twice.
-    pub duplicate_percent: u64,
-}
-
-impl Link {
-    /// Nothing is lost or overtaken.
-    pub const GOOD: Self = Self {
-        loss_percent: 0,
-        delay: Duration::from_millis(5),
-        jitter: Duration::ZERO,
-        duplicate_percent: 0,
-    };
-
-    /// Loses `loss_percent` and doubles a quarter of that; what arrives does so in order.
-    pub const fn lossy(loss_percent: u64) -> Self {
-        Self { loss_percent, duplicate_percent: loss_percent / 4, ..Self::GOOD }
-    }
-
-    /// The same, and datagrams overtake each other.
-    pub const fn unordered(loss_percent: u64) -> Self {
-        Self { jitter: Duration::from_millis(30), ..Self::lossy(loss_percent) }
-    }
-}
-
-enum Node {
+pub(super) enum Node {
     Member(Box<Member>),
     Agent(Box<Agent>),
     Carrier(Box<Carrier>),
 }
 
 impl Node {
-    fn endpoint(&mut self) -> &mut dyn Endpoint {
+    pub(super) fn endpoint(&mut self) -> &mut dyn Endpoint {
         match self {
             Self::Member(member) => member.as_mut(),
             Self::Agent(agent) => agent.as_mut(),
@@ -69,50 +31,43 @@ impl Node {
     }
 }
 
-/// Something that arrives.
-struct Flying {
-    from: SocketAddr,
-    to: SocketAddr,
-    /// Over this WebSocket, in either direction.
-    socket: Option<ConnectionId>,
-    bytes: Vec<u8>,
-}
-
 /// Everything there is.
 pub struct World {
     /// Now.
     pub now: Time,
     /// How datagrams travel, between all nodes.
     pub link: Link,
-    chance: Chance,
-    core: Arc<Core>,
-    config: Arc<Config>,
-    workers: Vec<Worker>,
-    nodes: BTreeMap<SocketAddr, Node>,
-    sockets: BTreeMap<SocketAddr, ConnectionId>,
-    closed_ports: Vec<SocketAddr>,
+    /// How they travel between sbc and the pool, where that is another link.
+    pub inside_link: Option<Link>,
+    pub(super) chance: Chance,
+    pub(super) edges: Vec<Edge>,
+    pub(super) nodes: BTreeMap<SocketAddr, Node>,
+    pub(super) sockets: BTreeMap<SocketAddr, Socket>,
+    pub(super) closed_ports: Vec<SocketAddr>,
     /// Inner to outer address of those behind an address translator.
-    translated: BTreeMap<SocketAddr, SocketAddr>,
-    flying: BTreeMap<(Time, u64), Flying>,
-    lost: BTreeMap<u64, u32>,
-    sent: u64,
-    last_socket: u64,
-    restarts: u32,
-    down_until: Time,
+    pub(super) translated: BTreeMap<SocketAddr, SocketAddr>,
+    pub(super) flying: BTreeMap<(Time, u64), Flying>,
+    /// When the last message on its way over a WebSocket arrives at this end.
+    pub(super) last_on_stream: BTreeMap<(ConnectionId, SocketAddr), Time>,
+    pub(super) lost: BTreeMap<u64, u32>,
+    pub(super) sent: u64,
+    pub(super) last_socket: u64,
+    pub(super) restarts: u32,
     /// Print every datagram sent from now on (a debugging aid for a failing seed).
     pub trace_from: Option<Time>,
     /// What was seen outside and must not be.
     pub told: Vec<String>,
     /// Every message that left sbc, for tests that look closer. They may clear it.
     pub departures: Vec<Departure>,
+    pub(super) most_departures: usize,
+    /// Looks at every message that comes and goes, where a test wants one.
+    pub judge: Option<Box<Judge>>,
     /// What came in at sbc, where a test wants to know.
     pub arrivals: Option<Vec<Arrival>>,
     /// Every address that anybody has sent anything to.
     pub destinations: BTreeSet<SocketAddr>,
 }
 
-/// Copies of one datagram that may be lost one after the other.
-const LOST_IN_A_ROW: u32 = 2;
 /// A loop between nodes ends here.
 const MAX_STEPS: usize = 3_000_000;
 const MAX_KEPT: usize = 50_000;
@@ -121,96 +76,53 @@ impl World {
     /// An sbc in front of the members it is told of.
     pub fn new(seed: u64, settings: &EdgeSettings) -> Self {
         let mut chance = Chance::new(seed);
-        let config = edge_config(settings);
         let now = Time::from_millis(1);
-        let core = Arc::new(Core::new(Arc::clone(&config), chance.bytes(), now));
+        let edges = (0..settings.nodes).map(|node| Edge::new(node_config(settings, node), &mut chance, now));
         let mut world = Self {
             now,
             link: Link::GOOD,
+            inside_link: None,
+            edges: edges.collect(),
             chance,
-            core,
-            workers: Vec::new(),
-            config,
             nodes: BTreeMap::new(),
             sockets: BTreeMap::new(),
             closed_ports: Vec::new(),
             translated: BTreeMap::new(),
             flying: BTreeMap::new(),
+            last_on_stream: BTreeMap::new(),
             lost: BTreeMap::new(),
             sent: 0,
             last_socket: 0,
             restarts: 0,
-            down_until: Time::ZERO,
             trace_from: None,
             told: Vec::new(),
             departures: Vec::new(),
+            most_departures: MAX_KEPT,
+            judge: None,
             arrivals: None,
             destinations: BTreeSet::new(),
         };
-        world.start_workers();
+        (0..world.edges.len()).for_each(|edge| world.start_workers(edge));
         for member in &settings.members {
             world.add_member(*member, |_| {});
         }
         world
     }
 
-    fn start_workers(&mut self) {
-        self.workers = (0..self.config.workers).map(|id| Worker::new(WorkerId(id), self.now)).collect();
-        let core = Arc::clone(&self.core);
-        for worker in 0..self.workers.len() {
-            core.start(&mut self.workers[worker], self.now);
-            self.flush(worker);
-        }
-    }
-
-    /// The sbc itself, to look at.
-    pub fn core(&self) -> &Core {
-        &self.core
-    }
-
-    /// `kill -9` and a new start: nothing is remembered, all WebSockets are gone, ports are as before.
-    pub fn restart(&mut self) {
-        self.core = Arc::new(Core::new(Arc::clone(&self.config), self.chance.bytes(), self.now));
-        self.sockets.clear();
-        self.flying.retain(|_, flying| flying.socket.is_none());
-        self.last_socket = 0;
-        self.restarts += 1;
-        self.start_workers();
-    }
-
-    /// The same, and until it is back all that is sent to it is lost.
-    pub fn restart_after(&mut self, millis: u64) {
-        self.restart();
-        self.down_until = self.now + Duration::from_millis(millis);
-        self.run(millis);
-    }
-
-    /// The same, with another configuration.
-    pub fn restart_with(&mut self, settings: &EdgeSettings) {
-        self.config = edge_config(settings);
-        self.restart();
-    }
-
-    /// Another configuration while everything is up.
-    ///
-    /// # Errors
-    /// Where it needs a restart; then nothing has changed.
-    pub fn reload(&mut self, settings: &EdgeSettings) -> Result<Vec<Change>, Refused> {
-        let config = edge_config(settings);
-        let changes = self.core.reconfigure(Arc::clone(&config), self.now)?;
-        self.config = config;
-        self.input(0, |core, worker, now| core.handle(worker, now, Input::Deadline));
-        Ok(changes)
-    }
-
     /// A member of the pool; `change` its configuration.
     pub fn add_member(&mut self, address: SocketAddr, change: impl FnOnce(&mut MemberConfig)) {
         let mut config = MemberConfig::new("member", address, "example.test", "secret");
-        config.peers = self.config.pools[0].members.iter().map(|member| member.address).collect();
+        config.peers = self.edges[0].config.pools[0].members.iter().map(|member| member.address).collect();
         config.seed = self.chance.next();
         change(&mut config);
         self.closed_ports.retain(|port| *port != address);
         self.nodes.insert(address, Node::Member(Box::new(Member::new(config))));
+    }
+
+    /// Keep no departures from now on: of long runs they would fill the memory.
+    pub fn forget_departures(&mut self) {
+        self.departures.clear();
+        self.most_departures = 0;
     }
 
     /// A node is gone. With `refuses`, its host answers with ICMP errors; without, there is silence.
@@ -260,26 +172,6 @@ impl World {
         self.translated.insert(parse(inner), parse(outer));
     }
 
-    /// Open a WebSocket for the browser at this address.
-    pub fn connect(&mut self, address: &str) {
-        let address = parse(address);
-        self.last_socket += 1;
-        let connection = ConnectionId(NonZeroU64::new(self.last_socket).expect("counted from one"));
-        self.sockets.insert(address, connection);
-        let flow = Flow { listener: ListenerId(0), port: 0, remote: address, connection: Some(connection) };
-        let worker = self.worker_of(address);
-        self.input(worker, |core, worker, now| core.handle(worker, now, Input::Opened(flow)));
-    }
-
-    /// Cut the WebSocket of the browser at this address.
-    pub fn cut(&mut self, address: &str) {
-        let address = parse(address);
-        let Some(connection) = self.sockets.remove(&address) else { return };
-        self.flying.retain(|_, flying| flying.socket != Some(connection));
-        let worker = self.worker_of(address);
-        self.input(worker, |core, worker, now| core.handle(worker, now, Input::Closed(connection)));
-    }
-
     /// A member, to look at or talk to.
     pub fn member(&mut self, address: &str) -> &mut Member {
         match self.nodes.get_mut(&parse(address)) {
@@ -321,12 +213,6 @@ impl World {
         done
     }
 
-    /// Send raw bytes from an address to another.
-    pub fn inject(&mut self, from: &str, to: &str, bytes: &[u8]) {
-        let socket = self.sockets.get(&parse(from)).copied();
-        self.fly(Flying { from: parse(from), to: parse(to), socket, bytes: bytes.to_vec() });
-    }
-
     /// What any endpoint complains of, and what was told outside.
     pub fn violations(&self) -> Vec<String> {
         let of = |node: &Node| match node {
@@ -346,7 +232,12 @@ impl World {
 
     /// Run for so many virtual milliseconds.
     pub fn run(&mut self, millis: u64) {
-        let end = self.now + Duration::from_millis(millis);
+        self.run_micros(millis.saturating_mul(1000));
+    }
+
+    /// Run for so many virtual microseconds.
+    pub fn run_micros(&mut self, micros: u64) {
+        let end = self.now + Duration::from_micros(micros);
         for _ in 0..MAX_STEPS {
             if !self.step(end) {
                 self.now = end;
@@ -430,15 +321,11 @@ impl World {
 
     /// Everything settles: no transaction is left, nobody complains.
     pub fn assert_quiet(&mut self) {
-        for node in self.nodes.values_mut() {
-            if let Node::Agent(agent) = node {
-                agent.keep_registered(false);
-            }
-        }
+        self.stop_registering();
         self.run(1000);
-        let settled = self.until(120_000, |world| world.core.status().transactions == 0);
+        let settled = self.until(120_000, |world| world.transactions() == 0);
         assert_eq!(self.violations(), Vec::<String>::new());
-        assert!(settled, "{} transactions are left over", self.core.status().transactions);
+        assert!(settled, "{} transactions are left over", self.transactions());
     }
 
     /// One thing happens, if any does before `end`.
@@ -449,9 +336,7 @@ impl World {
             .iter_mut()
             .filter_map(|(at, node)| Some((node.endpoint().next_deadline()?, *at)))
             .min();
-        let edge = (0..self.workers.len())
-            .filter_map(|worker| Some((self.core.next_deadline(&self.workers[worker])?, worker)))
-            .min();
+        let edge = self.edges.iter().enumerate().filter_map(|(at, edge)| Some((edge.next_due()?, at))).min();
         let times = [arrival, timer.map(|(at, _)| at), edge.map(|(at, _)| at)];
         let Some(next) = times.into_iter().flatten().min().filter(|at| *at <= end) else { return false };
         self.now = self.now.max(next);
@@ -465,164 +350,13 @@ impl World {
                 node.endpoint().on_time(now);
             }
             self.collect(address);
-        } else if let Some((_, worker)) = edge {
-            self.input(worker, |core, worker, now| core.handle(worker, now, Input::Deadline));
+        } else if let Some((_, edge)) = edge {
+            self.wake(edge);
         }
         true
     }
-
-    /// Take what a node wants to send.
-    fn collect(&mut self, from: SocketAddr) {
-        let Some(node) = self.nodes.get_mut(&from) else { return };
-        for output in node.endpoint().outputs() {
-            let socket = self.sockets.get(&from).copied();
-            let is_browser = output.to == parse(WSS);
-            if is_browser && socket.is_none() {
-                continue;
-            }
-            let from = self.translated.get(&from).copied().unwrap_or(from);
-            self.fly(Flying { from, to: output.to, socket, bytes: output.bytes });
-        }
-    }
-
-    /// WebSockets keep order and lose nothing; datagrams travel by the link.
-    fn fly(&mut self, flying: Flying) {
-        self.print(&flying);
-        self.destinations.insert(flying.to);
-        if flying.socket.is_some() {
-            self.sent += 1;
-            self.flying.insert((self.now + Duration::from_millis(5), self.sent), flying);
-            return;
-        }
-        let copies = 1 + u64::from(self.chance.percent(self.link.duplicate_percent));
-        for _ in 0..copies {
-            if self.chance.percent(self.link.loss_percent) && self.may_lose(&flying) {
-                continue;
-            }
-            let jitter = self.chance.below(self.link.jitter.as_micros() as u64 + 1);
-            let at = self.now + self.link.delay + Duration::from_micros(jitter);
-            self.sent += 1;
-            let copy = Flying { bytes: flying.bytes.clone(), ..flying };
-            self.flying.insert((at, self.sent), copy);
-        }
-    }
-
-    /// Loss is fair: of one datagram at most so many copies in a row are lost. Without that, one call in a
-    /// few hundred dies at 20 % of what RFC 3261's own timers cannot mend, and says nothing about us.
-    fn may_lose(&mut self, flying: &Flying) -> bool {
-        let mut hasher = std::hash::DefaultHasher::new();
-        (flying.from, flying.to, &flying.bytes).hash(&mut hasher);
-        let lost = self.lost.entry(hasher.finish()).or_default();
-        *lost += 1;
-        if *lost > LOST_IN_A_ROW {
-            *lost = 0;
-        }
-        *lost > 0
-    }
-
-    fn print(&self, flying: &Flying) {
-        let Some(from) = self.trace_from else { return };
-        let text = String::from_utf8_lossy(&flying.bytes);
-        let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or("");
-        let start = text.lines().next().unwrap_or("");
-        let at = self.now.since(from).as_millis();
-        eprintln!("{at:>7} {} -> {}  {start}  [{}]", flying.from, flying.to, line("CSeq"));
-    }
-
-    fn arrive(&mut self, mut flying: Flying) {
-        if let Some((inner, _)) = self.translated.iter().find(|(_, outer)| **outer == flying.to) {
-            flying.to = *inner;
-        }
-        if let Some((listener, port)) = self.listener_at(flying.to) {
-            if self.now < self.down_until {
-                return;
-            }
-            let flow = Flow { listener, port, remote: flying.from, connection: flying.socket };
-            let worker = self.worker_of(flying.from);
-            let (source, bytes) = (flying.from, flying.bytes);
-            if let Some(arrivals) = &mut self.arrivals {
-                arrivals.push(Arrival { from: source, to: flying.to, bytes: bytes.clone() });
-            }
-            self.input(worker, |core, worker, now| {
-                core.handle(worker, now, Input::Received { flow, source, bytes: &bytes });
-            });
-            return;
-        }
-        let now = self.now;
-        if self.closed_ports.contains(&flying.to) {
-            self.refuse(&flying);
-        } else if let Some(node) = self.nodes.get_mut(&flying.to) {
-            node.endpoint().handle(now, flying.from, &flying.bytes);
-            self.collect(flying.to);
-        }
-    }
-
-    /// ICMP port unreachable.
-    fn refuse(&mut self, flying: &Flying) {
-        let Some((listener, port)) = self.listener_at(flying.from) else { return };
-        let flow = Flow { listener, port, remote: flying.to, connection: None };
-        self.input(0, |core, worker, now| core.handle(worker, now, Input::Unreachable(flow)));
-    }
-
-    fn listener_at(&self, address: SocketAddr) -> Option<(ListenerId, u8)> {
-        self.config.listeners.iter().enumerate().find_map(|(index, listener)| {
-            let id = ListenerId(u16::try_from(index).ok()?);
-            if listener.bind == address {
-                return Some((id, 0));
-            }
-            let port = listener.worker_ports.iter().position(|port| *port == address)?;
-            Some((id, u8::try_from(port + 1).ok()?))
-        })
-    }
-
-    /// The kernel gives one address to one worker.
-    fn worker_of(&self, remote: SocketAddr) -> usize {
-        usize::from(remote.port()) % self.workers.len()
-    }
-
-    fn input(&mut self, worker: usize, run: impl FnOnce(&Core, &mut Worker, Time)) {
-        let core = Arc::clone(&self.core);
-        run(&core, &mut self.workers[worker], self.now);
-        self.flush(worker);
-    }
-
-    /// Send what a worker left in its outbox.
-    fn flush(&mut self, worker: usize) {
-        let outbox = std::mem::take(&mut self.workers[worker].outbox);
-        for Transmit { flow, range } in outbox.transmits() {
-            self.send(flow, outbox.bytes(range));
-        }
-    }
-
-    fn send(&mut self, flow: &Flow, bytes: &[u8]) {
-        let listener = &self.config.listeners[usize::from(flow.listener.0)];
-        let from = match usize::from(flow.port).checked_sub(1) {
-            Some(port) => listener.worker_ports[port],
-            None => listener.bind,
-        };
-        if listener.zone != Zone::Pool {
-            self.told.extend(secrecy::told(bytes));
-        }
-        assert_eq!(
-            flow.connection.is_some(),
-            listener.transport != Transport::Udp,
-            "a connection is used where the listener has them, and only there"
-        );
-        let to = match flow.connection {
-            None => flow.remote,
-            Some(connection) => {
-                // A WebSocket that is gone swallows what is sent to it.
-                let Some(to) = self.sockets.iter().find(|(_, open)| **open == connection) else { return };
-                *to.0
-            }
-        };
-        if self.departures.len() < MAX_KEPT {
-            self.departures.push(Departure { to, zone: listener.zone, bytes: bytes.to_vec() });
-        }
-        self.fly(Flying { from, to, socket: flow.connection, bytes: bytes.to_vec() });
-    }
 }
 
-fn parse(address: &str) -> SocketAddr {
+pub(super) fn parse(address: &str) -> SocketAddr {
     address.parse().unwrap_or_else(|_| panic!("{address} is no address"))
 }

@@ -1,0 +1,244 @@
+//! Another configuration for a running node: read, checked and compared before anything is touched, then taken
+//! over at once. Whatever is wrong with it, everything stays as it is.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use sbc_core::Refused;
+use sbc_ws::Certificates;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use super::worker::Shared;
+use super::{core_config, self_signed, websocket_settings};
+use crate::admin::{ListenerReport, Reloaded};
+use crate::config::{self, ListenerSettings, Machine, Problem, Problems, Settings};
+use crate::state_dir::StateDir;
+
+/// How often files are looked at where `node.watch` asks for it.
+const WATCH: Duration = Duration::from_secs(2);
+
+/// The certificates that this process made for itself, by listener: a reload keeps them.
+#[derive(Default)]
+pub(super) struct SelfSigned(Mutex<HashMap<Box<str>, Arc<Certificates>>>);
+
+impl SelfSigned {
+    /// The listener's own, made when it is first asked for.
+    pub(super) fn of(&self, listener: &ListenerSettings) -> anyhow::Result<Arc<Certificates>> {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = made.get(&listener.core.name) {
+            return Ok(Arc::clone(known));
+        }
+        let new = Arc::new(self_signed(listener)?);
+        made.insert(listener.core.name.clone(), Arc::clone(&new));
+        Ok(new)
+    }
+}
+
+/// What runs, and what ran before it.
+struct Versions {
+    running: Arc<Settings>,
+    previous: Option<Arc<Settings>>,
+}
+
+/// Changes the configuration of a running node.
+pub(super) struct Reloader {
+    /// `None`: the quickstart, which has no file.
+    file: Option<PathBuf>,
+    shared: Arc<Shared>,
+    state: Arc<StateDir>,
+    open_files: usize,
+    self_signed: SelfSigned,
+    versions: Mutex<Versions>,
+}
+
+impl Reloader {
+    pub(super) fn new(
+        file: Option<PathBuf>,
+        running: Arc<Settings>,
+        shared: Arc<Shared>,
+        state: Arc<StateDir>,
+        open_files: usize,
+        self_signed: SelfSigned,
+    ) -> Self {
+        let versions = Mutex::new(Versions { running, previous: None });
+        Self { file, shared, state, open_files, self_signed, versions }
+    }
+
+    /// Reads the file again. Blocks while it does: not for a worker's thread.
+    ///
+    /// # Errors
+    /// All that is wrong with it, one line each; then nothing has changed.
+    pub(super) fn reload(&self) -> Result<Reloaded, Vec<String>> {
+        let file = self.file.as_deref();
+        let file = file.ok_or_else(|| vec!["sbc runs without a configuration file".to_owned()])?;
+        let new = config::load(file, &Machine::this()).map_err(|problems| problems.lines());
+        new.and_then(|new| self.take_over(Arc::new(new))).inspect_err(|problems| told(problems))
+    }
+
+    /// Goes back to what ran before the last change; a second time comes forward again.
+    ///
+    /// # Errors
+    /// Why there is no way back.
+    pub(super) fn previous(&self) -> Result<Reloaded, Vec<String>> {
+        let previous = self.versions().previous.clone();
+        let previous = previous.ok_or_else(|| vec!["nothing was reloaded since the start".to_owned()]);
+        previous.and_then(|previous| self.take_over(previous)).inspect_err(|problems| told(problems))
+    }
+
+    /// The listeners as they are now.
+    pub(super) fn listeners(&self) -> Vec<ListenerReport> {
+        self.versions().running.listeners.iter().map(report).collect()
+    }
+
+    fn versions(&self) -> std::sync::MutexGuard<'_, Versions> {
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn running(&self) -> Arc<Settings> {
+        Arc::clone(&self.versions().running)
+    }
+
+    /// Held versions make one change wait for the other. All that can fail comes before anything changes.
+    fn take_over(&self, new: Arc<Settings>) -> Result<Reloaded, Vec<String>> {
+        let mut versions = self.versions();
+        let file = self.name();
+        needs_restart(&file, &versions.running, &new).map_err(|problems| problems.lines())?;
+        let failed = |error: anyhow::Error| vec![format!("{file}: {error:#}")];
+        let config = Arc::new(core_config(&new, &self.state).map_err(failed)?);
+        let ready = self.websockets(&new).map_err(failed)?;
+        let shared = &self.shared;
+        let refused = |refused: Refused| restarts(&file, refused.0.iter().map(ToString::to_string)).lines();
+        let changes = shared.core.reconfigure(config, shared.clock.now()).map_err(refused)?;
+        for (id, settings) in ready {
+            if let Some((_, listener)) = shared.listeners.iter().find(|(known, _)| *known == id) {
+                listener.replace(settings);
+            }
+        }
+        shared.reconfigured.notify_one();
+        let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        let rules = new.rules.len();
+        tracing::info!(file, rules, changes = changes.join("; "), "the configuration was reloaded");
+        versions.previous = Some(std::mem::replace(&mut versions.running, new));
+        Ok(Reloaded { rules, changes })
+    }
+
+    fn name(&self) -> String {
+        self.file.as_deref().unwrap_or(Path::new("quickstart")).display().to_string()
+    }
+
+    fn websockets(
+        &self,
+        new: &Settings,
+    ) -> anyhow::Result<Vec<(sbc_core::flow::ListenerId, sbc_ws::Settings)>> {
+        let mut ready = Vec::new();
+        for (id, listener) in (0_u16..).map(sbc_core::flow::ListenerId).zip(&new.listeners) {
+            if let Some(websocket) = &listener.websocket {
+                let settings =
+                    websocket_settings(new, listener, websocket, self.open_files, &self.self_signed)?;
+                ready.push((id, settings));
+            }
+        }
+        Ok(ready)
+    }
+}
+
+fn told(problems: &[String]) {
+    for problem in problems {
+        tracing::error!(problem, "the configuration was not reloaded");
+    }
+}
+
+fn report(listener: &ListenerSettings) -> ListenerReport {
+    let core = &listener.core;
+    ListenerReport {
+        name: core.name.to_string(),
+        transport: core.transport.to_string().to_lowercase(),
+        zone: core.zone.to_string(),
+        bind: core.bind.to_string(),
+        advertise: core.advertise.to_string(),
+    }
+}
+
+/// What only the program holds on to; the core speaks for itself.
+fn needs_restart(file: &str, running: &Settings, new: &Settings) -> Result<(), Problems> {
+    let echo = |settings: &Settings| {
+        settings.echo.as_ref().map(|echo| format!("{} {:?}", echo.bind.value, echo.rtp_ports))
+    };
+    let log = |settings: &Settings| format!("{:?} {}", settings.log.format, settings.log.level);
+    let state_dir = |settings: &Settings| settings.state_dir.value.display().to_string();
+    let keys = [
+        ("node.name", Some(running.name.clone()), Some(new.name.clone())),
+        ("node.state_dir", Some(state_dir(running)), Some(state_dir(new))),
+        ("admin.bind", Some(running.admin.value.to_string()), Some(new.admin.value.to_string())),
+        ("log", Some(log(running)), Some(log(new))),
+        ("echo", echo(running), echo(new)),
+    ];
+    let changed: Vec<String> = keys
+        .into_iter()
+        .filter(|(_, is, would_be)| is != would_be)
+        .map(|(key, is, would_be)| {
+            let word = |value: Option<String>| value.unwrap_or_else(|| "absent".to_owned());
+            format!("{key} changed: is {}, would be {}", word(is), word(would_be))
+        })
+        .collect();
+    if changed.is_empty() { Ok(()) } else { Err(restarts(file, changed.into_iter())) }
+}
+
+fn restarts(file: &str, reasons: impl Iterator<Item = String>) -> Problems {
+    Problems::all(reasons.map(|why| Problem::Restart { file: file.to_owned(), why }).collect())
+}
+
+/// SIGHUP, from now on.
+///
+/// # Errors
+/// When it cannot be watched.
+pub(super) fn hangups() -> anyhow::Result<Signal> {
+    signal(SignalKind::hangup()).context("SIGHUP cannot be watched")
+}
+
+/// Reloads at every SIGHUP. What is wrong is in the log.
+pub(super) async fn on_hangup(reloader: Arc<Reloader>, mut hangups: Signal) {
+    while hangups.recv().await.is_some() {
+        in_background(&reloader).await;
+    }
+}
+
+/// Where `node.watch` asks for it: reloads when a file has changed and then stayed the same for a moment, so that
+/// no half-written file is read.
+pub(super) async fn watch(reloader: Arc<Reloader>) {
+    let mut loaded = seen(&reloader.running().files);
+    let mut last = loaded.clone();
+    loop {
+        sleep(WATCH).await;
+        let running = reloader.running();
+        let now = seen(&running.files);
+        if running.watch && now != loaded && now == last {
+            in_background(&reloader).await;
+            // The new configuration may name other files. One that was refused is not read again and again.
+            loaded = seen(&reloader.running().files);
+        }
+        last = now;
+    }
+}
+
+async fn in_background(reloader: &Arc<Reloader>) {
+    let reloader = Arc::clone(reloader);
+    // What it says is in the log; it does not panic, and the program would end if it did.
+    let _ = spawn_blocking(move || reloader.reload()).await;
+}
+
+type Seen = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
+
+/// When the files were last written, and how long they are.
+fn seen(files: &[PathBuf]) -> Seen {
+    let look = |file: &PathBuf| {
+        let metadata = std::fs::metadata(file).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    };
+    files.iter().map(|file| (file.clone(), look(file))).collect()
+}

@@ -1,0 +1,209 @@
+//! Worlds of chaos: many calls at once over bad links, with things that die; and what must hold all the same.
+//!
+//! A seed decides everything, the weather too. Completed calls are promised in calm weather only: where every
+//! copy of a datagram may be lost, RFC 3261's own timers give calls up. What is promised always: each call ends
+//! once, on both sides; nothing is left over; and what the [`Judge`](super::Judge) watches.
+
+mod outcome;
+mod script;
+mod weather;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sbc_core::time::Time;
+
+pub use self::outcome::{Figures, Outcome, Table};
+pub use self::weather::Weather;
+
+use self::script::{Act, BROWSERS, PHONES, Plan};
+use super::{Chance, EdgeSettings, Judge, Link, MEMBERS, World};
+use crate::agent::State;
+
+/// Calls begin within so many milliseconds for each of them.
+const SPREAD: u64 = 600;
+/// Ringing ends by itself after this.
+const RING_TIMEOUT: Duration = Duration::from_secs(60);
+/// Seconds after which a member ends a call that nobody refreshes: the least that RFC 4028 allows.
+const SESSION_TIMEOUT: u64 = 90;
+/// How long all may take to be over once the last call has been hung up, in milliseconds: ringing and sessions
+/// time out, and what ends them may take 64*T1 and as much again.
+const ENDING: u64 = 300_000;
+/// 64*T1 for the last transaction, and as much for the one that its end may begin; then a moment.
+const EMPTYING: u64 = 64 * 500 * 2 + 2_000;
+
+/// One world with its agenda.
+pub struct Chaos {
+    /// The world; to be looked at.
+    pub world: World,
+    weather: Weather,
+    seed: u64,
+    chance: Chance,
+    plans: Vec<Plan>,
+    agenda: BTreeMap<(Time, usize), Act>,
+    /// Who had a call that only the other side knew to be over.
+    left_alone: Vec<String>,
+}
+
+/// A member whose calls end by themselves when nobody ends them.
+fn add_member(world: &mut World, address: &str) {
+    world.add_member(address.parse().expect("an address"), |config| {
+        config.ring_timeout = Some(RING_TIMEOUT);
+        config.session_timeout = SESSION_TIMEOUT;
+    });
+}
+
+impl Chaos {
+    /// A world with everybody registered, and so many calls to be made.
+    pub fn new(seed: u64, weather: Weather, calls: usize) -> Self {
+        let mut chance = Chance::new(seed ^ 0x00C4_A05C_4A05);
+        let settings = EdgeSettings::new(&MEMBERS);
+        let mut world = World::new(seed, &settings);
+        MEMBERS.iter().for_each(|member| add_member(&mut world, member));
+        world.forget_departures();
+        for (index, browser) in BROWSERS.iter().enumerate() {
+            world.add_browser(browser, &(1001 + index).to_string());
+        }
+        for (index, phone) in PHONES.iter().enumerate() {
+            world.add_phone(phone, &(1005 + index).to_string());
+        }
+        let everybody = || BROWSERS.iter().chain(&PHONES).copied();
+        world.run(500);
+        everybody().for_each(|agent| world.register(agent));
+        for agent in everybody() {
+            world.agent(agent).policy = script::policy(&mut chance);
+        }
+        let known = everybody().chain(MEMBERS).map(|address| address.parse().expect("an address"));
+        let mut judge = Judge::new(known);
+        judge.is_damaged = weather == Weather::Damaged;
+        world.judge = Some(Box::new(judge));
+        world.link = weather.outside(&mut chance);
+        world.inside_link = Some(weather.inside(world.link));
+        let (plans, agenda, left_alone) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let mut chaos = Self { world, weather, seed, chance, plans, agenda, left_alone };
+        chaos.plan(calls);
+        chaos
+    }
+
+    fn put(&mut self, at: Time, act: Act) {
+        let number = self.agenda.len();
+        self.agenda.insert((at, number), act);
+    }
+
+    fn plan(&mut self, calls: usize) {
+        let spread = SPREAD * calls as u64;
+        let start = self.world.now;
+        for at in 0..calls {
+            let begin = start + Duration::from_millis(self.chance.below(spread));
+            let (plan, acts) = script::call(&mut self.chance, at, begin);
+            self.plans.push(plan);
+            acts.into_iter().for_each(|(at, act)| self.put(at, act));
+        }
+        let member = MEMBERS[self.chance.below(2) as usize];
+        let mut some_time = |from: u64| start + Duration::from_millis(from + self.chance.below(spread));
+        match self.weather {
+            Weather::DeadMember => {
+                let (dies, refuses) = (some_time(0), self.seed.is_multiple_of(2));
+                self.put(dies, Act::Kill(member, refuses));
+                self.put(dies + Duration::from_secs(20), Act::Revive(member));
+            }
+            Weather::Disconnected => {
+                let cuts: Vec<_> = BROWSERS.iter().map(|browser| (some_time(0), *browser)).collect();
+                for (at, browser) in cuts {
+                    self.put(at, Act::Cut(browser));
+                    let away = Duration::from_millis(500 + self.chance.below(6000));
+                    self.put(at + away, Act::Reconnect(browser));
+                }
+            }
+            Weather::Killed => {
+                let at = some_time(0);
+                self.crash_at(at);
+            }
+            _ => {}
+        }
+    }
+
+    /// sbc is killed then and comes back within two seconds; browsers find back to it one after the other.
+    fn crash_at(&mut self, at: Time) {
+        let millis = 50 + self.chance.below(1500);
+        self.put(at, Act::Crash { node: 0, millis });
+        for browser in BROWSERS {
+            let away = Duration::from_millis(millis + 500 + self.chance.below(3000));
+            self.put(at + away, Act::Reconnect(browser));
+        }
+    }
+
+    /// Play it to the end, and say what came of it.
+    pub fn play(mut self) -> Outcome {
+        while let Some(((at, _), act)) = self.agenda.pop_first() {
+            self.run_to(at);
+            self.act(act);
+        }
+        let mut ended = self.world.until(ENDING, World::is_over);
+        if !ended {
+            self.leave_dead_lines();
+            ended = self.world.until(ENDING, World::is_over);
+        }
+        self.world.link = Link::GOOD;
+        self.world.inside_link = None;
+        self.world.stop_registering();
+        let quiet = self.world.until(EMPTYING, |world| world.transactions() == 0 && world.branches() == 0);
+        self.outcome(ended, quiet)
+    }
+
+    /// Who is left on a dead line hangs up: an agent has no timer of its own that would do it.
+    fn leave_dead_lines(&mut self) {
+        for address in BROWSERS.iter().chain(&PHONES) {
+            let open = |call: &crate::agent::Call| !matches!(call.state, State::Ended { .. });
+            let agent = self.world.agent(address);
+            let left: Vec<_> = agent.calls().filter(|(_, call)| open(call)).map(|(leg, _)| leg).collect();
+            for leg in left {
+                let call = self.world.agent(address).call_of(leg).expect("seen just now");
+                self.left_alone
+                    .push(format!("{address} was left alone in {} {:?}", call.call_id, call.state));
+                self.world.act(address, |agent, now| agent.leave(now, leg));
+            }
+        }
+    }
+
+    fn run_to(&mut self, at: Time) {
+        let micros = at.since(self.world.now).as_micros() as u64;
+        self.world.run_micros(micros);
+    }
+
+    fn act(&mut self, act: Act) {
+        let world = &mut self.world;
+        match act {
+            Act::Call(at) => {
+                let plan = &mut self.plans[at];
+                // JsSIP asks for the shortest session there is.
+                let headers = vec![("Session-Expires".into(), SESSION_TIMEOUT.to_string())];
+                let leg = world.act(plan.caller, |agent, now| {
+                    agent.call_with(now, &plan.uri, &plan.uri, Vec::new(), headers)
+                });
+                plan.leg = Some(leg);
+            }
+            Act::Inside(at, verb) => script::inside(world, &self.plans[at], verb),
+            Act::HangUp(at) => {
+                let plan = &self.plans[at];
+                let Some(leg) = plan.leg else { return };
+                if !matches!(world.state(plan.caller, leg), State::Ended { .. }) {
+                    world.act(plan.caller, |agent, now| agent.bye(now, leg));
+                }
+            }
+            Act::Cut(browser) => world.cut(browser),
+            Act::Reconnect(browser) => {
+                if !world.is_connected(browser) {
+                    world.connect(browser);
+                }
+                world.act(browser, |agent, now| agent.register(now, 300));
+            }
+            Act::Kill(member, refuses) => world.kill(member, refuses),
+            Act::Revive(member) => {
+                add_member(world, member);
+                world.share_registrations();
+            }
+            Act::Crash { node, millis } => world.crash(node, millis),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What came of worlds of chaos: each one's complaints, and figures over all of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{Chaos, Weather};
+use crate::agent::{By, State};
+
+/// What came of one world.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its seed.
+    pub seed: u64,
+    /// What it had to bear.
+    pub weather: Weather,
+    /// The counts.
+    pub figures: Figures,
+    /// What must not be; empty where all is well.
+    pub broken: Vec<String>,
+}
+
+/// Counts, of one world or of many.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Figures {
+    /// Worlds.
+    pub worlds: u64,
+    /// Calls made.
+    pub calls: u64,
+    /// Answered, and ended by BYE.
+    pub answered: u64,
+    /// Refused, as the number called does.
+    pub refused: u64,
+    /// Given up by the caller before the answer.
+    pub cancelled: u64,
+    /// Nobody answered, or sbc or a member said that it could not.
+    pub died: u64,
+    /// Agents whose call was over for the other side alone.
+    pub left_alone: u64,
+    /// Requests that more than one member was asked.
+    pub failovers: u64,
+    /// Messages that came to sbc and left it.
+    pub messages: u64,
+    /// The most messages that one input made.
+    pub most_at_once: u64,
+}
+
+impl Figures {
+    /// Take another's counts in.
+    pub fn add(&mut self, other: &Self) {
+        self.worlds += other.worlds;
+        self.calls += other.calls;
+        self.answered += other.answered;
+        self.refused += other.refused;
+        self.cancelled += other.cancelled;
+        self.died += other.died;
+        self.left_alone += other.left_alone;
+        self.failovers += other.failovers;
+        self.messages += other.messages;
+        self.most_at_once = self.most_at_once.max(other.most_at_once);
+    }
+
+    fn end(&mut self, state: State) {
+        match state {
+            State::Ended { status: 200, .. } => self.answered += 1,
+            State::Ended { by: By::Us, .. } => self.cancelled += 1,
+            // 500 is what a member's 503 about the callee becomes.
+            State::Ended { by: By::Them, status: 404 | 480 | 486 | 500 } => self.refused += 1,
+            _ => self.died += 1,
+        }
+    }
+}
+
+impl Chaos {
+    pub(super) fn outcome(mut self, ended: bool, quiet: bool) -> Outcome {
+        let mut figures = Figures { worlds: 1, calls: self.plans.len() as u64, ..Figures::default() };
+        let mut broken = self.world.violations();
+        broken.retain(|what| !self.weather.excuses(what));
+        for plan in &self.plans {
+            let state = plan.leg.map_or(State::Idle, |leg| self.world.state(plan.caller, leg));
+            figures.end(state);
+        }
+        figures.left_alone = self.left_alone.len() as u64;
+        if !self.weather.kills() {
+            broken.extend(self.left_alone.iter().cloned());
+        }
+        if !ended {
+            broken.extend(self.world.unended());
+        }
+        if !quiet {
+            let (transactions, branches) = (self.world.transactions(), self.world.branches());
+            broken.push(format!("{transactions} transactions and {branches} branches are left over"));
+        }
+        if let Some(judge) = &self.world.judge {
+            broken.extend(judge.complaints().iter().cloned());
+            figures.failovers = judge.failovers();
+            figures.messages = judge.messages();
+            figures.most_at_once = judge.most_at_once() as u64;
+        }
+        if self.weather != Weather::Damaged {
+            broken.extend(self.world.doubles());
+        }
+        if self.weather == Weather::Calm && figures.died > 0 {
+            broken.push(format!("{} calls died though nothing was lost", figures.died));
+        }
+        Outcome { seed: self.seed, weather: self.weather, figures, broken }
+    }
+}
+
+/// Figures by weather.
+#[derive(Debug, Clone, Default)]
+pub struct Table(BTreeMap<Weather, Figures>);
+
+impl Table {
+    /// Take the outcome of a world in.
+    pub fn add(&mut self, outcome: &Outcome) {
+        self.0.entry(outcome.weather).or_default().add(&outcome.figures);
+    }
+
+    /// Over all weathers.
+    pub fn total(&self) -> Figures {
+        let mut total = Figures::default();
+        self.0.values().for_each(|figures| total.add(figures));
+        total
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:<28} {:>6} {:>7} {:>8} {:>7} {:>9} {:>6} {:>10} {:>9} {:>9} {:>7}",
+            "weather",
+            "worlds",
+            "calls",
+            "answered",
+            "refused",
+            "cancelled",
+            "died",
+            "left alone",
+            "failovers",
+            "messages",
+            "at once"
+        )?;
+        let total = self.total();
+        let rows = self.0.iter().map(|(weather, figures)| (weather.name(), figures));
+        for (name, row) in rows.chain([("all", &total)]) {
+            writeln!(
+                f,
+                "{:<28} {:>6} {:>7} {:>8} {:>7} {:>9} {:>6} {:>10} {:>9} {:>9} {:>7}",
+                name,
+                row.worlds,
+                row.calls,
+                row.answered,
+                row.refused,
+                row.cancelled,
+                row.died,
+                row.left_alone,
+                row.failovers,
+                row.messages,
+                row.most_at_once
+            )?;
+        }
+        Ok(())
+    }
+}

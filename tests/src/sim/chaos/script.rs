@@ -1,0 +1,133 @@
+//! What the people in a world of chaos do, and when.
+
+use std::time::Duration;
+
+use sbc_core::time::Time;
+
+use crate::agent::{LegId, Policy, State};
+use crate::sim::{Chance, World};
+
+/// Users 1001 to 1004.
+pub(super) const BROWSERS: [&str; 4] =
+    ["192.0.2.21:40001", "192.0.2.22:40002", "192.0.2.23:40003", "192.0.2.24:40004"];
+/// Users 1005 to 1008.
+pub(super) const PHONES: [&str; 4] =
+    ["192.0.2.31:5060", "192.0.2.32:5060", "192.0.2.33:5061", "192.0.2.34:5062"];
+/// Those who wait longer for an answer give up.
+const LONGEST_CALL: u64 = 15_000;
+
+/// What a number does, and how a call of it ends where nothing is lost.
+const NUMBERS: [(&str, u64); 11] = [
+    ("9196", 30),
+    ("9200", 10),
+    ("9180", 10),
+    ("9181", 8),
+    ("9486", 6),
+    ("9503", 2),
+    ("9184", 6),
+    ("9170", 5),
+    ("9172", 3),
+    ("0000", 2),
+    ("user", 18),
+];
+
+/// Something done inside a call.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Verb {
+    Hold,
+    Retrieve,
+    Info,
+    Update,
+    Options,
+}
+
+/// One call to be made.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) caller: &'static str,
+    pub(super) uri: String,
+    pub(super) leg: Option<LegId>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Act {
+    Call(usize),
+    Inside(usize, Verb),
+    HangUp(usize),
+    Cut(&'static str),
+    Reconnect(&'static str),
+    Kill(&'static str, bool),
+    Revive(&'static str),
+    Crash { node: usize, millis: u64 },
+}
+
+/// The address and number of somebody with a telephone.
+fn somebody(chance: &mut Chance) -> (&'static str, u64) {
+    let lot = chance.below(8) as usize;
+    let address = if lot < BROWSERS.len() { BROWSERS[lot] } else { PHONES[lot - BROWSERS.len()] };
+    (address, 1001 + lot as u64)
+}
+
+/// A number; the user who calls does not call himself.
+fn number(chance: &mut Chance, own: u64) -> String {
+    let mut lot = chance.below(NUMBERS.iter().map(|(_, weight)| weight).sum());
+    let found = NUMBERS.iter().find(|(_, weight)| {
+        let is_it = lot < *weight;
+        lot = lot.saturating_sub(*weight);
+        is_it
+    });
+    match found.map(|(number, _)| *number) {
+        Some("user") | None => {
+            let other = 1001 + chance.below(8);
+            if other == own { "9196".into() } else { other.to_string() }
+        }
+        Some(number) => number.to_owned(),
+    }
+}
+
+/// How one of those who are called answers.
+pub(super) fn policy(chance: &mut Chance) -> Policy {
+    match chance.below(10) {
+        0 => Policy::Ring,
+        1 => Policy::Reject(486),
+        _ => Policy::Answer { after: Duration::from_millis(chance.below(3000)) },
+    }
+}
+
+/// One call and what is done in it, from `begin` on.
+pub(super) fn call(chance: &mut Chance, at: usize, begin: Time) -> (Plan, Vec<(Time, Act)>) {
+    let (caller, own) = somebody(chance);
+    let uri = format!("sip:{}@example.test", number(chance, own));
+    let after = |millis| begin + Duration::from_millis(millis);
+    let mut acts = vec![(begin, Act::Call(at))];
+    // One in eight gives up at once: CANCEL meets the answer.
+    let length = if chance.percent(12) { chance.below(2500) } else { 1000 + chance.below(LONGEST_CALL) };
+    for _ in 0..chance.below(3) {
+        let verb = match chance.below(5) {
+            0 => Verb::Hold,
+            1 => Verb::Retrieve,
+            2 => Verb::Info,
+            3 => Verb::Update,
+            _ => Verb::Options,
+        };
+        acts.push((after(chance.below(length + 1)), Act::Inside(at, verb)));
+    }
+    acts.push((after(length), Act::HangUp(at)));
+    (Plan { caller, uri, leg: None }, acts)
+}
+
+/// Do one thing in a call.
+pub(super) fn inside(world: &mut World, plan: &Plan, verb: Verb) {
+    let Some(leg) = plan.leg else { return };
+    if world.state(plan.caller, leg) != State::Up {
+        return;
+    }
+    world.act(plan.caller, |agent, now| match verb {
+        Verb::Hold => agent.hold(now, leg),
+        Verb::Retrieve => agent.reinvite(now, leg, "sendrecv"),
+        Verb::Info => agent.info(now, leg),
+        Verb::Update => agent.update(now, leg),
+        Verb::Options => agent.options(now, leg),
+    });
+}

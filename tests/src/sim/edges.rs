@@ -1,0 +1,300 @@
+//! The nodes of sbc: their cores and workers, what reaches them, and what they send.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sbc_core::config::Config;
+use sbc_core::flow::{ConnectionId, Flow, ListenerId, Transport, WorkerId, Zone};
+use sbc_core::io::{Input, Transmit};
+use sbc_core::time::Time;
+use sbc_core::{Change, Core, Refused, Worker};
+
+use super::travel::Flying;
+use super::world::parse;
+use super::{Arrival, Chance, Departure, EdgeSettings, World, node_config, secrecy};
+
+/// One node.
+pub(super) struct Edge {
+    pub(super) core: Arc<Core>,
+    pub(super) config: Arc<Config>,
+    pub(super) workers: Vec<Worker>,
+    /// The advertised address of each listener.
+    advertised: Vec<Option<SocketAddr>>,
+    /// Until then it is not there, and all that is sent to it is lost.
+    pub(super) down_until: Time,
+}
+
+/// The client end of a WebSocket.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Socket {
+    pub(super) connection: ConnectionId,
+    pub(super) edge: usize,
+}
+
+impl Edge {
+    pub(super) fn new(config: Arc<Config>, chance: &mut Chance, now: Time) -> Self {
+        let core = Arc::new(Core::new(Arc::clone(&config), chance.bytes(), now));
+        let advertised = config.listeners.iter().map(|one| one.advertise.to_string().parse().ok()).collect();
+        Self { core, config, workers: Vec::new(), advertised, down_until: Time::ZERO }
+    }
+
+    /// The listener at an address, and which of its ports that is.
+    fn listener_at(&self, address: SocketAddr) -> Option<(ListenerId, u8)> {
+        self.config.listeners.iter().enumerate().find_map(|(index, listener)| {
+            let id = ListenerId(u16::try_from(index).ok()?);
+            if listener.bind == address || self.advertised[index] == Some(address) {
+                return Some((id, 0));
+            }
+            let port = listener.worker_ports.iter().position(|port| *port == address)?;
+            Some((id, u8::try_from(port + 1).ok()?))
+        })
+    }
+
+    /// When it has something to do by itself: to start, or what one of its workers waits for.
+    pub(super) fn next_due(&self) -> Option<Time> {
+        if self.workers.is_empty() {
+            return Some(self.down_until);
+        }
+        self.workers.iter().filter_map(|worker| self.core.next_deadline(worker)).min()
+    }
+
+    /// The kernel gives one address to one worker.
+    pub(super) fn worker_of(&self, remote: SocketAddr) -> usize {
+        usize::from(remote.port()) % self.workers.len()
+    }
+}
+
+impl World {
+    pub(super) fn start_workers(&mut self, edge: usize) {
+        let now = self.now;
+        let one = &mut self.edges[edge];
+        one.workers = (0..one.config.workers).map(|id| Worker::new(WorkerId(id), now)).collect();
+        for worker in 0..one.workers.len() {
+            self.input(edge, worker, |core, worker, now| core.start(worker, now));
+        }
+    }
+
+    /// The sbc itself, to look at; of several the first.
+    pub fn core(&self) -> &Core {
+        &self.edges[0].core
+    }
+
+    /// Every node, to look at.
+    pub fn cores(&self) -> impl Iterator<Item = &Core> {
+        self.edges.iter().map(|edge| &*edge.core)
+    }
+
+    /// `kill -9` and a new start: nothing is remembered, all WebSockets are gone, ports are as before.
+    pub fn restart(&mut self) {
+        self.restart_node(0);
+        self.last_socket = 0;
+        self.last_on_stream.clear();
+    }
+
+    /// The same of one of several nodes.
+    pub fn restart_node(&mut self, edge: usize) {
+        self.crash(edge, 0);
+        self.start_node(edge);
+    }
+
+    /// The same, and until it is back all that is sent to it is lost.
+    pub fn restart_after(&mut self, millis: u64) {
+        self.crash(0, millis);
+        self.run(millis);
+    }
+
+    /// `kill -9` of one node; it starts again after so long.
+    pub fn crash(&mut self, edge: usize, millis: u64) {
+        let one = &mut self.edges[edge];
+        *one = Edge::new(Arc::clone(&one.config), &mut self.chance, self.now);
+        one.down_until = self.now + Duration::from_millis(millis);
+        let of_it = self.sockets.values().filter(|socket| socket.edge == edge);
+        let gone: Vec<_> = of_it.map(|socket| socket.connection).collect();
+        self.sockets.retain(|_, socket| socket.edge != edge);
+        self.flying.retain(|_, flying| flying.socket.is_none_or(|socket| !gone.contains(&socket)));
+        self.restarts += 1;
+        if let Some(judge) = &mut self.judge {
+            judge.restarted();
+        }
+    }
+
+    fn start_node(&mut self, edge: usize) {
+        let config = Arc::clone(&self.edges[edge].config);
+        self.edges[edge] = Edge::new(config, &mut self.chance, self.now);
+        self.start_workers(edge);
+    }
+
+    /// A node that was away starts, or the worker with the earliest deadline is told of it.
+    pub(super) fn wake(&mut self, edge: usize) {
+        let one = &self.edges[edge];
+        if one.workers.is_empty() {
+            return self.start_node(edge);
+        }
+        let due = |worker: usize| Some((one.core.next_deadline(&one.workers[worker])?, worker));
+        let Some((_, worker)) = (0..one.workers.len()).filter_map(due).min() else { return };
+        self.input(edge, worker, |core, worker, now| core.handle(worker, now, Input::Deadline));
+    }
+
+    /// Transactions in progress, at all nodes.
+    pub fn transactions(&self) -> usize {
+        self.cores().map(|core| core.status().transactions).sum()
+    }
+
+    /// Via branches that lead to them, at all nodes.
+    pub fn branches(&self) -> usize {
+        self.cores().map(|core| core.status().branches).sum()
+    }
+
+    /// The same, with another configuration.
+    pub fn restart_with(&mut self, settings: &EdgeSettings) {
+        self.edges[0].config = node_config(settings, 0);
+        self.restart();
+    }
+
+    /// Another configuration while everything is up, at every node.
+    ///
+    /// # Errors
+    /// Where it needs a restart; then nothing has changed.
+    pub fn reload(&mut self, settings: &EdgeSettings) -> Result<Vec<Change>, Refused> {
+        let mut changes = Vec::new();
+        for (edge, node) in (0..self.edges.len()).zip(0..) {
+            let config = node_config(settings, node);
+            changes = self.edges[edge].core.reconfigure(Arc::clone(&config), self.now)?;
+            self.edges[edge].config = config;
+            self.input(edge, 0, |core, worker, now| core.handle(worker, now, Input::Deadline));
+        }
+        Ok(changes)
+    }
+
+    /// Open a WebSocket for the browser at this address.
+    pub fn connect(&mut self, address: &str) {
+        let address = parse(address);
+        let Some(edge) = self.balanced(address) else { return };
+        self.last_socket += 1;
+        let connection = ConnectionId(NonZeroU64::new(self.last_socket).expect("counted from one"));
+        self.sockets.insert(address, Socket { connection, edge });
+        let flow = Flow { listener: ListenerId(0), port: 0, remote: address, connection: Some(connection) };
+        let worker = self.edges[edge].worker_of(address);
+        self.input(edge, worker, |core, worker, now| core.handle(worker, now, Input::Opened(flow)));
+    }
+
+    /// Cut the WebSocket of the browser at this address.
+    pub fn cut(&mut self, address: &str) {
+        let address = parse(address);
+        let Some(Socket { connection, edge }) = self.sockets.remove(&address) else { return };
+        self.flying.retain(|_, flying| flying.socket != Some(connection));
+        let worker = self.edges[edge].worker_of(address);
+        self.input(edge, worker, |core, worker, now| core.handle(worker, now, Input::Closed(connection)));
+    }
+
+    /// True while a browser has a WebSocket.
+    pub fn is_connected(&self, address: &str) -> bool {
+        self.sockets.contains_key(&parse(address))
+    }
+
+    /// A balancer gives one source address to one of the nodes that live.
+    fn balanced(&self, from: SocketAddr) -> Option<usize> {
+        let alive = |edge: &usize| !self.edges[*edge].workers.is_empty();
+        let living: Vec<_> = (0..self.edges.len()).filter(alive).collect();
+        let lot = usize::from(from.port()).checked_rem(living.len())?;
+        living.get(lot).copied()
+    }
+
+    /// The node that gets what is sent to this address, and where it comes in; `None`: nobody has it.
+    fn edge_at(&self, flying: &Flying) -> Option<(usize, ListenerId, u8)> {
+        let having: Vec<_> =
+            (0..self.edges.len()).filter(|edge| self.edges[*edge].listener_at(flying.to).is_some()).collect();
+        let of_socket =
+            || self.sockets.values().find(|one| Some(one.connection) == flying.socket).map(|one| one.edge);
+        let edge = match (having.len(), flying.socket) {
+            (0, _) => return None,
+            (_, Some(_)) => of_socket()?,
+            (1, None) => having[0],
+            (_, None) => self.balanced(flying.from).unwrap_or(having[0]),
+        };
+        let (listener, port) = self.edges[edge].listener_at(flying.to)?;
+        Some((edge, listener, port))
+    }
+
+    /// What arrives at a node; gives it back where it is for somebody else.
+    pub(super) fn arrive_at_edge(&mut self, flying: Flying) -> Option<Flying> {
+        let Some((edge, listener, port)) = self.edge_at(&flying) else { return Some(flying) };
+        if self.edges[edge].workers.is_empty() {
+            return None;
+        }
+        let flow = Flow { listener, port, remote: flying.from, connection: flying.socket };
+        let worker = self.edges[edge].worker_of(flying.from);
+        let (source, bytes) = (flying.from, flying.bytes);
+        if let Some(arrivals) = &mut self.arrivals {
+            arrivals.push(Arrival { from: source, to: flying.to, bytes: bytes.clone() });
+        }
+        let zone = self.edges[edge].config.listeners[usize::from(listener.0)].zone;
+        if let Some(judge) = &mut self.judge {
+            judge.arrived(self.now, zone, &bytes);
+        }
+        self.input(edge, worker, |core, worker, now| {
+            core.handle(worker, now, Input::Received { flow, source, bytes: &bytes });
+        });
+        None
+    }
+
+    /// ICMP port unreachable.
+    pub(super) fn refuse(&mut self, flying: &Flying) {
+        let reversed = Flying { from: flying.to, to: flying.from, socket: None, bytes: Vec::new() };
+        let Some((edge, listener, port)) = self.edge_at(&reversed) else { return };
+        let flow = Flow { listener, port, remote: flying.to, connection: None };
+        self.input(edge, 0, |core, worker, now| core.handle(worker, now, Input::Unreachable(flow)));
+    }
+
+    pub(super) fn input(&mut self, edge: usize, worker: usize, run: impl FnOnce(&Core, &mut Worker, Time)) {
+        let one = &mut self.edges[edge];
+        run(&one.core, &mut one.workers[worker], self.now);
+        self.flush(edge, worker);
+    }
+
+    /// Send what a worker left in its outbox.
+    pub(super) fn flush(&mut self, edge: usize, worker: usize) {
+        let outbox = std::mem::take(&mut self.edges[edge].workers[worker].outbox);
+        if let Some(judge) = &mut self.judge {
+            judge.outbox(outbox.transmits().len());
+        }
+        for Transmit { flow, range } in outbox.transmits() {
+            self.send(edge, flow, outbox.bytes(range));
+        }
+    }
+
+    fn send(&mut self, edge: usize, flow: &Flow, bytes: &[u8]) {
+        let listener = &self.edges[edge].config.listeners[usize::from(flow.listener.0)];
+        let from = match usize::from(flow.port).checked_sub(1) {
+            Some(port) => listener.worker_ports[port],
+            None => listener.bind,
+        };
+        let zone = listener.zone;
+        if zone != Zone::Pool {
+            self.told.extend(secrecy::told(bytes));
+        }
+        assert_eq!(
+            flow.connection.is_some(),
+            listener.transport != Transport::Udp,
+            "a connection is used where the listener has them, and only there"
+        );
+        let to = match flow.connection {
+            None => flow.remote,
+            Some(connection) => {
+                // A WebSocket that is gone swallows what is sent to it.
+                let mut open = self.sockets.iter();
+                let Some(to) = open.find(|(_, open)| open.connection == connection) else { return };
+                *to.0
+            }
+        };
+        if let Some(judge) = &mut self.judge {
+            judge.departed(self.now, to, zone, bytes);
+        }
+        if self.departures.len() < self.most_departures {
+            self.departures.push(Departure { to, zone, bytes: bytes.to_vec() });
+        }
+        self.fly(Flying { from, to, socket: flow.connection, bytes: bytes.to_vec() });
+    }
+}

@@ -1,0 +1,68 @@
+//! When all is over: who still has a call, and what is left over.
+
+use std::collections::BTreeMap;
+
+use super::World;
+use super::world::Node;
+use crate::agent::State;
+
+impl World {
+    /// Nobody has a call any more.
+    pub fn is_over(&mut self) -> bool {
+        self.nodes.values().all(|node| match node {
+            Node::Member(member) => member.leg_count() == 0,
+            Node::Agent(agent) => agent.calls().all(|(_, call)| matches!(call.state, State::Ended { .. })),
+            Node::Carrier(carrier) => {
+                carrier.agent.calls().all(|(_, call)| matches!(call.state, State::Ended { .. }))
+            }
+        })
+    }
+
+    /// Calls that are not over, in words.
+    pub fn unended(&mut self) -> Vec<String> {
+        let now = self.now;
+        let mut found = Vec::new();
+        for (address, node) in &self.nodes {
+            match node {
+                Node::Member(member) => {
+                    let legs = member.status(now).legs.into_iter();
+                    found.extend(legs.map(|leg| format!("{address} still has {leg:?}")));
+                }
+                Node::Agent(agent) => {
+                    let open = agent.calls().filter(|(_, call)| !matches!(call.state, State::Ended { .. }));
+                    let tell = |call: &crate::agent::Call| {
+                        let (id, state, inbound) = (&call.call_id, call.state, call.inbound);
+                        format!("{address} still has {id} {state:?}, inbound: {inbound}")
+                    };
+                    found.extend(open.map(|(_, call)| tell(call)));
+                }
+                Node::Carrier(_) => {}
+            }
+        }
+        found
+    }
+
+    /// Calls that the members began more than once, in words; a member that died has forgotten its own.
+    pub fn doubles(&mut self) -> Vec<String> {
+        let now = self.now;
+        let mut begun: BTreeMap<String, u32> = BTreeMap::new();
+        for node in self.nodes.values() {
+            let Node::Member(member) = node else { continue };
+            for (call_id, invites) in member.status(now).counters.invites {
+                if invites.started > 1 {
+                    *begun.entry(call_id).or_default() += invites.started;
+                }
+            }
+        }
+        begun.into_iter().map(|(call_id, times)| format!("{call_id} was begun {times} times")).collect()
+    }
+
+    /// No agent refreshes its registration any more.
+    pub fn stop_registering(&mut self) {
+        for node in self.nodes.values_mut() {
+            if let Node::Agent(agent) = node {
+                agent.keep_registered(false);
+            }
+        }
+    }
+}

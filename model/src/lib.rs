@@ -4,7 +4,7 @@
 //! of its guards is held is a deadlock, and found. What the workers do to each other is in `tests/`.
 #![forbid(unsafe_code)]
 // What is not used here is used where the sources live.
-#![allow(dead_code, unreachable_pub, unused_imports)]
+#![allow(dead_code, unreachable_pub, unused_imports, unfulfilled_lint_expectations)]
 
 #[path = "../../sbc-core/src/admission/mod.rs"]
 pub mod admission;

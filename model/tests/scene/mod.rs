@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use loom::thread;
 use sbc_model::config::{
-    Admission, Balance, Config, Failover, Headers, HostPort, Key, Listener, Member, Pool, Rules, Timers,
+    Admission, Balance, Config, Failover, Headers, HostPort, Key, Listener, Member, Pool, Rules, Strictness,
+    Timers,
 };
 use sbc_model::flow::{ConnectionId, Flow, ListenerId, Transport, WorkerId, Zone};
 use sbc_model::io::Input;
@@ -264,6 +265,7 @@ fn config() -> Config {
             worker_ports: Vec::new(),
             networks: Vec::new(),
             symmetric: true,
+            checks: Strictness::of_zone(zone),
         }
     };
     let member = |party: &Party| {

@@ -13,7 +13,7 @@ use super::call_id;
 use queue::{Handover, Route};
 
 // The program uses more of it than its model does.
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, clippy::duplicate_mod)]
 #[path = "queue.rs"]
 mod queue;
 

@@ -6,6 +6,7 @@ use crate::limits;
 /// Boxes and lists of one worker.
 #[derive(Default)]
 pub(crate) struct SpareEntries {
+    #[expect(clippy::vec_box, reason = "the boxes are what is kept")]
     boxes: Vec<Box<Setup>>,
 }
 

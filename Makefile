@@ -10,7 +10,7 @@ help:
 	@echo 'make sim    $(CALLS) simulated calls over $(SEEDS) seeds of bad links and dying nodes'
 	@echo 'make lint   formatting, clippy, documentation, licences and bans'
 	@echo 'make fuzz   throw bytes at everything that reads bytes, TIME=60 seconds for each target'
-	@echo 'make bench  what one message costs'
+	@echo 'make bench  what one message and one decision of the rules cost'
 	@echo 'make image  the container image, named $(IMAGE)'
 
 run:
@@ -47,6 +47,7 @@ fuzz:
 
 bench:
 	$(CARGO) run --release --package sbc-bench
+	$(CARGO) run --release --package sbc-bench --bin rules
 
 image:
 	docker build --file docker/Dockerfile --tag $(IMAGE) .

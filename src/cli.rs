@@ -63,12 +63,16 @@ pub(crate) struct Run {
 #[command(after_help = "\
 Prints every problem as FILE:LINE:COLUMN: KEY: found ..., expected ...
 
-Example:
-  sbc check --config sbc.toml && systemctl restart sbc")]
+Examples:
+  sbc check --config sbc.toml && systemctl restart sbc
+  sbc check --tests tests.toml         the rules answer as these examples say")]
 pub(crate) struct Check {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "sbc.toml")]
     pub config: PathBuf,
+    /// Examples: messages, and what the rules are to say about each; exit code 1 when one differs
+    #[arg(long, value_name = "FILE")]
+    pub tests: Option<PathBuf>,
 }
 
 /// `sbc keygen`

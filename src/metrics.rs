@@ -44,6 +44,8 @@ const HANDED_OVER: &str = "sbc_worker_handed_over";
 const HANDOVER_DROPPED: &str = "sbc_worker_handover_dropped";
 /// Members of pools, by pool, address and state: 1 for the state that a member has.
 pub(crate) const POOL_MEMBER: &str = "sbc_pool_member";
+/// Requests that rules gave a tag, by tag: a word of the operator's.
+pub(crate) const RULES_TAGGED: &str = "sbc_rules_tagged";
 /// Bindings known now.
 pub(crate) const REGISTRATIONS: &str = "sbc_registration_bindings";
 /// Calls up or being set up.

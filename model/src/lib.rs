@@ -20,12 +20,16 @@ pub mod flow;
 pub mod hash;
 #[path = "../../sbc-core/src/io.rs"]
 pub mod io;
+#[path = "../../sbc-core/src/limiting.rs"]
+pub mod limiting;
 #[path = "../../sbc-core/src/limits.rs"]
 pub mod limits;
 #[path = "../../sbc-core/src/pool/mod.rs"]
 pub mod pool;
 #[path = "../../sbc-core/src/proxy/mod.rs"]
 mod proxy;
+#[path = "../../sbc-core/src/rate.rs"]
+pub mod rate;
 #[path = "../../sbc-core/src/registration/mod.rs"]
 pub mod registration;
 #[path = "../../sbc-core/src/seal/mod.rs"]
@@ -33,6 +37,8 @@ pub mod seal;
 #[path = "../../sbc-core/src/sip/mod.rs"]
 pub mod sip;
 pub mod table;
+#[path = "../../sbc-core/src/tally.rs"]
+pub mod tally;
 #[path = "../../sbc-core/src/time.rs"]
 pub mod time;
 #[path = "../../sbc-core/src/transaction/mod.rs"]
@@ -40,9 +46,6 @@ pub mod transaction;
 #[path = "../../sbc-core/src/wire/mod.rs"]
 pub mod wire;
 
-pub use proxy::{Core, MemberStatus, PoolStatus, Status, Worker};
-
-/// Branches that still lead to an entry.
-pub fn branches(core: &Core) -> usize {
-    core.branches.len()
-}
+pub use proxy::{
+    Change, Core, MemberStatus, NeedsRestart, PoolStatus, Refused, Rehearsal, Status, Unreadable, Worker,
+};

@@ -71,6 +71,11 @@ impl<V> DigestMap<V> {
         None
     }
 
+    /// Keep those of that kind.
+    pub fn retain(&self, keep: impl FnMut(&Digest, &mut V) -> bool) {
+        self.lock().retain(keep);
+    }
+
     /// The place of one.
     pub fn entry(&self, key: Digest) -> Entry<'_, V> {
         let table = self.lock();
@@ -133,12 +138,17 @@ impl<'a, V> Place<'a, V> {
 }
 
 impl<'a, V> Entry<'a, V> {
-    /// The value that is there, or this one.
+    /// The value that is there, or the one made.
     pub fn or_insert_with(self, value: impl FnOnce() -> V) -> Guard<'a, V> {
         match self {
             Self::Occupied(place) => place.into_ref(),
             Self::Vacant(place) => place.insert(value()),
         }
+    }
+
+    /// The value that is there, or this one.
+    pub fn or_insert(self, value: V) -> Guard<'a, V> {
+        self.or_insert_with(|| value)
     }
 
     /// The value that is there, or an empty one.

@@ -2,19 +2,28 @@
 //!
 //! Readers return `None` after they have reported what is wrong, and go on with the rest, so that one run shows all.
 
+use std::collections::{HashMap, HashSet};
+
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use crate::Names;
+use crate::compile::Compiled;
 use crate::error::{RuleError, UnknownWord, one_line, quote};
-use crate::limits::MAX_ERRORS;
+use crate::limits::{MAX_ERRORS, MAX_ITEMS};
+use crate::{Files, Names};
 
 /// What is known while a file is read, and the errors found so far.
 pub(crate) struct Loader<'a> {
     /// The pools and listeners that exist.
     pub(crate) names: &'a Names<'a>,
-    /// How many regexes the file has so far.
-    pub(crate) regexes: usize,
+    /// Reads the files that rules name.
+    pub(crate) files: &'a dyn Files,
+    /// What rules share: regexes, files of prefixes, names of headers, tags.
+    pub(crate) shared: Compiled,
+    /// The named sets, and those that a rule uses.
+    sets: HashMap<&'a str, &'a [Spanned<DeValue<'a>>]>,
+    used_sets: HashSet<&'a str>,
+    items: usize,
     file: &'a str,
     text: &'a str,
     line_starts: Vec<usize>,
@@ -24,10 +33,33 @@ pub(crate) struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(text: &'a str, file: &'a str, names: &'a Names<'a>) -> Self {
+    pub(crate) fn new(text: &'a str, file: &'a str, names: &'a Names<'a>, files: &'a dyn Files) -> Self {
         let after_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(after_newlines).collect();
-        Self { names, regexes: 0, file, text, line_starts, rule: None, errors: Vec::new(), omitted: 0 }
+        Self {
+            names,
+            files,
+            shared: Compiled::default(),
+            sets: HashMap::new(),
+            used_sets: HashSet::new(),
+            items: 0,
+            file,
+            text,
+            line_starts,
+            rule: None,
+            errors: Vec::new(),
+            omitted: 0,
+        }
+    }
+
+    /// Makes a set known by its name.
+    pub(crate) fn add_set(&mut self, name: &'a str, items: &'a [Spanned<DeValue<'a>>]) {
+        self.sets.insert(name, items);
+    }
+
+    /// Whether a rule uses the set.
+    pub(crate) fn is_used(&self, set: &str) -> bool {
+        self.used_sets.contains(set)
     }
 
     /// Names the rule that the following errors belong to.
@@ -43,13 +75,24 @@ impl<'a> Loader<'a> {
         found: impl Into<String>,
         expected: impl Into<String>,
     ) {
+        let place = self.position(at);
+        self.report_in(self.file, place, key, found.into(), expected.into());
+    }
+
+    /// Reports an error in a file: line and column from 1.
+    pub(crate) fn report_in(
+        &mut self,
+        file: &str,
+        (line, column): (usize, usize),
+        key: &str,
+        found: String,
+        expected: String,
+    ) {
         if self.errors.len() >= MAX_ERRORS {
             self.omitted += 1;
             return;
         }
-        let (line, column) = self.position(at);
-        let (found, expected) = (found.into(), expected.into());
-        let (file, rule, key) = (self.file.to_owned(), self.rule.clone(), key.to_owned());
+        let (file, rule, key) = (file.to_owned(), self.rule.clone(), key.to_owned());
         self.errors.push(RuleError { file, line, column, rule, key, found, expected });
     }
 
@@ -65,8 +108,8 @@ impl<'a> Loader<'a> {
         (line, column)
     }
 
-    /// All errors in the order of the file, or `Ok` when there are none.
-    pub(crate) fn finish(mut self) -> Result<(), Vec<RuleError>> {
+    /// All errors in the order of the file, or what rules share when there are none.
+    pub(crate) fn finish(mut self) -> Result<Compiled, Vec<RuleError>> {
         if self.omitted > 0 {
             let last_line = self.line_starts.len();
             self.errors.push(RuleError {
@@ -80,9 +123,14 @@ impl<'a> Loader<'a> {
             });
         }
         if self.errors.is_empty() {
-            return Ok(());
+            return Ok(self.shared);
         }
-        self.errors.sort_by_key(|error| (error.line, error.column));
+        let own = self.file;
+        // The routes file first, then the files that it names.
+        self.errors.sort_by(|a, b| {
+            let order = |error: &RuleError| (error.file != own, error.line, error.column);
+            (order(a).0, &a.file, order(a)).cmp(&(order(b).0, &b.file, order(b)))
+        });
         Err(self.errors)
     }
 }
@@ -173,21 +221,113 @@ impl<'d> Node<'d> {
     }
 
     /// Reads the value, or each item if it is a list. An empty list is an error: it would never match.
+    ///
+    /// `{ set = "NAME" }` stands for the items of that set.
     pub(crate) fn each<T>(
         &self,
         loader: &mut Loader<'_>,
-        mut read: impl FnMut(&Node<'d>, &mut Loader<'_>) -> Option<T>,
+        mut read: impl FnMut(&Node<'_>, &mut Loader<'_>) -> Option<T>,
     ) -> Option<Vec<T>> {
         let DeValue::Array(items) = self.value else {
-            return read(self, loader).map(|item| vec![item]);
+            return self.item(loader, &mut read);
         };
         if items.is_empty() {
             return self.refuse_as(loader, "an empty list", "at least one item, or no such key");
         }
         // All items are read before the first failure counts: their errors are wanted too.
+        let read: Vec<Option<Vec<T>>> =
+            items.iter().map(|item| Node::new(&self.path, item).item(loader, &mut read)).collect();
+        let read: Option<Vec<Vec<T>>> = read.into_iter().collect();
+        read.map(|items| items.into_iter().flatten().collect())
+    }
+
+    /// One item, or those of the set that it names.
+    fn item<T>(
+        &self,
+        loader: &mut Loader<'_>,
+        read: &mut impl FnMut(&Node<'_>, &mut Loader<'_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let name = match self.value.as_table().filter(|table| table.len() == 1) {
+            Some(table) => table.get("set"),
+            None => None,
+        };
+        let Some(name) = name else {
+            self.count_items(loader, 1)?;
+            return read(self, loader).map(|item| vec![item]);
+        };
+        let name = Node::new(&join(&self.path, "set"), name);
+        let text = name.text(loader, "the name of a set")?;
+        let Some((&known, &items)) = loader.sets.get_key_value(text) else {
+            let mut names: Vec<&str> = loader.sets.keys().copied().collect();
+            names.sort_unstable();
+            let wrong = UnknownWord::new(text, &names, &[]);
+            return name.refuse_as(loader, wrong.found, wrong.expected);
+        };
+        loader.used_sets.insert(known);
+        self.count_items(loader, items.len())?;
         let read: Vec<Option<T>> =
             items.iter().map(|item| read(&Node::new(&self.path, item), loader)).collect();
         read.into_iter().collect()
+    }
+
+    fn count_items(&self, loader: &mut Loader<'_>, more: usize) -> Option<()> {
+        loader.items = loader.items.saturating_add(more);
+        if loader.items > MAX_ITEMS {
+            let expected =
+                format!("at most {MAX_ITEMS} in all rules together; very many prefixes go into a file");
+            return self.refuse_as(loader, "one item more", expected);
+        }
+        Some(())
+    }
+
+    /// The items of a list, or the value alone.
+    pub(crate) fn items(&self) -> Vec<Node<'d>> {
+        match self.value {
+            DeValue::Array(items) => items.iter().map(|item| Node::new(&self.path, item)).collect(),
+            _ => vec![self.clone()],
+        }
+    }
+
+    /// The value as a list, exactly as it stands in the file.
+    pub(crate) fn array(&self) -> Option<&'d [Spanned<DeValue<'d>>]> {
+        match self.value {
+            DeValue::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The value as a number with or without a fraction.
+    pub(crate) fn number(&self) -> Option<f64> {
+        match self.value {
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            DeValue::Integer(number) => {
+                u32::from_str_radix(number.as_str(), number.radix()).ok().map(f64::from)
+            }
+            _ => None,
+        }
+    }
+
+    /// The keys of a table whose names the operator chose, in the order of the file, each with its value.
+    pub(crate) fn named(&self, loader: &mut Loader<'_>, expected: &str) -> Option<Vec<(&'d str, Node<'d>)>> {
+        let DeValue::Table(table) = self.value else {
+            return self.refuse(loader, expected);
+        };
+        if table.is_empty() {
+            return self.refuse_as(loader, "an empty table", expected);
+        }
+        let mut entries: Vec<_> = table
+            .iter()
+            .map(|(key, value)| {
+                let path = join(&self.path, &one_line(key.get_ref()));
+                (
+                    key.span().start,
+                    key.get_ref().as_ref(),
+                    Node { path, at: key.span().start, value: value.get_ref() },
+                )
+            })
+            .collect();
+        entries.sort_by_key(|(at, ..)| *at);
+        Some(entries.into_iter().map(|(_, key, node)| (key, node)).collect())
     }
 
     /// The value as a table that has only `keys`.

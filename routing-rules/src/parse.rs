@@ -5,18 +5,23 @@ use std::collections::hash_map::Entry;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::action::Outcome;
 use crate::error::quote;
-use crate::limits::{MAX_FILE_BYTES, MAX_PHRASE_CHARS, MAX_RULES};
+use crate::index::Index;
+use crate::limits::{MAX_CHANGING_RULES, MAX_FILE_BYTES, MAX_PHRASE_CHARS, MAX_RULES};
 use crate::load::{Keys, Loader, Node, Table};
 use crate::matcher::Matcher;
-use crate::rules::Rule;
+use crate::rules::{Rule, Rules};
 use crate::unreachable;
-use crate::{Names, RuleError, action};
+use crate::{Files, Names, RuleError, action};
 
-const DOCUMENT: Keys<'_> = Keys { known: &["rule"], later: &[] };
+const DOCUMENT: Keys<'_> = Keys { known: &["rule", "sets"], later: &[] };
 const RULE: Keys<'_> = Keys {
-    known: &["name", "match", "route", "reject"],
-    later: &["set", "limit", "next", "redirect", "media", "identity", "percentage", "tag"],
+    known: &[
+        "name", "match", "set", "remove", "identity", "limit", "tag", "media", "route", "reject", "redirect",
+        "next",
+    ],
+    later: &[],
 };
 const AT_LEAST_ONE: &str = "at least one [[rule]]";
 
@@ -27,24 +32,54 @@ pub(crate) struct Placed {
 }
 
 /// Reads and checks all rules of a text.
-pub(crate) fn rules(text: &str, file: &str, names: &Names<'_>) -> Result<Vec<Rule>, Vec<RuleError>> {
-    let mut loader = Loader::new(text, file, names);
+pub(crate) fn rules(
+    text: &str,
+    file: &str,
+    names: &Names<'_>,
+    files: &dyn Files,
+) -> Result<Rules, Vec<RuleError>> {
     if text.len() > MAX_FILE_BYTES {
+        let mut loader = Loader::new("", file, names, files);
         let found = format!("a file of {} bytes", text.len());
         loader.report(0, "toml", found, format!("at most {MAX_FILE_BYTES} bytes"));
-        return loader.finish().map(|()| Vec::new());
+        return loader.finish().map(|_| Rules::default());
     }
     let (document, syntax_errors) = DeTable::parse_recoverable(text);
+    let mut loader = Loader::new(text, file, names, files);
     for error in &syntax_errors {
         report_syntax(text, error, &mut loader);
     }
-    // What the parser guessed after a syntax error would only yield misleading errors about keys.
-    let mut placed = Vec::new();
-    if syntax_errors.is_empty() {
-        placed = read_document(document.get_ref(), &mut loader);
-        unreachable::report(&placed, &mut loader);
+    if !syntax_errors.is_empty() {
+        // What the parser guessed after a syntax error would only yield misleading errors about keys.
+        return loader.finish().map(|_| Rules::default());
     }
-    loader.finish().map(|()| placed.into_iter().map(|placed| placed.rule).collect())
+    let placed = read_document(document.get_ref(), &mut loader);
+    count_changing(&placed, &mut loader);
+    let regexes = loader.shared.sets().unwrap_or_else(|why| {
+        loader.report(
+            0,
+            "rule",
+            "regexes that are too large together",
+            format!("fewer or simpler ones ({why})"),
+        );
+        Vec::new()
+    });
+    let index = Index::new(placed.iter().map(|placed| &placed.rule.matcher));
+    unreachable::report(&placed, &index, &regexes, &mut loader);
+    let rules = placed.into_iter().map(|placed| placed.rule).collect();
+    loader.finish().map(|shared| Rules::new(rules, shared, regexes, index))
+}
+
+/// Each rule that changes a request and goes on costs it a second look at what follows.
+fn count_changing(placed: &[Placed], loader: &mut Loader<'_>) {
+    let changes = |placed: &&Placed| {
+        matches!(placed.rule.deeds.outcome, Outcome::Next) && placed.rule.deeds.set.is_some()
+    };
+    if let Some(one) = placed.iter().filter(changes).nth(MAX_CHANGING_RULES) {
+        loader.enter_rule(Some(&one.rule.name));
+        let expected = format!("at most {MAX_CHANGING_RULES} rules that change a request and go on");
+        loader.report(one.at, "next", "one more", expected);
+    }
 }
 
 fn report_syntax(text: &str, error: &toml::de::Error, loader: &mut Loader<'_>) {
@@ -59,8 +94,46 @@ fn report_syntax(text: &str, error: &toml::de::Error, loader: &mut Loader<'_>) {
     loader.report(span.start, "toml", found, format!("valid TOML ({why})"));
 }
 
-fn read_document(document: &DeTable<'_>, loader: &mut Loader<'_>) -> Vec<Placed> {
+fn read_document<'d>(document: &'d DeTable<'d>, loader: &mut Loader<'d>) -> Vec<Placed> {
     let table = Table::new("", 0, document, loader, &DOCUMENT);
+    let sets = read_sets(&table, loader);
+    let placed = read_rules(&table, document, loader);
+    for (name, at) in sets.into_iter().filter(|_| !placed.is_empty()) {
+        if !loader.is_used(name) {
+            loader.report(
+                at,
+                &format!("sets.{name}"),
+                "a set that no rule uses",
+                "a rule that does, or no such set",
+            );
+        }
+    }
+    placed
+}
+
+/// Makes the named sets known, and returns their names and places.
+fn read_sets<'d>(table: &Table<'d>, loader: &mut Loader<'d>) -> Vec<(&'d str, usize)> {
+    let Some(sets) = table.get("sets") else { return Vec::new() };
+    let mut known = Vec::new();
+    for (name, value) in sets.named(loader, "a table of names and lists").unwrap_or_default() {
+        match value.array() {
+            Some(items) if !items.is_empty() => {
+                if value.items().iter().any(|item| item.child("set").is_some()) {
+                    value.refuse_as::<()>(loader, "a set inside a set", "its items");
+                    continue;
+                }
+                loader.add_set(name, items);
+                known.push((name, value.at));
+            }
+            _ => {
+                value.refuse::<()>(loader, "a list of at least one item");
+            }
+        }
+    }
+    known
+}
+
+fn read_rules<'d>(table: &Table<'d>, document: &'d DeTable<'d>, loader: &mut Loader<'d>) -> Vec<Placed> {
     match document.get("rule").map(|rules| (rules.span().start, rules.get_ref())) {
         Some((_, DeValue::Array(items))) if !items.is_empty() => {
             if items.len() > MAX_RULES {
@@ -107,10 +180,11 @@ fn read_rule<'d>(
         Some(node) => Matcher::read(&node, loader),
         None => Some(Matcher::default()),
     };
-    let outcome = action::read(&table, loader);
+    let deeds = action::read(&table, matcher.as_ref(), loader);
+    let line = loader.line(node.at);
     loader.enter_rule(None);
     let (name, at) = name?;
-    Some(Placed { rule: Rule { name: name.into(), matcher: matcher?, outcome: outcome? }, at })
+    Some(Placed { rule: Rule { name: name.into(), line, matcher: matcher?, deeds: deeds? }, at })
 }
 
 fn read_name<'d>(

@@ -4,6 +4,34 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::UnknownWord;
+use crate::limits::{MAX_DOMAIN_BYTES, MAX_LABEL_CHARS};
+use crate::load::{Loader, Node};
+
+/// Whether the text is a `token` (RFC 3261 §25.1): the name of a header or a method.
+pub(crate) fn is_token(text: &str) -> bool {
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_fit)
+}
+
+/// Whether the text is a host name without the dot that may end it; `_` is not in the grammar but in the field.
+pub(crate) fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (1..=63).contains(&label.len()) && label.bytes().all(is_letter)
+    };
+    name.len() <= MAX_DOMAIN_BYTES && name.split('.').all(is_label)
+}
+
+/// Reads a name that the operator chose: a tag, a region, a media profile.
+pub(crate) fn read_label(node: &Node<'_>, loader: &mut Loader<'_>, what: &str) -> Option<Box<str>> {
+    let expected = format!("{what}: 1 to {MAX_LABEL_CHARS} letters, digits, `-`, `_` or `.`");
+    let text = node.text(loader, &expected)?;
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if text.is_empty() || text.len() > MAX_LABEL_CHARS || !text.bytes().all(is_fit) {
+        return node.refuse(loader, expected);
+    }
+    Some(text.into())
+}
 
 /// Whom a listener or a pool faces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

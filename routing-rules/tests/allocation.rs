@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use routing_rules::{Action, Names, Query, Rules, Zone};
+use routing_rules::{Action, Given, Names, Party, Query, Rules, Scratch, Zone};
 
 const NAMES: Names<'_> = Names { pools: &["freeswitch"], listeners: &["browsers"] };
 
@@ -11,6 +11,12 @@ const RULES: &str = r#"
 name = "refused"
 match = { source = ["198.51.100.0/24", "2001:db8::/32"] }
 reject = { status = 403 }
+
+[[rule]]
+name = "more"
+match = { from = { regex = '^eve@' }, header = { User-Agent = "phone" }, time = { zone = "Europe/Berlin", days = "mon-sun" } }
+tag = "evil"
+route = { pool = "freeswitch" }
 
 [[rule]]
 name = "numbers"
@@ -34,7 +40,12 @@ fn evaluate_does_not_allocate() {
         source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         domain,
         user,
-        registered: false,
+        from: Party { user: "bob", domain: "example.com" },
+        to: Party { user, domain },
+        share: 1,
+        time: 1_800_000_000,
+        region: "eu",
+        lookup: &Given { registered: false, headers: &[("User-Agent", "phone")] },
     };
     let queries = [
         query("00491234567", "example.com"),
@@ -43,14 +54,15 @@ fn evaluate_does_not_allocate() {
         query("alice", "2001:DB8::1"),
         query("alice", "elsewhere.example.org"),
     ];
-    // The regex makes its working memory now.
+    // Regexes and scratch make their working memory now.
+    let mut scratch = Scratch::default();
     for query in &queries {
-        rules.evaluate(query);
+        rules.evaluate(query, &mut scratch);
     }
     let mut unmatched = 0;
     let allocations = allocation_counter::measure(|| {
         for query in &queries {
-            unmatched += usize::from(rules.evaluate(query).action == Action::NoMatch);
+            unmatched += usize::from(rules.evaluate(query, &mut scratch).action == Action::NoMatch);
         }
     });
     assert_eq!(unmatched, 1);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use routing_rules::{Action, Names, Query, Rules, Zone};
+use routing_rules::{Action, Given, Names, Party, Query, Rules, Scratch, ToPool, Zone};
 
 const LISTENERS: [&str; 3] = ["browsers", "phones", "inside"];
 const METHODS: [&str; 4] = ["INVITE", "REGISTER", "BYE", "OPTIONS"];
@@ -40,6 +40,29 @@ const USERS: [(&str, Means); 8] = [
     ("{ regex = '0$' }", |user| user.ends_with('0')),
 ];
 
+/// Addresses as TOML, and what they mean.
+const PARTIES: [(&str, Means); 4] = [
+    ("'bob@Example.com'", |party| party == "bob@example.com"),
+    ("'example.com'", |party| party == "example.com"),
+    ("{ prefix = 'bo' }", |party| party.starts_with("bo")),
+    ("{ regex = '@example[.]com$' }", |party| party.ends_with("@example.com")),
+];
+
+/// Values of a header as TOML, and what they mean.
+const VALUES: [(&str, Means); 3] = [
+    ("'phone'", |value| value == "phone"),
+    ("{ prefix = 'ph' }", |value| value.starts_with("ph")),
+    ("{ regex = '[0-9]' }", |value| value.bytes().any(|byte| byte.is_ascii_digit())),
+];
+
+/// Users that a rule with `next` sets, as it writes them.
+const CHANGES: [(&str, &str); 4] = [
+    ("set = { user = '+49' }", "+49"),
+    ("set = { user = 'alice' }", "alice"),
+    ("set = { strip = 1 }", ""),
+    ("tag = 'x'", ""),
+];
+
 /// A rule as it is written; an empty list means that the key is absent.
 #[derive(Debug, Clone)]
 struct Written {
@@ -51,6 +74,12 @@ struct Written {
     domains: Vec<&'static str>,
     users: Vec<usize>,
     registered: Option<bool>,
+    froms: Vec<usize>,
+    values: Vec<usize>,
+    share: Option<u16>,
+    not_user: Option<usize>,
+    /// Instead of deciding, it changes the user in this way, or not at all.
+    next: Option<usize>,
 }
 
 impl Written {
@@ -66,6 +95,7 @@ impl Written {
             ("source", quoted(&self.sources)),
             ("domain", quoted(&self.domains)),
             ("user", users),
+            ("from", self.froms.iter().map(|from| PARTIES[*from].0.to_owned()).collect()),
         ];
         let mut keys: Vec<String> = lists
             .iter()
@@ -76,25 +106,57 @@ impl Written {
             })
             .collect();
         keys.extend(self.registered.map(|registered| format!("registered = {registered}")));
+        keys.extend(self.share.map(|share| format!("percentage = {}.{:02}", share / 100, share % 100)));
+        keys.extend(self.not_user.map(|user| format!("not = {{ user = {} }}", USERS[user].0)));
+        if !self.values.is_empty() {
+            let values: Vec<&str> = self.values.iter().map(|value| VALUES[*value].0).collect();
+            keys.push(format!("header = {{ X-Kind = [{}] }}", values.join(", ")));
+        }
+        let action = match self.next {
+            Some(change) => format!("{}\nnext = true", CHANGES[change].0),
+            None => "reject = { status = 403 }".to_owned(),
+        };
         let matching =
             if keys.is_empty() { String::new() } else { format!("match = {{ {} }}\n", keys.join(", ")) };
-        format!("[[rule]]\nname = '{index}'\nreject = {{ status = 403 }}\n{matching}")
+        format!("[[rule]]\nname = '{index}'\n{action}\n{matching}")
     }
 
-    fn holds(&self, query: &Query<'_>) -> bool {
+    /// `user` is the one that rules above have left.
+    fn holds(&self, query: &Asked, user: &str) -> bool {
         fn any<T>(items: &[T], is: impl Fn(&T) -> bool) -> bool {
             items.is_empty() || items.iter().any(is)
         }
-        let user = query.user.replace("%2B", "+").replace("%30", "0");
+        let from = format!("bob@{}", query.from_domain);
         any(&self.methods, |method| *method == query.method)
             && any(&self.listeners, |listener| *listener == LISTENERS[query.listener])
             && any(&self.zones, |zone| *zone == query.zone)
             && any(&self.transports, |transport| *transport == query.transport)
             && any(&self.sources, |source| source_holds(source, query.source))
             && any(&self.domains, |domain| domain_holds(domain, query.domain))
-            && any(&self.users, |index| USERS[*index].1(&user))
+            && any(&self.users, |index| USERS[*index].1(user))
             && self.registered.is_none_or(|registered| registered == query.registered)
+            && any(&self.froms, |index| PARTIES[*index].1(&from))
+            && any(&self.values, |index| query.kinds.iter().any(|value| VALUES[*index].1(value)))
+            && self.share.is_none_or(|share| query.share < share)
+            && self.not_user.is_none_or(|index| !USERS[index].1(user))
     }
+}
+
+/// The number of the rule that decides, by the plainest reading of the language.
+fn decides(written: &[Written], query: &Asked) -> Option<usize> {
+    let mut user = query.user.replace("%2B", "+").replace("%30", "0");
+    for (index, rule) in written.iter().enumerate() {
+        if !rule.holds(query, &user) {
+            continue;
+        }
+        match rule.next {
+            None => return Some(index),
+            Some(2) => user = user.chars().skip(1).collect(),
+            Some(3) => {}
+            Some(change) => user = CHANGES[change].1.to_owned(),
+        }
+    }
+    None
 }
 
 fn source_holds(source: &str, address: IpAddr) -> bool {
@@ -122,11 +184,27 @@ fn some_of<T: Clone + std::fmt::Debug + 'static>(items: &[T]) -> impl Strategy<V
 }
 
 fn rule() -> impl Strategy<Value = Written> {
-    let registered = prop_oneof![4 => Just(None), 1 => any::<bool>().prop_map(Some)];
+    fn seldom<T: std::fmt::Debug + Clone + 'static>(
+        values: impl Strategy<Value = T> + 'static,
+    ) -> impl Strategy<Value = Option<T>> {
+        prop_oneof![5 => Just(None), 1 => values.prop_map(Some)]
+    }
     let places = (some_of(&LISTENERS), some_of(&Zone::ALL), some_of(&TRANSPORTS), some_of(&SOURCES));
-    let targets = (some_of(&METHODS), some_of(&DOMAINS), some_of(&[0, 1, 2, 3, 4, 5, 6, 7]), registered);
-    (places, targets).prop_map(
-        |((listeners, zones, transports, sources), (methods, domains, users, registered))| Written {
+    let targets =
+        (some_of(&METHODS), some_of(&DOMAINS), some_of(&[0, 1, 2, 3, 4, 5, 6, 7]), seldom(any::<bool>()));
+    let more = (
+        some_of(&[0, 1, 2, 3]),
+        some_of(&[0, 1, 2]),
+        seldom(1_u16..=10_000),
+        seldom(0_usize..8),
+        seldom(0_usize..4),
+    );
+    (places, targets, more).prop_map(
+        |(
+            (listeners, zones, transports, sources),
+            (methods, domains, users, registered),
+            (froms, values, share, not_user, next),
+        )| Written {
             methods,
             listeners,
             zones,
@@ -135,11 +213,54 @@ fn rule() -> impl Strategy<Value = Written> {
             domains,
             users,
             registered,
+            froms,
+            values,
+            share,
+            not_user,
+            next,
         },
     )
 }
 
-fn query() -> impl Strategy<Value = Query<'static>> {
+/// A request.
+#[derive(Debug, Clone)]
+struct Asked {
+    method: &'static str,
+    listener: usize,
+    zone: Zone,
+    transport: &'static str,
+    source: IpAddr,
+    domain: &'static str,
+    user: &'static str,
+    registered: bool,
+    from_domain: &'static str,
+    kinds: Vec<&'static str>,
+    share: u16,
+}
+
+impl Asked {
+    fn with<R>(&self, ask: impl FnOnce(&Query<'_>) -> R) -> R {
+        let headers: Vec<(&str, &str)> = self.kinds.iter().map(|kind| ("x-kind", *kind)).collect();
+        let lookup = Given { registered: self.registered, headers: &headers };
+        ask(&Query {
+            method: self.method,
+            listener: self.listener,
+            zone: self.zone,
+            transport: self.transport,
+            source: self.source,
+            domain: self.domain,
+            user: self.user,
+            from: Party { user: "bob", domain: self.from_domain },
+            to: Party::default(),
+            share: self.share,
+            time: 0,
+            region: "",
+            lookup: &lookup,
+        })
+    }
+}
+
+fn query() -> impl Strategy<Value = Asked> {
     let methods = select(vec!["INVITE", "REGISTER", "BYE", "OPTIONS", "invite", "FROB", ""]);
     let transports = select(vec!["udp", "ws", "wss", "tcp", "UDP"]);
     let addresses =
@@ -164,28 +285,36 @@ fn query() -> impl Strategy<Value = Query<'static>> {
     ]);
     let users = select(vec![
         "", "100", "1", "10", "alice", "Alice", "al", "+49", "+4", "%2B49", "%2B", "0012", "00", "001a",
-        "10%30", "+", "%", "ü0",
+        "10%30", "+", "%", "x0",
     ]);
-    (
-        methods,
-        0..LISTENERS.len(),
-        select(Zone::ALL.to_vec()),
-        transports,
-        sources,
-        domains,
-        users,
-        any::<bool>(),
-    )
-        .prop_map(|(method, listener, zone, transport, source, domain, user, registered)| Query {
+    let from_domains = select(vec!["example.com", "example.org"]);
+    let kinds = prop::collection::vec(select(vec!["phone", "phone7", "", "desk"]), 0..3);
+    let places = (0..LISTENERS.len(), select(Zone::ALL.to_vec()), transports, sources);
+    let more = (from_domains, kinds, 0_u16..10_000);
+    (places, methods, domains, users, any::<bool>(), more).prop_map(
+        |(
+            (listener, zone, transport, source),
             method,
-            listener,
-            zone,
-            transport,
-            source,
             domain,
             user,
             registered,
-        })
+            (from_domain, kinds, share),
+        )| {
+            Asked {
+                method,
+                listener,
+                zone,
+                transport,
+                source,
+                domain,
+                user,
+                registered,
+                from_domain,
+                kinds,
+                share,
+            }
+        },
+    )
 }
 
 /// The rules, and the numbers of those that the parser calls unreachable.
@@ -223,26 +352,48 @@ proptest! {
         queries in prop::collection::vec(query(), 60),
     ) {
         let (rules, unreachable) = compile(&written);
+        let mut scratch = Scratch::default();
         for query in &queries {
-            let expected = written.iter().position(|rule| rule.holds(query));
-            let decision = rules.evaluate(query);
-            prop_assert_eq!(decision.rule.map(str::to_owned), expected.map(|index| index.to_string()), "{:?}", query);
-            prop_assert_eq!(decision.action == Action::NoMatch, expected.is_none());
+            let expected = decides(&written, query);
+            let name = |rule: Option<&str>| rule.map(str::to_owned);
+            let (decided, has_action) = query.with(|query| {
+                let decision = rules.evaluate(query, &mut scratch);
+                (name(decision.rule), decision.action != Action::NoMatch)
+            });
+            prop_assert_eq!(&decided, &expected.map(|index| index.to_string()), "{:?}", query);
+            prop_assert_eq!(has_action, expected.is_some());
             prop_assert!(expected.is_none_or(|index| !unreachable.contains(&index)));
+            let (explained, last_held) = query.with(|query| {
+                let explanation = rules.explain(query, &mut scratch);
+                let held = explanation.tried.last().filter(|tried| tried.failed.is_none());
+                (name(explanation.decision.rule), held.map(|tried| tried.rule.to_owned()))
+            });
+            prop_assert_eq!(&explained, &decided);
+            prop_assert!(decided.is_none() || last_held == decided);
         }
     }
 
     #[test]
     fn no_request_makes_evaluation_panic(
-        method in ".*", transport in ".*", domain in ".*", user in "[%0-9a-f+é]{0,600}",
-        rules in prop::collection::vec(rule(), 1..6), listener in any::<usize>(),
+        method in ".*", transport in ".*", domain in ".*", user in "[%0-9a-f+é]{0,600}", value in ".*",
+        rules in prop::collection::vec(rule(), 1..6), listener in any::<usize>(), time in any::<i64>(),
     ) {
-        let source = IpAddr::from([192, 0, 2, 1]);
-        let (zone, registered) = (Zone::Public, false);
         let query = Query {
-            method: &method, listener, zone, transport: &transport, source, domain: &domain, user: &user, registered,
+            method: &method,
+            listener,
+            zone: Zone::Public,
+            transport: &transport,
+            source: IpAddr::from([192, 0, 2, 1]),
+            domain: &domain,
+            user: &user,
+            from: Party { user: &value, domain: &domain },
+            to: Party { user: &user, domain: &value },
+            share: u16::MAX,
+            time,
+            region: &value,
+            lookup: &Given { registered: false, headers: &[("X-Kind", &value)] },
         };
-        compile(&rules).0.evaluate(&query);
+        compile(&rules).0.evaluate(&query, &mut Scratch::default());
     }
 
     #[test]
@@ -266,11 +417,9 @@ proptest! {
     }
 }
 
-#[test]
-fn a_user_longer_than_the_limit_matches_nothing() {
-    let rules = Rules::single_pool(3);
-    let long = "1".repeat(routing_rules::MAX_USER_BYTES + 1);
-    let query = |user| Query {
+/// A query about a user, and one header.
+fn about<R>(user: &str, value: &str, ask: impl FnOnce(&Query<'_>) -> R) -> R {
+    ask(&Query {
         method: "INVITE",
         listener: 0,
         zone: Zone::Public,
@@ -278,11 +427,60 @@ fn a_user_longer_than_the_limit_matches_nothing() {
         source: IpAddr::from([192, 0, 2, 1]),
         domain: "example.com",
         user,
-        registered: false,
+        from: Party::default(),
+        to: Party::default(),
+        share: 0,
+        time: 0,
+        region: "",
+        lookup: &Given { registered: false, headers: &[("User-Agent", value)] },
+    })
+}
+
+#[test]
+fn a_user_longer_than_the_limit_matches_nothing() {
+    let rules = Rules::single_pool(3);
+    let mut scratch = Scratch::default();
+    let long = "1".repeat(routing_rules::MAX_USER_BYTES + 1);
+    about(&long, "", |query| assert_eq!(rules.evaluate(query, &mut scratch).action, Action::NoMatch));
+    about("1", "", |query| {
+        let decision = rules.evaluate(query, &mut scratch);
+        let to = ToPool { pool: 3, balance: None, tag: None, region: None, fallback: &[] };
+        assert_eq!(decision.action, Action::Pool(to));
+        assert_eq!(decision.rule, Some("default"));
+    });
+}
+
+#[test]
+fn a_compared_header_longer_than_the_limit_matches_nothing() {
+    let text = "[[rule]]\nname = 'scanners'\nmatch = { header = { User-Agent = { regex = 'evil' } } }\n\
+                reject = { status = 403 }\n[[rule]]\nname = 'all'\nreject = { status = 404 }";
+    let rules = Rules::parse(text, "routes.toml", &Names { pools: &[], listeners: &[] }).expect("right");
+    let mut scratch = Scratch::default();
+    let mut rule_for =
+        |value: &str| about("1", value, |query| rules.evaluate(query, &mut scratch).rule.map(str::to_owned));
+    assert_eq!(rule_for("evil").as_deref(), Some("scanners"));
+    assert_eq!(rule_for("good").as_deref(), Some("all"));
+    let padded = format!("{}evil", " x".repeat(routing_rules::MAX_HEADER_BYTES));
+    assert_eq!(rule_for(&padded), None, "nobody gets past a rule by length");
+}
+
+#[test]
+fn rules_that_lie_inside_each_other_deeply_are_all_found() {
+    let rule = |n: usize| {
+        let prefix = "1".repeat(n + 1);
+        format!(
+            "[[rule]]\nname = '{n}'\nmatch = {{ method = 'INFO', user = {{ prefix = '{prefix}' }} }}\nreject = {{ status = 403 }}\n"
+        )
     };
-    assert_eq!(rules.evaluate(&query(&long)).action, Action::NoMatch);
-    assert_eq!(rules.evaluate(&query("1")).action, Action::Pool { pool: 3, balance: None });
-    assert_eq!(rules.evaluate(&query("1")).rule, Some("default"));
+    let deep: String = (0..100).rev().map(rule).collect();
+    let text = format!(
+        "{deep}[[rule]]\nname = 'last'\nmatch = {{ user = {{ prefix = '1' }} }}\nreject = {{ status = 404 }}\n"
+    );
+    let rules = Rules::parse(&text, "routes.toml", &Names { pools: &[], listeners: &[] }).expect("right");
+    let mut scratch = Scratch::default();
+    about(&"1".repeat(200), "", |query| {
+        assert_eq!(rules.evaluate(query, &mut scratch).rule, Some("last"));
+    });
 }
 
 #[test]

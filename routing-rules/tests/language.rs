@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use routing_rules::{Action, Names, Query, Rules, Zone};
+use routing_rules::{Files, Given, Names, Party, Query, Rules, Scratch, Zone};
 
 const PAGE: &str = include_str!("../LANGUAGE.md");
 
@@ -17,7 +17,7 @@ const LISTENERS: [(&str, Zone, &str); 4] = [
 /// The blocks of the page in their order: what kind they say they are, and their text.
 fn blocks() -> Vec<(&'static str, &'static str)> {
     let fenced = PAGE.split("\n```").skip(1).step_by(2);
-    fenced.filter_map(|block| block.split_once('\n')).collect()
+    fenced.filter_map(|block| block.split_once('\n')).filter(|(kind, _)| *kind != "toml,tests").collect()
 }
 
 /// Each example with the lines that say what comes of it.
@@ -31,37 +31,69 @@ fn examples() -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
+/// What stands beside the routes file.
+struct Beside;
+
+impl Files for Beside {
+    fn read(&self, name: &str) -> Result<String, String> {
+        if name == "premium.csv" { Ok("+49900\n0900\n".to_owned()) } else { Err("no such file".to_owned()) }
+    }
+}
+
 fn parse(rules: &str) -> Result<Rules, Vec<String>> {
     let listeners = LISTENERS.map(|(name, _, _)| name);
-    Rules::parse(rules, "routes.toml", &Names { pools: &POOLS, listeners: &listeners })
+    Rules::load(rules, "routes.toml", &Names { pools: &POOLS, listeners: &listeners }, &Beside)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect())
 }
 
-/// What the rules answer to `METHOD [user@]domain from ADDRESS at LISTENER[, registered]`, as the page writes it.
+fn party(text: &str) -> Party<'_> {
+    let (user, domain) = text.split_once('@').unwrap_or(("", text));
+    Party { user, domain }
+}
+
+/// What the rules answer to `METHOD [user@]domain from ADDRESS at LISTENER[, MORE]…`, as the page writes it.
 fn answer(rules: &Rules, request: &str) -> Option<String> {
-    let (request, registered) = match request.strip_suffix(", registered") {
-        Some(request) => (request, true),
-        None => (request, false),
-    };
-    let words: Vec<&str> = request.split(' ').collect();
+    let mut parts = request.split(", ");
+    let words: Vec<&str> = parts.next()?.split(' ').collect();
     let [method, target, "from", source, "at", listener] = words[..] else {
         return None;
     };
-    let (user, domain) = target.split_once('@').unwrap_or(("", target));
+    let Party { user, domain } = party(target);
     let id = LISTENERS.iter().position(|(name, _, _)| *name == listener)?;
     let (_, zone, transport) = LISTENERS[id];
-    let source = source.parse().ok()?;
-    let query = Query { method, listener: id, zone, transport, source, domain, user, registered };
-    Some(match rules.evaluate(&query).action {
-        Action::Pool { pool, balance: None } => format!("pool {}", POOLS[pool]),
-        Action::Pool { pool, balance: Some(balance) } => format!("pool {} by {balance}", POOLS[pool]),
-        Action::Bindings => "bindings".to_owned(),
-        Action::Reject { status, reason, retry_after: None } => format!("{status} {reason}"),
-        Action::Reject { status, reason, retry_after: Some(seconds) } => {
-            format!("{status} {reason}, retry after {seconds}")
+    let (mut registered, mut headers) = (false, Vec::new());
+    let (mut from, mut to) = (Party::default(), Party::default());
+    let (mut share, mut time, mut region) = (5000, 0, "");
+    for part in parts {
+        match part.split_once(' ').unwrap_or((part, "")) {
+            ("registered", _) => registered = true,
+            ("share", text) => share = text.parse().ok()?,
+            ("time", text) => time = text.parse::<jiff::Timestamp>().ok()?.as_second(),
+            ("region", text) => region = text,
+            ("caller", text) => from = party(text),
+            ("called", text) => to = party(text),
+            _ => headers.push(part.split_once(": ")?),
         }
-        Action::NoMatch => "no rule".to_owned(),
-    })
+    }
+    let lookup = Given { registered, headers: &headers };
+    let source = source.parse().ok()?;
+    let query = Query {
+        method,
+        listener: id,
+        zone,
+        transport,
+        source,
+        domain,
+        user,
+        from,
+        to,
+        share,
+        time,
+        region,
+        lookup: &lookup,
+    };
+    let mut scratch = Scratch::default();
+    Some(rules.describe(&rules.evaluate(&query, &mut scratch), &POOLS))
 }
 
 #[test]
@@ -97,18 +129,30 @@ fn known(rule_with_unknown_key: &str) -> BTreeSet<String> {
     expected.expect("the known keys are named").1.split(", ").map(str::to_owned).collect()
 }
 
+/// Headings of tables of keys, and the key whose table it is.
+const TABLES: [(&str, &str); 9] = [
+    ("## Keys of a rule", ""),
+    ("## Keys of `match`", "match"),
+    ("## Keys of `time`", "time"),
+    ("## Keys of `route`", "route"),
+    ("## Keys of `reject`", "reject"),
+    ("## Keys of `redirect`", "redirect"),
+    ("## Keys of `set`", "set"),
+    ("## Keys of `identity`", "identity"),
+    ("## Keys of `limit`", "limit"),
+];
+
 #[test]
 fn tables_list_the_keys_that_exist() {
-    let tables = [
-        ("## Keys of a rule", "[[rule]]\nqqqqqqqq = 1"),
-        ("## Keys of `match`", "[[rule]]\nmatch = { qqqqqqqq = 1 }"),
-        ("## Keys of `route`", "[[rule]]\nroute = { qqqqqqqq = 1 }"),
-        ("## Keys of `reject`", "[[rule]]\nreject = { qqqqqqqq = 1 }"),
-    ];
+    let tables = TABLES.map(|(heading, key)| match key {
+        "" => (heading, "[[rule]]\nqqqqqqqq = 1".to_owned()),
+        "time" => (heading, "[[rule]]\nmatch = { time = { qqqqqqqq = 1 } }".to_owned()),
+        key => (heading, format!("[[rule]]\n{key} = {{ qqqqqqqq = 1 }}")),
+    });
     for (heading, rule) in tables {
         assert_eq!(
             listed(heading).into_iter().map(str::to_owned).collect::<BTreeSet<_>>(),
-            known(rule),
+            known(&rule),
             "{heading}"
         );
     }
@@ -118,7 +162,7 @@ fn tables_list_the_keys_that_exist() {
 fn each_key_has_an_example_that_is_accepted() {
     let accepted: String =
         examples().iter().map(|(rules, _)| *rules).filter(|rules| parse(rules).is_ok()).collect();
-    for heading in ["## Keys of a rule", "## Keys of `match`", "## Keys of `route`", "## Keys of `reject`"] {
+    for (heading, _) in TABLES {
         for key in listed(heading) {
             assert!(accepted.contains(&format!("{key} = ")), "no example of {key}");
         }

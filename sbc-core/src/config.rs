@@ -12,6 +12,7 @@ use ipnet::IpNet;
 pub use routing_rules::{Balance, Rules};
 
 use crate::flow::{ListenerId, Transport, Zone};
+use crate::rate::Rate;
 use crate::wire::HeaderPattern;
 
 /// Everything the core is told.
@@ -21,6 +22,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// In the order the rules were compiled against; never empty.
     pub pools: Vec<Pool>,
+    /// The region of this node; empty: none.
+    pub region: Box<str>,
     /// The compiled rules.
     pub rules: Arc<Rules>,
     /// What is let in.
@@ -173,12 +176,78 @@ pub struct Admission {
     pub domains: Vec<Box<str>>,
     /// What a caller of the public zone may write into From.
     pub caller_identity: CallerIdentity,
+    /// Never limited, never banned.
+    pub allow: Vec<IpNet>,
+    /// Never heard at public and trunk listeners.
+    pub deny: Vec<IpNet>,
+    /// What one address of the public zone may send; of IPv6, one /64.
+    pub per_source: SourceRates,
+    /// What may be asked in one user's name by sources that the pool has accepted nothing from lately.
+    pub per_user: Rate,
+    /// What all such sources together may ask of one UDP listener.
+    pub strangers: Rate,
+    /// When a source is not heard any more; `None`: never.
+    pub ban: Option<BanPolicy>,
+    /// Signatures of scanners beside the built-in ones.
+    pub scanners: Vec<Signature>,
 }
 
-/// The largest datagram, every domain, any caller.
+/// Rates of one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceRates {
+    /// Everything it sends.
+    pub requests: Rate,
+    /// INVITEs that begin a call.
+    pub invites: Rate,
+    /// REGISTERs.
+    pub registers: Rate,
+}
+
+/// When evidence becomes a ban.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BanPolicy {
+    /// So much evidence is too much.
+    pub score: u32,
+    /// Evidence fades away in this time.
+    pub window: Duration,
+    /// How long a ban lasts.
+    pub time: Duration,
+    /// Only log and count what would be banned.
+    pub dry_run: bool,
+}
+
+/// A signature of a scanner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// The headers it is looked for in; `None`: all of them.
+    pub header: Option<HeaderPattern>,
+    /// The text, in any case.
+    pub contains: Box<str>,
+}
+
+/// The largest datagram, every domain, any caller; rates that no honest peer reaches and no flood passes.
 impl Default for Admission {
     fn default() -> Self {
-        Self { max_message: 65_536, domains: Vec::new(), caller_identity: CallerIdentity::default() }
+        let rate = |requests| Rate::per_second(requests, 2 * requests);
+        Self {
+            max_message: 65_536,
+            domains: Vec::new(),
+            caller_identity: CallerIdentity::default(),
+            allow: Vec::new(),
+            deny: Vec::new(),
+            per_source: SourceRates { requests: rate(2000), invites: rate(1000), registers: rate(1000) },
+            per_user: Rate::per_second(20, 100),
+            strangers: rate(1000),
+            ban: Some(BanPolicy::default()),
+            scanners: Vec::new(),
+        }
+    }
+}
+
+impl Default for BanPolicy {
+    fn default() -> Self {
+        let (window, time) = (Duration::from_secs(60), Duration::from_secs(600));
+        Self { score: 10, window, time, dry_run: false }
     }
 }
 

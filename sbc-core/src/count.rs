@@ -57,6 +57,8 @@ counters! {
     FlowDead = "sbc_registration_flow_dead_total", "";
     /// Registrations accepted by the pool.
     Registered = "sbc_registration_accepted_total", "";
+    /// Requests inside a dialog whose member is gone, answered by us.
+    DeadMember = "sbc_dialog_dead_member_total", "";
     /// Answers of a member that had been given up, ended by us with ACK and BYE.
     LateAnswers = "sbc_dialog_late_answers_total", "";
     /// Messages that are no SIP at all.
@@ -109,6 +111,12 @@ counters! {
     BadUri = "sbc_admission_refused_total", "uri";
     /// Requests that have made too many hops.
     TooManyHops = "sbc_admission_refused_total", "max_forwards";
+    /// Requests that came back and would go the same way again.
+    Loop = "sbc_proxy_refused_total", "loop";
+    /// INVITEs that came a second time by another way while the first is being worked on.
+    Merged = "sbc_proxy_refused_total", "merged";
+    /// Requests that may not be sent on to anybody (Max-Breadth).
+    MaxBreadth = "sbc_proxy_refused_total", "max_breadth";
     /// Requests with an unreadable Max-Forwards.
     BadMaxForwards = "sbc_admission_refused_total", "bad_max_forwards";
     /// Requests that ask the proxy for what it does not know (Proxy-Require).
@@ -117,6 +125,30 @@ counters! {
     Tolerated = "sbc_admission_tolerated_total", "";
     /// Messages at a trunk or pool listener from an address that is none of its peers.
     NotAPeer = "sbc_admission_dropped_total", "not_a_peer";
+    /// Messages from sources on the deny list.
+    Denied = "sbc_admission_dropped_total", "denied";
+    /// Messages from banned sources.
+    Banned = "sbc_admission_dropped_total", "banned";
+    /// Messages over the rate of their source.
+    FloodSource = "sbc_admission_dropped_total", "flood_source";
+    /// INVITEs over the rate of their source.
+    FloodInvite = "sbc_admission_dropped_total", "flood_invite";
+    /// REGISTERs over the rate of their source.
+    FloodRegister = "sbc_admission_dropped_total", "flood_register";
+    /// Requests of strangers over the rate of the user they name.
+    FloodUser = "sbc_admission_dropped_total", "flood_user";
+    /// Requests of strangers over the rate of all strangers at a listener.
+    FloodStrangers = "sbc_admission_dropped_total", "flood_strangers";
+    /// Requests that bear the signature of a scanner.
+    Scanner = "sbc_admission_dropped_total", "scanner";
+    /// Requests whose credentials the pool refused.
+    AuthenticationFailed = "sbc_admission_evidence_total", "authentication_failed";
+    /// Requests of strangers for users that the pool does not know.
+    UnknownUser = "sbc_admission_evidence_total", "unknown_user";
+    /// Sources banned.
+    Bans = "sbc_admission_bans_total", "";
+    /// Sources that would have been banned, were it not a dry run.
+    DryBans = "sbc_admission_dry_bans_total", "";
     /// Requests for a domain that is not served.
     NotServed = "sbc_admission_refused_total", "not_served";
     /// Requests under somebody else's name.
@@ -141,6 +173,10 @@ counters! {
     TableFull = "sbc_transaction_refused_total", "table_full";
     /// Requests refused by a rule.
     RuleReject = "sbc_proxy_refused_total", "rule";
+    /// Requests over the limit of a rule.
+    RuleLimit = "sbc_proxy_refused_total", "rule_limit";
+    /// Requests that a rule sent elsewhere.
+    RuleRedirect = "sbc_proxy_redirected_total", "";
     /// Requests that no rule matched.
     NoRule = "sbc_proxy_refused_total", "no_rule";
     /// Requests that no member or binding took.

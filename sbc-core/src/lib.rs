@@ -11,15 +11,20 @@ pub mod dialog;
 pub mod flow;
 pub mod hash;
 pub mod io;
+pub mod limiting;
 pub mod limits;
 pub mod pool;
 mod proxy;
+pub mod rate;
 pub mod registration;
 pub mod seal;
 pub mod sip;
 pub mod table;
+pub mod tally;
 pub mod time;
 pub mod transaction;
 pub mod wire;
 
-pub use proxy::{Change, Core, MemberStatus, NeedsRestart, PoolStatus, Refused, Status, Worker};
+pub use proxy::{
+    Change, Core, MemberStatus, NeedsRestart, PoolStatus, Refused, Rehearsal, Status, Unreadable, Worker,
+};

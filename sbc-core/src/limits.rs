@@ -20,6 +20,10 @@ pub const TRANSACTIONS_AT_ONCE: usize = 4096;
 pub const WAITING_PER_PEER: usize = 8;
 /// Requests waiting for a binding or dialog to come back.
 pub const WAITING: usize = 50_000;
+/// Rules with a limit whose calls and rates are remembered, those of rules that are no more included.
+pub const GATES: usize = 40_000;
+/// Tags that are counted, those of rules that are no more included.
+pub const TAGS: usize = 1024;
 /// Members of one pool.
 pub const MEMBERS_PER_POOL: usize = 64;
 /// Members that a change of the configuration took out and whose calls may go on; the newest are kept.
@@ -28,6 +32,10 @@ pub const FORMER_MEMBERS: usize = 256;
 pub const IN_FLIGHT_PER_MEMBER: usize = 1024;
 /// Branches that one request may have, all attempts counted.
 pub const BRANCHES: usize = 16;
+/// Answers of one branch that nobody waited for, and that we end ourselves. Further ones are only acknowledged.
+pub const UNWANTED_ANSWERS: usize = 8;
+/// Via values that are searched for a branch of ours; a request that made more hops has no Max-Forwards left.
+pub const VIAS_READ: usize = 72;
 /// Contacts of one REGISTER, and of one answer to it.
 pub const CONTACTS: usize = 64;
 /// Bytes of the branch of a top Via. Ours, which seal the hidden Vias of the pool, are the longest around.
@@ -39,6 +47,29 @@ pub const SPARE_ENTRIES: usize = 256;
 /// A buffer that grew beyond this is not kept.
 pub const SPARE_BUFFER_BYTES: usize = 16 * 1024;
 
+/// Shards of the table of sources.
+pub const SOURCE_SHARDS: usize = 1024;
+/// Sources that one shard knows apart; 917,504 in all, in about 120 MiB.
+pub const SOURCES_PER_SHARD: usize = 896;
+/// Sources looked at to find a stranger who makes room.
+pub const EVICTION_LOOK: usize = 64;
+/// What one request of a scanner weighs as evidence.
+pub const SCANNER_EVIDENCE: u8 = 5;
+/// What a forged token weighs as evidence.
+pub const FORGERY_EVIDENCE: u8 = 3;
+/// What an attempt to use us as a relay weighs as evidence.
+pub const RELAY_EVIDENCE: u8 = 2;
+/// Sources banned at once.
+pub const BANS: usize = 100_000;
+
+/// Bans that are over are forgotten so often at most, where there are too many.
+pub const FORGET_BANS_EVERY: Duration = Duration::from_secs(1);
+/// How long a source is remembered after its last message.
+pub const SOURCE_KEPT: Duration = Duration::from_secs(120);
+/// One shard of the table of sources is swept so often: all of them in 102 s.
+pub const SWEEP_EVERY: Duration = Duration::from_millis(100);
+/// How long a source counts as good after the pool accepted something from it.
+pub const GOOD_FOR: Duration = Duration::from_secs(3600);
 /// How long after a challenge a request with credentials counts as the answer to it.
 pub const CHALLENGE_ANSWER: Duration = Duration::from_secs(32);
 /// How long a request for a dead flow waits for its binding to come back.
@@ -56,5 +87,10 @@ pub const TRYING_AFTER_OTHER: Duration = Duration::from_millis(3500);
 pub const BINDING_PATIENCE: Duration = Duration::from_secs(2);
 /// How often a member that is slow with a request other than INVITE is looked at.
 pub const LOOK_AT_MEMBER: Duration = Duration::from_secs(1);
+/// How long an INVITE or BYE inside a dialog waits for a member that does not answer its probes: until three
+/// copies of it could have been answered, whatever the network lost.
+pub const DEAD_MEMBER: Duration = Duration::from_secs(4);
+/// The same for other requests, which FreeSWITCH may be slow with.
+pub const DEAD_MEMBER_OTHER: Duration = Duration::from_secs(12);
 /// A retry is asked for after this, where no member takes a request, in seconds.
 pub const RETRY_AFTER_SECONDS: u32 = 5;

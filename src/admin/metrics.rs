@@ -49,6 +49,7 @@ impl<F: Facts> Collector for OfFacts<F> {
             gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
         }
         encode_members(&mut encoder, &status.core)?;
+        encode_tags(&mut encoder, &status.core)?;
         encode_core(&mut encoder, &status.core)
     }
 }
@@ -61,6 +62,15 @@ fn encode_members(encoder: &mut DescriptorEncoder<'_>, report: &Report) -> fmt::
             let labels = [("pool", &*pool.name), ("member", &*member.address), ("state", &*member.state)];
             ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)?;
         }
+    }
+    Ok(())
+}
+
+fn encode_tags(encoder: &mut DescriptorEncoder<'_>, report: &Report) -> fmt::Result {
+    let help = "Requests that rules gave a tag";
+    let mut family = encoder.encode_descriptor(names::RULES_TAGGED, help, None, MetricType::Counter)?;
+    for (tag, count) in &report.tags {
+        ConstCounter::new(*count).encode(family.encode_family(&[("tag", &**tag)])?)?;
     }
     Ok(())
 }

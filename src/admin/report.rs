@@ -50,6 +50,9 @@ pub(crate) struct Report {
     pub calls: u64,
     /// Transactions alive.
     pub transactions: u64,
+    /// How often rules gave each tag.
+    #[serde(default)]
+    pub tags: Vec<(String, u64)>,
     /// Shown as metrics only.
     #[serde(skip)]
     pub counters: Vec<(Count, u64)>,
@@ -84,6 +87,7 @@ impl Report {
             registrations: count(status.registrations),
             calls: count(status.calls),
             transactions: count(status.transactions),
+            tags: status.tags.clone(),
             counters: status.counters.clone(),
         }
     }

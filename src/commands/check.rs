@@ -1,25 +1,47 @@
 //! `sbc check`
 
 use std::fmt::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
+use super::rehearse::rehearse;
 use crate::cli::Check;
-use crate::config::{self, Machine, Settings};
+use crate::config::{self, Machine, Problems, Settings};
 
 /// Prints what the file amounts to, or everything that is wrong with it.
 pub(super) fn check(arguments: &Check) -> anyhow::Result<ExitCode> {
     match config::load(&arguments.config, &Machine::this()) {
         Ok(settings) => {
             print!("{}", summary(&settings));
-            Ok(ExitCode::SUCCESS)
+            Ok(arguments.tests.as_ref().map_or(ExitCode::SUCCESS, |tests| rehearse_all(&settings, tests)))
         }
-        Err(problems) => {
-            println!("{problems}");
-            let count = problems.len();
-            eprintln!("{count} {}", if count == 1 { "problem" } else { "problems" });
-            Ok(ExitCode::FAILURE)
-        }
+        Err(problems) => Ok(refuse(&problems)),
     }
+}
+
+fn refuse(problems: &Problems) -> ExitCode {
+    println!("{problems}");
+    let count = problems.len();
+    eprintln!("{count} {}", if count == 1 { "problem" } else { "problems" });
+    ExitCode::FAILURE
+}
+
+/// Every example that differs, and how many do.
+fn rehearse_all(settings: &Settings, tests: &Path) -> ExitCode {
+    let rehearsed = match rehearse(settings, tests) {
+        Ok(rehearsed) => rehearsed,
+        Err(problems) => return refuse(&problems),
+    };
+    for different in &rehearsed.different {
+        println!("{different}");
+    }
+    let (total, wrong) = (rehearsed.total, rehearsed.different.len());
+    if wrong == 0 {
+        println!("ok: {total} tests");
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{wrong} of {total} tests differ");
+    ExitCode::FAILURE
 }
 
 /// What would run, in a few lines: an operator sees what was derived.

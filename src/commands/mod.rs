@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod keygen;
+mod rehearse;
 mod reload;
 mod run;
 mod status;

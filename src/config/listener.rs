@@ -133,7 +133,7 @@ pub(super) fn bind(value: &Value<'_, '_>) -> Option<At<SocketAddr>> {
 }
 
 /// `192.0.2.0/24`, or one address.
-fn network(value: &Value<'_, '_>) -> Option<IpNet> {
+pub(super) fn network(value: &Value<'_, '_>) -> Option<IpNet> {
     let parse = |text: &str| {
         let single = || text.parse().ok().map(|address: std::net::IpAddr| address.into());
         text.parse::<IpNet>().ok().or_else(single)

@@ -3,10 +3,12 @@
 //! Nothing is bound, written or resolved here, so `sbc check` and `sbc run` see the same. Unknown keys are errors,
 //! and so are keys of later work: nothing that an operator writes is ignored.
 
+mod admission;
 mod check;
 mod claims;
 mod document;
 mod error;
+mod examples;
 mod listener;
 mod machine;
 mod node;
@@ -29,6 +31,7 @@ use sbc_core::config::{Admission, Config, Headers, Key, Listener, Pool, Rules, T
 pub(crate) use self::document::At;
 use self::document::{Document, Keys, Section};
 pub(crate) use self::error::{Place, Problem, Problems};
+pub(crate) use self::examples::{Example, examples};
 pub(crate) use self::machine::Machine;
 pub(crate) use self::service::{Echo, Log, LogFormat};
 pub(crate) use self::tls::Tls;
@@ -47,6 +50,8 @@ const KEYS: Keys = Keys {
 pub(crate) struct Settings {
     /// Name of this node in logs and status.
     pub name: String,
+    /// Region of this node; empty: none.
+    pub region: String,
     /// Keys from the file, newest first; `None`: they live in `state_dir`.
     pub keys: Option<Vec<Key>>,
     /// The Path key from the file; `None`: it lives in `state_dir`.
@@ -98,6 +103,7 @@ impl Settings {
         Config {
             listeners: self.listeners.iter().map(|listener| listener.core.clone()).collect(),
             pools: self.pools.clone(),
+            region: self.region.as_str().into(),
             rules: Arc::clone(&self.rules),
             admission: self.admission.clone(),
             headers: self.headers.clone(),
@@ -161,7 +167,7 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
     let listeners = listeners(root, directory);
     let pools = pools(root);
     let rules = routes::read(root, directory);
-    let admission = service::admission(root);
+    let admission = admission::read(root);
     let headers = service::headers(root);
     let timers = service::timers(root);
     let admin = service::admin(root);
@@ -181,6 +187,7 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
     let default_state_dir = At { value: machine.state_dir.clone(), place: root.place("node.state_dir") };
     Some(Settings {
         name: node.name,
+        region: node.region,
         keys: node.keys,
         path_key: node.path_key,
         state_dir: node.state_dir.unwrap_or(default_state_dir),

@@ -15,11 +15,13 @@ pub(super) const MOST_WORKERS: u32 = 64;
 const MOST_KEYS: usize = 8;
 
 const KEYS: Keys =
-    Keys { known: &["name", "workers", "keys", "path_key", "state_dir", "watch"], later: &["region"] };
+    Keys { known: &["name", "region", "workers", "keys", "path_key", "state_dir", "watch"], later: &[] };
 
 /// `[node]`, checked.
 pub(super) struct Node {
     pub name: String,
+    /// Empty: none.
+    pub region: String,
     /// `None`: as many as there are processors and worker ports.
     pub workers: Option<At<u8>>,
     /// `None`: made and kept in `state_dir`.
@@ -35,8 +37,10 @@ pub(super) struct Node {
 pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<Node> {
     let automatic = || machine.name.clone();
     let Some(value) = root.get("node") else {
+        let region = String::new();
         return Some(Node {
             name: automatic(),
+            region,
             workers: None,
             keys: None,
             path_key: None,
@@ -51,6 +55,11 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) 
         })?;
         Some(if name == "auto" { automatic() } else { name })
     });
+    let region = section.or("region", String::new(), |value| {
+        value.parsed("1 to 40 letters, digits, `-`, `_` or `.`", |text| {
+            units::label(text).then(|| text.to_owned())
+        })
+    });
     let workers = section
         .maybe("workers", |value| value.integer(1..=MOST_WORKERS).and_then(|count| u8::try_from(count).ok()));
     let keys = section.maybe("keys", |value| keys_of(value, directory, machine));
@@ -60,6 +69,7 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) 
     let watch = section.or("watch", false, Value::boolean);
     Some(Node {
         name: name?,
+        region: region?,
         workers: workers?,
         keys: keys?.map(|keys| keys.value),
         path_key: path_key?.map(|key| key.value),

@@ -1,18 +1,15 @@
-//! The small sections: `[admission]`, `[headers]`, `[timers]`, `[admin]`, `[log]`, `[echo]`.
+//! The small sections: `[headers]`, `[timers]`, `[admin]`, `[log]`, `[echo]`.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use sbc_core::config::{Admission, CallerIdentity, Headers, Timers};
-use sbc_core::wire::{BadPattern, HeaderPattern};
+use sbc_core::config::{Headers, Timers};
+use sbc_core::wire::HeaderPattern;
 
 use super::document::{At, Keys, Section, Value};
 use super::{listener, units};
 
-/// A datagram carries at most 65,507 bytes; what a browser may send is bounded alike.
-const MAX_MESSAGE: RangeInclusive<usize> = 4096..=65_536;
-const MOST_DOMAINS: usize = 10_000;
 const MOST_PATTERNS: usize = 100;
 const T1: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(4);
 /// RFC 3261 §16.6 step 11: Timer C is larger than three minutes; tests and impatient sites may go below.
@@ -21,10 +18,6 @@ const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net:
 /// Two ports a call for 500 calls.
 const DEFAULT_RTP_PORTS: RangeInclusive<u16> = 20_000..=20_999;
 
-const ADMISSION_KEYS: Keys = Keys {
-    known: &["max_message", "domains", "caller_identity"],
-    later: &["allow", "deny", "per_source", "ban", "max_calls_per_user"],
-};
 const HEADER_KEYS: Keys = Keys { known: &["strip"], later: &[] };
 const TIMER_KEYS: Keys = Keys { known: &["t1", "ring"], later: &["call"] };
 const ADMIN_KEYS: Keys = Keys { known: &["bind"], later: &[] };
@@ -64,25 +57,6 @@ pub(crate) struct Echo {
     pub rtp_ports: RangeInclusive<u16>,
 }
 
-pub(super) fn admission(root: &Section<'_, '_>) -> Option<Admission> {
-    let default = Admission::default();
-    let identities = [
-        ("as-is", CallerIdentity::AsIs),
-        ("registered", CallerIdentity::Registered),
-        ("replace", CallerIdentity::Replace),
-    ];
-    root.or("admission", default.clone(), |value| {
-        let section = value.section(ADMISSION_KEYS)?;
-        let max_message = section.or("max_message", default.max_message, |value| value.size(MAX_MESSAGE));
-        let domains = section.or("domains", default.domains, |value| {
-            value.list_of(MOST_DOMAINS, "a list of domains as [\"example.com\"]", domain)
-        });
-        let caller_identity =
-            section.or("caller_identity", default.caller_identity, |value| value.word(&identities, &[]));
-        Some(Admission { max_message: max_message?, domains: domains?, caller_identity: caller_identity? })
-    })
-}
-
 pub(super) fn headers(root: &Section<'_, '_>) -> Option<Headers> {
     root.or("headers", Headers::default(), |value| {
         let section = value.section(HEADER_KEYS)?;
@@ -94,21 +68,14 @@ pub(super) fn headers(root: &Section<'_, '_>) -> Option<Headers> {
 }
 
 fn header_pattern(value: &Value<'_, '_>) -> Option<HeaderPattern> {
-    const EXPECTED: &str = "a header name as \"X-Internal\", or the begin of names as \"X-Internal-*\"";
-    match HeaderPattern::parse(value.text(EXPECTED)?) {
-        Ok(pattern) => Some(pattern),
-        Err(BadPattern::NotAName) => value.wrong(EXPECTED),
-        Err(BadPattern::Needed) => value.wrong("a header that calls work without"),
-    }
+    let pattern = header_name(value)?;
+    if pattern.is_needed() { value.wrong("a header that calls work without") } else { Some(pattern) }
 }
 
-/// A name or an IP address, in lower case.
-fn domain(value: &Value<'_, '_>) -> Option<Box<str>> {
-    let parse = |text: &str| {
-        let known = units::host_name(text) || text.parse::<std::net::IpAddr>().is_ok();
-        known.then(|| text.to_ascii_lowercase().into())
-    };
-    value.parsed("a domain as \"example.com\" or an IP address", parse)
+/// One header, or all that begin alike.
+pub(super) fn header_name(value: &Value<'_, '_>) -> Option<HeaderPattern> {
+    const EXPECTED: &str = "a header name as \"X-Internal\", or the begin of names as \"X-Internal-*\"";
+    value.parsed(EXPECTED, HeaderPattern::parse)
 }
 
 pub(super) fn timers(root: &Section<'_, '_>) -> Option<Timers> {

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use sbc_core::config::HostPort;
+use sbc_core::rate::Rate;
 
 const DURATION_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 const SIZE_UNITS: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("B", 1)];
@@ -26,6 +27,18 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let (number, unit) = text.split_at(end);
     let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
     number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+/// `100/s` or `600/m`; what it lets through at once is twice of it.
+pub(super) fn rate(text: &str) -> Option<Rate> {
+    let (number, unit) = text.split_once('/')?;
+    let number = number.trim().parse::<u32>().ok().filter(|number| (1..=1_000_000).contains(number))?;
+    let time = match unit.trim() {
+        "s" => Duration::from_secs(1),
+        "m" => Duration::from_secs(60),
+        _ => return None,
+    };
+    Some(Rate::new(number, time, number.saturating_mul(2)))
 }
 
 /// `5071-5086`, both ends included.

@@ -18,6 +18,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use sbc_core::Core;
@@ -38,6 +39,9 @@ use crate::config::{Echo, ListenerSettings, Problems, Settings, Tls, WebSocket};
 use crate::keys;
 use crate::metrics::{Counters, Heartbeats};
 use crate::state_dir::StateDir;
+
+/// How often the clock on the wall is looked at.
+const A_MINUTE: Duration = Duration::from_secs(60);
 
 /// Names that a self-signed certificate carries beside the advertised one.
 const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -67,6 +71,7 @@ pub(crate) fn run(settings: Settings, file: Option<PathBuf>, up: impl FnOnce()) 
         heartbeats: Arc::new(Heartbeats::new(settings.workers, clock.now())),
         reconfigured: Notify::new(),
     });
+    shared.core.set_unix_zero(clock.unix_zero());
     let reloader = Arc::new(Reloader::new(
         file,
         Arc::clone(&settings),
@@ -183,6 +188,7 @@ async fn live(
     });
     let registry = admin::registry(&facts, &shared.counters, udp_totals(settings, &sockets));
     let admin = tokio::spawn(serve_admin(sockets.admin, facts, registry, stopping.clone()));
+    tokio::spawn(follow_the_wall(Arc::clone(shared)));
     if let Some(echo) = echo {
         tokio::spawn(run_echo(echo));
     }
@@ -210,6 +216,15 @@ async fn live(
     }
     admin.abort();
     outcome
+}
+
+/// Rules go by days and hours: whoever sets the clock on the wall shall not have to restart us.
+async fn follow_the_wall(shared: Arc<Shared>) {
+    let mut minutes = tokio::time::interval(A_MINUTE);
+    loop {
+        minutes.tick().await;
+        shared.core.set_unix_zero(shared.clock.unix_zero());
+    }
 }
 
 async fn bind_echo(echo: &Echo) -> Result<sbc_echo::Echo, Problems> {

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod examples;
 mod keygen;
 mod life;
 mod refusals;

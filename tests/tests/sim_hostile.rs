@@ -7,7 +7,7 @@ use sbc_core::count::Count;
 use sbc_tests::agent::Policy;
 use sbc_tests::sim::{
     Arrival, BROWSER, CARRIER, Chance, EXCHANGE, EdgeSettings, INSIDE, MEMBERS, OTHER_BROWSER, PHONE, PHONES,
-    TRUNK, WSS, World, cast,
+    TRUNK, WSS, World, cast, unlimited,
 };
 use std::time::Duration;
 
@@ -28,7 +28,9 @@ const DOORS: [(&str, &str); 7] = [
 ];
 
 fn everybody() -> World {
-    let mut world = cast(1, &EdgeSettings::new(&MEMBERS), 0);
+    // Nobody is too fast, and nobody banned: every message is to be judged for itself.
+    let admission = unlimited();
+    let mut world = cast(1, &EdgeSettings { admission, ..EdgeSettings::new(&MEMBERS) }, 0);
     for member in MEMBERS {
         world.add_member(member.parse().unwrap(), |config| {
             config.inbound_acl = vec!["203.0.113.10".parse().unwrap()];

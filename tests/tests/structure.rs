@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms of `sbc-core`, from the ground up: a room knows rooms of lower floors only.
-const FLOORS: [&[&str]; 6] = [
+const FLOORS: [&[&str]; 7] = [
     &["wire", "hash", "flow", "time", "limits", "count"],
+    &["rate"],
     &["config", "table"],
     &["sip", "seal", "io"],
-    &["admission", "transaction"],
+    &["admission", "transaction", "limiting", "tally"],
     &["dialog", "registration", "pool"],
     &["proxy"],
 ];

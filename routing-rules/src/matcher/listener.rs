@@ -5,7 +5,7 @@ use crate::load::{Loader, Node};
 
 /// Ids of listeners, in ascending order.
 #[derive(Debug)]
-pub(super) struct Listeners(Vec<usize>);
+pub(crate) struct Listeners(Vec<usize>);
 
 pub(super) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Condition> {
     let listeners = loader.names.listeners;

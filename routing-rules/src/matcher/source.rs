@@ -12,7 +12,7 @@ const EXPECTED: &str = "an IP address or a network such as 192.0.2.0/24";
 
 /// Networks that do not overlap, in ascending order.
 #[derive(Debug)]
-pub(super) struct Networks(Vec<IpNet>);
+pub(crate) struct Networks(Vec<IpNet>);
 
 pub(super) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Condition> {
     let networks = node.each(loader, read_network)?;
@@ -47,6 +47,11 @@ fn read_network(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<IpNet> {
 }
 
 impl Networks {
+    /// The networks, without overlaps.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &IpNet> {
+        self.0.iter()
+    }
+
     pub(super) fn contains(&self, address: IpAddr) -> bool {
         self.last_up_to(address).is_some_and(|network| network.contains(&address))
     }

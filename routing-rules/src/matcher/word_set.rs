@@ -4,9 +4,12 @@ use crate::load::{Loader, Node};
 
 /// Which words of a list are meant. The lists have at most 16 words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct WordSet(u16);
+pub(crate) struct WordSet(u16);
 
 impl WordSet {
+    /// The set without a word.
+    pub(super) const NONE: Self = Self(0);
+
     /// The set of one word, or the empty set if the list does not have it.
     pub(super) fn of(word: &str, words: &[&str]) -> Self {
         words.iter().position(|known| *known == word).map_or(Self(0), Self::of_index)

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::flow::Flow;
 use crate::hash::Digest;
+use crate::limiting::Permit;
 use crate::limits;
 use crate::seal::Peer;
 use crate::table::DigestMap;
@@ -27,7 +28,7 @@ pub struct Inside {
     pub target: Box<[u8]>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Record {
     /// Where the outside party last sent a valid request of this dialog from.
     heard: Option<Flow>,
@@ -38,11 +39,24 @@ struct Record {
     inside: Option<Box<Inside>>,
     /// The pool member that has the other side of it.
     member: Option<SocketAddr>,
+    /// Its places among the calls of rules with a limit.
+    permits: Vec<Permit>,
+    /// That member took the dialog over after it had begun.
+    is_taken: bool,
 }
 
 impl Record {
     const fn new(last: Time, generation: u32) -> Self {
-        Self { heard: None, last, is_call: false, generation, inside: None, member: None }
+        Self {
+            heard: None,
+            last,
+            is_call: false,
+            generation,
+            inside: None,
+            member: None,
+            is_taken: false,
+            permits: Vec::new(),
+        }
     }
 }
 
@@ -78,12 +92,37 @@ impl Records {
         })
     }
 
+    /// Keep the places of a call until its record goes. Without a record they are free at once.
+    pub fn hold(&self, key: DialogKey, permits: Vec<Permit>) {
+        if let Some(mut record) = self.records.get_mut(&key.0) {
+            record.permits = permits;
+        }
+    }
+
     /// `member` granted a request that the outside party sent from `flow`: that is where the party is.
     pub fn heard(&self, key: DialogKey, member: Option<SocketAddr>, flow: Flow, now: Time) -> Noted {
         self.note(key, now, |record| {
             record.member = member;
             record.heard.replace(flow) != Some(flow)
         })
+    }
+
+    /// `member` sent a request of its own that the outside party granted: the dialog is there now, whoever had it
+    /// before (FreeSWITCH's `sofia recover`). `peer` and `target` are where callers are led that ignore Contact.
+    pub fn taken(&self, key: DialogKey, member: SocketAddr, peer: Peer, target: &[u8], now: Time) -> Noted {
+        self.note(key, now, |record| {
+            record.is_taken = true;
+            if let Some(inside) = &mut record.inside {
+                inside.peer = peer;
+                inside.target = target.into();
+            }
+            record.member.replace(member) != Some(member)
+        })
+    }
+
+    /// The member that took the dialog over after it had begun.
+    pub fn taken_by(&self, key: DialogKey) -> Option<SocketAddr> {
+        self.records.get(&key.0).filter(|record| record.is_taken)?.member
     }
 
     fn note(&self, key: DialogKey, now: Time, change: impl FnOnce(&mut Record) -> bool) -> Noted {
@@ -151,6 +190,7 @@ impl Records {
 mod tests {
     use super::*;
     use crate::flow::ListenerId;
+    use crate::seal::{ListenerTag, PeerAddress};
 
     fn flow(port: u16) -> Flow {
         Flow::udp(ListenerId(0), ([192, 0, 2, 1], port).into())
@@ -176,6 +216,20 @@ mod tests {
         assert!(records.ended(key));
         assert!(!records.ended(key));
         assert_eq!(records.calls(), 0);
+    }
+
+    #[test]
+    fn a_dialog_is_where_its_pool_side_was_last_heard() {
+        let records = Records::default();
+        let (key, peer) = (
+            DialogKey(1),
+            Peer { listener: ListenerTag(1), port: 0, address: PeerAddress::Binding, binding: None },
+        );
+        let members = ["10.0.0.1:5080", "10.0.0.2:5080"].map(|member| member.parse().unwrap());
+        records.answered(key, Some(members[0]), None, Time::ZERO);
+        assert_eq!((records.member(key), records.taken_by(key)), (Some(members[0]), None));
+        assert!(records.taken(key, members[1], peer, b"sip:b@10.0.0.2:5080", Time::ZERO).changed);
+        assert_eq!((records.member(key), records.taken_by(key)), (Some(members[1]), Some(members[1])));
     }
 
     #[test]

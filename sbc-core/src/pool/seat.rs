@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::choice::PoolState;
-use super::health::MemberState;
+use super::health::{Health, MemberState};
 use crate::transaction::EntryId;
 
 /// A member of a pool, and the pool as it was configured when the request was given to it. It stays right
@@ -34,6 +34,11 @@ impl Seat {
     /// Whether it answered its last probe; a pool without probes vouches for nobody.
     pub fn is_in_good_health(&self) -> bool {
         self.pool.config.probe.is_some() && self.member.probing(|probing| probing.is_in_good_health())
+    }
+
+    /// What is known of it.
+    pub fn health(&self) -> Health {
+        self.member.health()
     }
 
     /// A request was sent to it.

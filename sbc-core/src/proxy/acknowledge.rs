@@ -5,6 +5,7 @@ use crate::flow::{Flow, Zone};
 use crate::proxy::core::Core;
 use crate::proxy::forward::trunk_hop;
 use crate::proxy::hop::{Answer, Route};
+use crate::proxy::loops::routing_hash;
 use crate::proxy::outgoing::{Hop, write_request};
 use crate::proxy::reach::Reach;
 use crate::proxy::setup::towards;
@@ -22,8 +23,9 @@ impl Core {
             return;
         }
         let incoming = &asked.incoming;
-        match self.route(turn, incoming, &asked.top) {
-            Route::Peer { peer, target } => {
+        match self.route_by_token(turn, asked) {
+            Some(Route::Peer { peer, target }) => {
+                let peer = self.holder_of(&peer, incoming, turn.settings);
                 let dialog = (incoming.upstream.zone == Zone::Pool).then(|| incoming.dialog(&self.hash));
                 if let Reach::Flow(flow) = self.reach(&peer, dialog, turn.settings, turn.now) {
                     let flow = trunk_hop(flow, asked, target.as_deref(), turn.settings);
@@ -31,7 +33,7 @@ impl Core {
                 }
                 target.into_iter().for_each(|target| turn.worker.spare.give(target));
             }
-            Route::Drop(count) => self.counters.add(count),
+            Some(Route::Drop(count)) => self.counters.add(count),
             _ => self.counters.add(Count::StrayAck),
         }
     }
@@ -46,6 +48,7 @@ impl Core {
             peer: upstream,
             leg: 0,
             proof: proof(&settings.stable, &incoming.message, &incoming.via),
+            routing: routing_hash(incoming, settings),
             vias: b"",
         };
         write_branch(&settings.tokens, incoming.call_id, &seal, &mut branch);
@@ -60,6 +63,8 @@ impl Core {
             routes: asked.top.values,
             replaced_at: None,
             new_from: None,
+            changes: None,
+            breadth: None,
         };
         let mut bytes = turn.worker.spare.take();
         if write_request(incoming, &hop, settings, &mut turn.worker.edits, &mut bytes).is_ok() {

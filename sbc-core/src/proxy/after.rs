@@ -40,6 +40,9 @@ impl Core {
                 After::Unlink(branch) => {
                     self.branches.remove(&branch);
                 }
+                After::Unmerge(key) => {
+                    self.merges.remove_if(&key, |_, owner| *owner == id);
+                }
                 After::Remove => {
                     let left = self.entries.remove(&id.0);
                     left.into_iter().for_each(|(_, setup)| turn.worker.entries.give(setup));
@@ -53,12 +56,20 @@ impl Core {
                     }
                     watch(turn, key, noted);
                 }
+                After::Hold { key, permits } => self.dialogs.hold(key, permits),
                 After::Heard { key, member, flow } => {
                     let noted = self.dialogs.heard(key, member, flow, turn.now);
                     watch(turn, key, noted);
                     if noted.changed {
                         self.wake(turn, key.0, flow);
                     }
+                }
+                After::Taken { key, member, peer, target } => {
+                    let noted = self.dialogs.taken(key, member, peer, &target, turn.now);
+                    if noted.changed {
+                        tracing::info!(%member, "the member has taken over a dialog");
+                    }
+                    watch(turn, key, noted);
                 }
                 After::Ended(key) => {
                     if self.dialogs.ended(key) {

@@ -1,17 +1,19 @@
 //! The front door: one input, all its consequences.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
-use crate::admission;
+use crate::admission::{self, Gate};
 use crate::config::Config;
 use crate::count::{Count, Counters};
 use crate::dialog::Records;
 use crate::flow::Flow;
 use crate::hash::KeyedHash;
 use crate::io::Input;
+use crate::limiting::Gates;
 use crate::limits;
 use crate::pool::Challenges;
 use crate::proxy::settings::Settings;
@@ -20,6 +22,7 @@ use crate::proxy::turn::Turn;
 use crate::proxy::worker::{Timer, Worker};
 use crate::registration::Directory;
 use crate::table::{DigestMap, with_room};
+use crate::tally::Tally;
 use crate::time::Time;
 use crate::transaction::EntryId;
 use crate::wire::{Framing, Limits, Message, ParseError};
@@ -37,10 +40,19 @@ pub struct Core {
     pub(crate) started: Time,
     pub(crate) entries: DigestMap<Box<Setup>>,
     pub(crate) branches: DigestMap<EntryId>,
+    /// INVITEs that begin a call, by what they have in common whichever way they come.
+    pub(crate) merges: DigestMap<EntryId>,
     pub(crate) directory: Directory,
     pub(crate) dialogs: Records,
     pub(crate) challenges: Challenges,
+    pub(crate) gate: Gate,
     pub(crate) counters: Counters,
+    /// What rules with a limit have let through.
+    pub(crate) gates: Gates,
+    /// How often rules gave each tag.
+    pub(crate) tags: Tally,
+    /// Unix time at `Time::ZERO`, in seconds.
+    pub(crate) unix_zero: AtomicI64,
 }
 
 impl Core {
@@ -57,10 +69,15 @@ impl Core {
             started: now,
             entries: with_room(limits::TRANSACTIONS_AT_ONCE),
             branches: with_room(limits::TRANSACTIONS_AT_ONCE),
+            merges: with_room(limits::TRANSACTIONS_AT_ONCE),
             directory: Directory::default(),
             dialogs: Records::default(),
             challenges: Challenges::default(),
+            gate: Gate::new(KeyedHash::new(key)),
             counters: Counters::default(),
+            gates: Gates::default(),
+            tags: Tally::default(),
+            unix_zero: AtomicI64::new(0),
         }
     }
 
@@ -73,7 +90,7 @@ impl Core {
     pub fn handle(&self, worker: &mut Worker, now: Time, input: Input<'_>) {
         let settings = &**self.settings.load();
         self.keep_up(worker, now, settings);
-        let mut turn = Turn { worker, now, settings };
+        let mut turn = Turn { worker, now, settings, knock: None };
         match input {
             Input::Received { flow, source, bytes } => self.received(&mut turn, flow, source, bytes),
             Input::Opened(flow) => self.directory.connected(flow),
@@ -91,6 +108,28 @@ impl Core {
                 self.start_probes(worker, now, settings);
             }
         }
+    }
+
+    /// Say what Unix time it was at `Time::ZERO`, in seconds: at the start, and again whenever the clock on the wall
+    /// was set. Rules about days and hours go by it.
+    pub fn set_unix_zero(&self, seconds: i64) {
+        self.unix_zero.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Unix time in seconds.
+    pub(crate) fn unix_time(&self, now: Time) -> i64 {
+        let since = i64::try_from(now.as_micros() / 1_000_000).unwrap_or(i64::MAX);
+        self.unix_zero.load(Ordering::Relaxed).saturating_add(since)
+    }
+
+    /// How often rules gave each tag.
+    pub fn tags(&self) -> &Tally {
+        &self.tags
+    }
+
+    /// Calls that hold a place under the limit of a rule.
+    pub fn calls_of_rule(&self, rule: &str) -> u32 {
+        self.gates.calls(&self.hash, rule)
     }
 
     /// When `Input::Deadline` is due at this worker.
@@ -116,6 +155,10 @@ impl Core {
         if !admission::is_peer(listener, source.ip().to_canonical(), &settings.members) {
             self.counters.add(Count::NotAPeer);
             return;
+        }
+        match self.knock(settings, listener.zone, &flow, source, turn.now) {
+            Ok(knock) => turn.knock = knock,
+            Err(count) => return self.counters.add(count),
         }
         let mut index = std::mem::take(&mut turn.worker.index);
         let framing = if flow.connection.is_some() { Framing::WebSocket } else { Framing::Datagram };
@@ -190,6 +233,7 @@ impl Core {
                     }
                 }
                 Timer::Probe(due) => self.probe(turn, due),
+                Timer::Sweep => self.sweep(turn),
             }
         }
     }

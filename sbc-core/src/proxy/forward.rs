@@ -10,6 +10,7 @@ use crate::proxy::hop::Answer;
 use crate::proxy::incoming::Incoming;
 use crate::proxy::reach::Reach;
 use crate::proxy::reply::Reply;
+use crate::proxy::ruled::Ruled;
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::{NewSetup, Plan, Registers, Setup, Step};
 use crate::proxy::turn::{Asked, Turn};
@@ -30,6 +31,7 @@ impl Core {
         target: Option<Vec<u8>>,
     ) {
         let incoming = &asked.incoming;
+        let peer = self.holder_of(&peer, incoming, turn.settings);
         let dialog = (incoming.is_in_dialog() && incoming.upstream.zone == Zone::Pool)
             .then(|| incoming.dialog(&self.hash));
         let (flow, wait) = match self.reach(&peer, dialog, turn.settings, turn.now) {
@@ -42,7 +44,22 @@ impl Core {
                 return;
             }
         };
-        self.forward(turn, asked, Plan::Peer { peer, flow, target }, wait);
+        self.forward(turn, asked, Plan::Peer { peer, flow, target }, Ruled::default(), wait);
+    }
+
+    /// Whom a request inside a dialog means: the member that its token names, or the one that has taken the
+    /// dialog over since.
+    pub(super) fn holder_of(&self, peer: &Peer, incoming: &Incoming<'_>, settings: &Settings) -> Peer {
+        let from_outside = incoming.is_in_dialog() && incoming.upstream.zone != Zone::Pool;
+        let PeerAddress::Datagram(named) = peer.address else { return *peer };
+        let is_member = |address| settings.pools.member_at(address).is_some();
+        if !from_outside || !is_member(named) {
+            return *peer;
+        }
+        match self.dialogs.taken_by(incoming.dialog(&self.hash)).filter(|member| is_member(*member)) {
+            Some(member) => Peer { address: PeerAddress::Datagram(member), ..*peer },
+            None => *peer,
+        }
     }
 
     /// RFC 5626 §5.3.1: 430. A BYE is granted: there is nobody left to be told.
@@ -60,6 +77,7 @@ impl Core {
         turn: &mut Turn<'_>,
         asked: &Asked<'_>,
         plan: Plan,
+        ruled: Ruled,
         wait: Option<(Digest, Time)>,
     ) {
         let incoming = &asked.incoming;
@@ -69,13 +87,22 @@ impl Core {
             self.answer(turn, incoming, &Answer { status: 503, reason: None, retry_after, count: None });
             return;
         }
+        let merge = self.merge_key(incoming);
+        if merge.is_some_and(|key| self.is_merged(key, asked.id)) {
+            let reason = Some("Merged Request".to_owned());
+            let count = Some(Count::Merged);
+            self.answer(turn, incoming, &Answer { status: 482, reason, retry_after: None, count });
+            return;
+        }
         let caller = Some(incoming.caller_aor(turn.settings));
         let new = NewSetup {
             upstream_peer: self.peer_of(&incoming.upstream.reply, caller, turn.settings),
             routes: asked.top.values,
             registers: self.registers(incoming, turn.settings),
             new_from: asked.new_from.clone(),
+            merge,
             plan,
+            ruled,
         };
         match self.entries.entry(asked.id.0) {
             // Another worker got the same request a moment ago.

@@ -1,24 +1,21 @@
 //! Where an admitted request goes: the token it carries, else the rules (RFC 3261 §16.5).
 
-use std::sync::Arc;
-
-use crate::config::Balance;
 use crate::count::Count;
-use crate::flow::{Transport, Zone};
-use crate::pool::PoolState;
+use crate::flow::Zone;
 use crate::proxy::core::Core;
 use crate::proxy::incoming::Incoming;
+use crate::proxy::question::changed;
 use crate::proxy::refer;
 use crate::proxy::route::{self, Consumed};
-use crate::proxy::settings::{Settings, strip_brackets};
-use crate::proxy::turn::Turn;
+use crate::proxy::ruled::{Pooled, Ruled};
+use crate::proxy::settings::Settings;
+use crate::proxy::turn::{Asked, Turn};
 use crate::proxy::worker::Spare;
 use crate::registration::Reached;
 use crate::seal::{KeyRing, Kind, OpenError, Peer};
 use crate::sip::Method;
-use crate::time::Time;
 use crate::wire::{HeaderName, NameAddr, Uri};
-use routing_rules::{Action, Query};
+use routing_rules::Changes;
 
 /// What is to be done with a request.
 pub(crate) enum Route {
@@ -32,10 +29,16 @@ pub(crate) enum Route {
         /// The next Request-URI, where the token holds one.
         target: Option<Vec<u8>>,
     },
-    /// A pool's members, one after the other.
-    Pool { pool: Arc<PoolState>, balance: Balance },
+    /// The members of pools, one after the other.
+    Pool(Pooled, Ruled),
     /// The bindings of a user, one after the other.
-    Bindings(Vec<Reached>),
+    Bindings(Vec<Reached>, Ruled),
+    /// The caller is told of other addresses.
+    Redirect {
+        status: u16,
+        /// Contact lines.
+        contacts: String,
+    },
 }
 
 /// An answer of our own.
@@ -47,29 +50,34 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn refuse(status: u16, count: Count) -> Route {
+    pub(super) fn refuse(status: u16, count: Count) -> Route {
         Route::Answer(Self { status, reason: None, retry_after: None, count: Some(count) })
     }
 }
 
 impl Core {
-    /// Decide. `top` is what the request's own Route values on top said.
-    pub(crate) fn route(&self, turn: &mut Turn<'_>, incoming: &Incoming<'_>, top: &Consumed) -> Route {
-        let (settings, now) = (turn.settings, turn.now);
-        let spare = &mut turn.worker.spare;
+    /// Decide.
+    pub(crate) fn route(&self, asked: &Asked<'_>, turn: &mut Turn<'_>) -> Route {
+        let (incoming, settings) = (&asked.incoming, turn.settings);
         if is_out_of_hops_ping(incoming) {
             return Route::Answer(Answer { status: 200, reason: None, retry_after: None, count: None });
         }
-        let by_token = match incoming.upstream.zone {
-            Zone::Pool => self.route_from_pool(incoming, top, settings, spare),
-            Zone::Public | Zone::Trunk => self.route_from_outside(incoming, top, settings, spare),
-        };
-        match by_token {
+        match self.route_by_token(turn, asked) {
             Some(route) => route,
             None if asks_us(incoming, settings) => {
                 Route::Answer(Answer { status: 200, reason: None, retry_after: None, count: None })
             }
-            None => self.route_by_rule(incoming, settings, now),
+            None => self.route_by_rule(asked, turn),
+        }
+    }
+
+    /// Where a sealed address or the dialog's record leads; `None`: there is none.
+    pub(super) fn route_by_token(&self, turn: &mut Turn<'_>, asked: &Asked<'_>) -> Option<Route> {
+        let (incoming, top, settings) = (&asked.incoming, &asked.top, turn.settings);
+        let spare = &mut turn.worker.spare;
+        match incoming.upstream.zone {
+            Zone::Pool => self.route_from_pool(incoming, top, settings, spare),
+            Zone::Public | Zone::Trunk => self.route_from_outside(incoming, top, settings, spare),
         }
     }
 
@@ -131,52 +139,6 @@ impl Core {
             return Some(Answer::refuse(403, Count::ForeignRoute));
         }
         None
-    }
-
-    fn route_by_rule(&self, incoming: &Incoming<'_>, settings: &Settings, now: Time) -> Route {
-        let Ok(uri) = Uri::parse(incoming.message.request_uri()) else {
-            return Answer::refuse(400, Count::BadUri);
-        };
-        let user = std::str::from_utf8(uri.user.unwrap_or(b"")).unwrap_or("");
-        let domain = std::str::from_utf8(strip_brackets(uri.host)).unwrap_or("");
-        let aor = settings.aor(&uri);
-        let listener = incoming.upstream.flow.listener;
-        let transport =
-            settings.listener(listener).map_or("udp", |listener| transport_name(listener.transport));
-        let query = Query {
-            method: std::str::from_utf8(incoming.message.method_text()).unwrap_or(""),
-            listener: usize::from(listener.0),
-            zone: incoming.upstream.zone,
-            transport,
-            source: incoming.upstream.source.ip().to_canonical(),
-            domain,
-            user,
-            registered: self.directory.is_registered(aor, now),
-        };
-        let served = &settings.config.admission.domains;
-        if incoming.upstream.zone == Zone::Public
-            && !served.is_empty()
-            && !is_served(served, domain, &uri, settings)
-        {
-            return Answer::refuse(404, Count::NotServed);
-        }
-        match settings.config.rules.evaluate(&query).action {
-            Action::Pool { pool, balance } => match settings.pools.get(pool) {
-                Some(pool) => {
-                    let balance = balance.unwrap_or(pool.config.balance);
-                    Route::Pool { pool: Arc::clone(pool), balance }
-                }
-                None => Answer::refuse(500, Count::NoTarget),
-            },
-            Action::Bindings => Route::Bindings(self.directory.of_aor(aor, now)),
-            Action::Reject { status, reason, retry_after } => Route::Answer(Answer {
-                status,
-                reason: (!reason.is_empty()).then(|| reason.to_owned()),
-                retry_after,
-                count: Some(Count::RuleReject),
-            }),
-            Action::NoMatch => Answer::refuse(404, Count::NoRule),
-        }
     }
 }
 
@@ -253,22 +215,16 @@ fn is_own_domain(uri: &Uri<'_>, settings: &Settings) -> bool {
     settings.config.admission.domains.iter().any(|domain| domain.as_bytes().eq_ignore_ascii_case(uri.host))
 }
 
-fn is_served(served: &[Box<str>], domain: &str, uri: &Uri<'_>, settings: &Settings) -> bool {
+pub(super) fn is_served(served: &[Box<str>], domain: &str, uri: &Uri<'_>, settings: &Settings) -> bool {
     settings.is_ours(uri) || served.iter().any(|one| one.eq_ignore_ascii_case(domain))
 }
 
-const fn transport_name(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-        Transport::Ws => "ws",
-        Transport::Wss => "wss",
-        _ => "tls",
-    }
-}
-
 /// Whom a call wants, for `hash:aor`: the user in To for REGISTER, in the Request-URI else.
-pub(crate) fn called_aor(incoming: &Incoming<'_>, settings: &Settings) -> crate::hash::Digest {
+pub(crate) fn called_aor(
+    incoming: &Incoming<'_>,
+    changes: Option<&Changes>,
+    settings: &Settings,
+) -> crate::hash::Digest {
     if incoming.method == Some(Method::Register)
         && let Some(aor) = incoming.registered_aor(settings)
     {
@@ -276,7 +232,7 @@ pub(crate) fn called_aor(incoming: &Incoming<'_>, settings: &Settings) -> crate:
     }
     let text = incoming.message.request_uri();
     let uri = NameAddr::parse(text).ok().and_then(|address| Uri::parse(address.uri).ok());
-    uri.map_or(0, |uri| settings.aor(&uri))
+    uri.map_or(0, |uri| settings.aor(&changed(&uri, changes)))
 }
 
 /// What the top of the route set says.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use routing_rules::Changes;
+
 use crate::config::Balance;
 use crate::count::Count;
 use crate::limits;
@@ -10,7 +12,8 @@ use crate::proxy::core::Core;
 use crate::proxy::credentials;
 use crate::proxy::hop::called_aor;
 use crate::proxy::incoming::Incoming;
-use crate::proxy::setup::Plan;
+use crate::proxy::ruled::Pooled;
+use crate::proxy::setup::{Fallback, Plan};
 use crate::proxy::turn::Turn;
 use crate::seal::OpenError;
 use crate::sip::Method;
@@ -21,19 +24,25 @@ impl Core {
         &self,
         turn: &Turn<'_>,
         incoming: &Incoming<'_>,
-        pool: &Arc<PoolState>,
-        balance: Balance,
+        to: &Pooled,
+        changes: Option<&Changes>,
     ) -> Plan {
         let settings = turn.settings;
-        let first = self.challenger(turn, incoming, pool, balance);
-        let key = match balance {
-            Balance::HashAor => called_aor(incoming, settings),
+        let key = |balance: Balance| match balance {
+            Balance::HashAor => called_aor(incoming, changes, settings),
             Balance::HashCallId | Balance::RoundRobin => settings.stable.of(&[b"call", incoming.call_id]),
         };
+        let fallback = |pool: &Arc<PoolState>| {
+            let balance = to.balance.unwrap_or(pool.config.balance);
+            Fallback { pool: Arc::clone(pool), balance, key: key(balance) }
+        };
+        let then = to.fallback.iter().map(fallback).collect();
+        let pool = &to.pool;
+        let balance = to.balance.unwrap_or(pool.config.balance);
+        let first = self.challenger(turn, incoming, pool, balance);
         let left = pool.config.failover.attempts.max(1);
-        let pool = Arc::clone(pool);
-        let answers = first.is_some();
-        Plan::Pool { pool, balance, key, tried: Tried::default(), first, answers, left }
+        let (pool, key, answers) = (Arc::clone(pool), key(balance), first.is_some());
+        Plan::Pool { pool, balance, key, tried: Tried::default(), first, answers, left, then }
     }
 
     /// The member whose challenge a request answers: by the `opaque` we added, else by its Call-ID.

@@ -3,11 +3,14 @@
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
+use routing_rules::Changes;
+
 use crate::config::Listener;
 use crate::flow::{Flow, Zone};
 use crate::proxy::contact::Sealing;
 use crate::proxy::incoming::Incoming;
 use crate::proxy::policy::Boundary;
+use crate::proxy::rewrite::{self, Passage};
 use crate::proxy::settings::Settings;
 use crate::proxy::{credentials, description, identity, refer, route, via, warning};
 use crate::seal::{Kind, OpenError, Peer};
@@ -33,6 +36,10 @@ pub(crate) struct Hop<'a> {
     pub(crate) routes: usize,
     /// The URI that From gets, where the caller wrote somebody else's.
     pub(crate) new_from: Option<&'a [u8]>,
+    /// What rules say it is to say differently.
+    pub(crate) changes: Option<&'a Changes>,
+    /// Its part of the request's Max-Breadth.
+    pub(crate) breadth: Option<u32>,
     /// The member with the dialog that a Refer-To wants replaced, as far as its record knows.
     pub(crate) replaced_at: Option<SocketAddr>,
 }
@@ -54,6 +61,9 @@ pub(crate) fn write_request(
     request_uri(message, hop, settings, edits);
     vias(incoming, hop, listener, edits);
     max_forwards(message, edits);
+    if let (Some(header), Some(breadth)) = (message.first(HeaderName::MaxBreadth), hop.breadth) {
+        edits.replace_with(header.value_range(), |out| write_u64(out, u64::from(breadth)));
+    }
     routes(incoming, hop, edits);
     if let Some(uri) = hop.new_from {
         identity::replace_from(message, uri, edits);
@@ -64,6 +74,10 @@ pub(crate) fn write_request(
         towards_outside(incoming, hop, listener, settings, edits);
     }
     Boundary::new(incoming.upstream.zone, hop.zone, settings).apply(message, edits);
+    if let Some(changes) = hop.changes {
+        let passage = Passage { from: incoming.upstream.zone, to: hop.zone, listener, settings };
+        rewrite::headers(message, changes, &passage, edits);
+    }
     edits.apply(message.bytes(), out);
     Ok(())
 }
@@ -73,9 +87,16 @@ fn request_uri(message: &Message<'_>, hop: &Hop<'_>, settings: &Settings, edits:
         edits.replace(message.request_uri_range(), target);
         return;
     }
+    let Ok(uri) = Uri::parse(message.request_uri()) else { return };
+    if let Some(user) = hop.changes.and_then(|changes| changes.user.as_deref()) {
+        rewrite::user(message, &uri, user, edits);
+    }
+    if let Some(host) = hop.changes.and_then(|changes| changes.host.as_deref()) {
+        rewrite::host(message, &uri, host, edits);
+        return;
+    }
     // Out to a carrier: FreeSWITCH asked our inner address, the carrier is asked by its own.
     let Some(member) = hop.member.filter(|_| hop.zone == Zone::Trunk) else { return };
-    let Ok(uri) = Uri::parse(message.request_uri()) else { return };
     if settings.is_ours(&uri) || uri.ip().is_some_and(|ip| settings.hidden.has(ip, uri.port)) {
         let start = message.request_uri_range().start;
         let host = start + uri.host_range.start..start + uri.host_range.end;

@@ -53,6 +53,9 @@ impl Core {
                 member = &*member_state.uri,
                 "member does not answer: down"
             );
+            for id in member_state.take_in_flight() {
+                self.step(turn, id, |setup, step| setup.on_member_down(step));
+            }
         }
         turn.worker.wheel.schedule(next.max(now + Duration::from_millis(1)), Timer::Probe(timer));
     }

@@ -22,12 +22,18 @@ impl Core {
         // Admission judges.
         let settings = turn.settings;
         let Some(listener) = settings.listener(flow.listener) else { return };
+        if let Some(refusal) = self.scanner(turn, &message) {
+            return self.refuse(turn, flow, source, &message, &refusal);
+        }
         let judged = Judged { message, listener, source, admission: &settings.config.admission };
         if let Err(refusal) = admission::admit(&judged, |tolerated| self.tolerate(source, tolerated)) {
             self.refuse(turn, flow, source, &message, &refusal);
             return;
         }
         let Some(incoming) = Incoming::read(message, listener, flow, source) else { return };
+        if !self.charge(turn, &incoming) {
+            return;
+        }
         // The transaction that owns it: repetitions end here, ACK and CANCEL find their INVITE.
         let id = server_key(&self.hash, &message, &incoming.via);
         let top = top_of_route(&incoming, turn.settings);
@@ -41,24 +47,31 @@ impl Core {
             self.counters.add(Count::Retransmissions);
             return;
         }
+        if let Some(answer) = self.circles(&asked.incoming, turn.settings) {
+            return self.answer(turn, &asked.incoming, &answer);
+        }
         let new_from = match self.caller_identity(&asked.incoming, turn.settings) {
             Ok(new_from) => new_from,
             Err(answer) => return self.answer(turn, &asked.incoming, &answer),
         };
         let asked = Asked { new_from, ..asked };
         // Its sealed address, or the rules, say where it goes.
-        match self.route(turn, &asked.incoming, &asked.top) {
-            Route::Answer(answer) => self.answer(turn, &asked.incoming, &answer),
+        match self.route(&asked, turn) {
+            Route::Answer(answer) => {
+                self.hold_refusal_against(turn, &asked.incoming, &answer);
+                self.answer(turn, &asked.incoming, &answer);
+            }
             Route::Drop(count) => self.counters.add(count),
             Route::Peer { peer, target } => self.forward_to_peer(turn, &asked, peer, target),
-            Route::Pool { pool, balance } => {
-                let plan = self.pool_plan(turn, &asked.incoming, &pool, balance);
-                self.forward(turn, &asked, plan, None);
+            Route::Pool(to, ruled) => {
+                let plan = self.pool_plan(turn, &asked.incoming, &to, ruled.changes.as_deref());
+                self.forward(turn, &asked, plan, ruled, None);
             }
-            Route::Bindings(mut left) => {
+            Route::Bindings(mut left, ruled) => {
                 left.reverse();
-                self.forward(turn, &asked, Plan::Bindings { left }, None);
+                self.forward(turn, &asked, Plan::Bindings { left }, ruled, None);
             }
+            Route::Redirect { status, contacts } => self.redirect(turn, &asked.incoming, status, &contacts),
         }
     }
 
@@ -79,6 +92,8 @@ impl Core {
         refusal: &Refusal,
     ) {
         self.counters.add(refusal.count);
+        self.charge_rubbish(turn);
+        self.hold_against_connected(turn, &flow, source, refusal.evidence, refusal.count);
         let may_answer =
             message.is_request() && message.method_text() != b"ACK" && top_via(message).is_some();
         let Some(status) = refusal.status.filter(|_| may_answer) else { return };
@@ -91,6 +106,16 @@ impl Core {
         };
         let reply = Reply { status, reason: refusal.reason, extra: &unsupported };
         turn.worker.outbox.send_with(flow, |out| write_reply(message, source, &reply, &self.hash, out));
+    }
+
+    /// Send the caller elsewhere (RFC 3261 §8.3).
+    fn redirect(&self, turn: &mut Turn<'_>, incoming: &Incoming<'_>, status: u16, contacts: &str) {
+        self.counters.add(Count::RuleRedirect);
+        let reply = Reply { status, reason: None, extra: contacts };
+        let upstream = &incoming.upstream;
+        turn.worker.outbox.send_with(upstream.reply, |out| {
+            write_reply(&incoming.message, upstream.source, &reply, &self.hash, out);
+        });
     }
 
     /// Without a transaction: a repeated request gets the same answer again (RFC 3261 §8.2.7).

@@ -35,6 +35,7 @@ impl Core {
         }
         let Some(branch) = judged.top_via().and_then(|via| via.branch()) else {
             self.counters.add(Count::StrayResponse);
+            self.charge_rubbish(turn);
             return;
         };
         let branch_id = self.hash.of(&[b"branch", branch, response.value(HeaderName::CallId)]);
@@ -47,6 +48,8 @@ impl Core {
         if self.probe_answered(response, branch, turn.settings) {
             return;
         }
+        // Who answers nothing we asked pays for it.
+        self.charge_rubbish(turn);
         self.pass_statelessly(turn, flow, response, branch);
     }
 

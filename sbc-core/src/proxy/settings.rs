@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::admission::GateRules;
 use crate::config::{Config, HostPort, Key, Listener};
 use crate::flow::{ListenerId, Transport, Zone};
 use crate::hash::{Digest, KeyedHash};
@@ -23,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) stable: KeyedHash,
     pub(crate) pools: Pools,
     pub(crate) hidden: Hidden,
+    pub(crate) gate: GateRules,
     /// Addresses of the pool zone's members, those of calls that may still be up among them.
     pub(crate) members: Vec<IpAddr>,
     /// Members of the pool zone that a change took out, and when.
@@ -51,6 +53,7 @@ impl Settings {
             version: before.map_or(1, |before| before.version + 1),
             pools: Pools::new(&config.pools, &stable, before.map(|before| &before.pools)),
             hidden: Hidden::new(&config, &left),
+            gate: GateRules::new(&config.admission),
             members: members.map(|address| address.ip().to_canonical()).collect(),
             former,
             stable,

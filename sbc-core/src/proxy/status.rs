@@ -20,10 +20,25 @@ pub struct Status {
     pub calls: usize,
     /// Server transactions in progress.
     pub transactions: usize,
+    /// How often rules gave each tag, by name.
+    pub tags: Vec<(String, u64)>,
+    /// Sources, users and listeners that the gate knows apart.
+    pub sources: usize,
     /// Via branches that lead to one of them.
     pub branches: usize,
+    /// Requests that wait for a flow to come back.
+    pub waiting: usize,
+    /// INVITEs in progress that would be known if they came again by another way.
+    pub merges: usize,
     /// Everything counted.
     pub counters: Vec<(Count, u64)>,
+}
+
+impl Status {
+    /// Whether every request is over and forgotten. 64 times T1 after the last message it must be so.
+    pub fn is_at_rest(&self) -> bool {
+        [self.transactions, self.branches, self.waiting, self.merges].iter().all(|table| *table == 0)
+    }
 }
 
 /// One pool.
@@ -74,7 +89,11 @@ impl Core {
             registrations: self.directory.bindings(),
             calls: self.dialogs.calls(),
             transactions: self.entries.len(),
+            tags: self.tags.all(),
+            sources: self.gate.sources().len(),
             branches: self.branches.len(),
+            waiting: self.directory.waiting(),
+            merges: self.merges.len(),
             counters: Count::ALL.iter().map(|count| (*count, self.counters.get(*count))).collect(),
         }
     }

@@ -1,5 +1,6 @@
 //! One input at work: what every step that it leads to may use.
 
+use crate::admission::Knock;
 use crate::proxy::identity::NewFrom;
 use crate::proxy::incoming::Incoming;
 use crate::proxy::route::Consumed;
@@ -13,6 +14,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) worker: &'a mut Worker,
     pub(crate) now: Time,
     pub(crate) settings: &'a Settings,
+    /// The message from the public zone that is at work; nobody else is limited.
+    pub(crate) knock: Option<Knock>,
 }
 
 /// A request on its way through the steps.

@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 
+use routing_rules::Scratch;
+
 use crate::dialog::{DialogKey, Inside};
 use crate::flow::WorkerId;
 use crate::io::Outbox;
+use crate::limiting::Permit;
 use crate::limits;
 use crate::proxy::setup::SpareEntries;
 use crate::registration::Binding;
@@ -27,6 +30,8 @@ pub struct Worker {
     pub(crate) after: Vec<After>,
     pub(crate) spare: Spare,
     pub(crate) entries: SpareEntries,
+    /// What the rules think with.
+    pub(crate) rules: Scratch,
 }
 
 /// A time somebody asked to be woken at.
@@ -36,6 +41,8 @@ pub(crate) enum Timer {
     Binding(BindingId, u32),
     Dialog(DialogKey, u32),
     Probe(ProbeTimer),
+    /// One shard of the table of sources.
+    Sweep,
 }
 
 /// Which member is to be asked, and under which settings.
@@ -55,14 +62,20 @@ pub(crate) enum After {
     Unlink(crate::hash::Digest),
     /// The entry is over.
     Remove,
+    /// Its INVITE may come again by another way.
+    Unmerge(crate::hash::Digest),
     /// The registrar confirmed a binding.
     Registered { id: BindingId, binding: Box<Binding> },
     /// The registrar removed a binding.
     Unregistered(BindingId),
     /// A call was answered.
     Answered { key: DialogKey, member: Option<SocketAddr>, inside: Option<Box<Inside>> },
+    /// A call that was answered keeps its places among the calls of rules.
+    Hold { key: DialogKey, permits: Vec<Permit> },
     /// The pool granted a request of a dialog that its outside party sent from here.
     Heard { key: DialogKey, member: Option<SocketAddr>, flow: crate::flow::Flow },
+    /// A member's own request inside a dialog that it had not been known to have was granted.
+    Taken { key: DialogKey, member: SocketAddr, peer: crate::seal::Peer, target: Box<[u8]> },
     /// A dialog ended.
     Ended(DialogKey),
     /// The entry waits for this no longer.
@@ -83,6 +96,7 @@ impl Worker {
             after: Vec::new(),
             spare: Spare::default(),
             entries: SpareEntries::default(),
+            rules: Scratch::default(),
         }
     }
 }

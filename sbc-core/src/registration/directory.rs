@@ -351,6 +351,11 @@ impl Directory {
         }
         self.waiting.remove_if(&key, |_, entries| entries.is_empty());
     }
+
+    /// How many bindings and dialogs are waited for.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
 }
 
 #[cfg(test)]

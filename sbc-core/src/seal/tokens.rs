@@ -54,7 +54,9 @@ pub struct BranchSeal<'a> {
     /// Tells the branches of one request apart: the member, or the number of the binding.
     pub leg: u32,
     /// Hash of what makes the request one transaction (its top Via and method).
-    pub proof: u64,
+    pub proof: u32,
+    /// Hash of what the routing of the request hung on: a request that comes back with the same is in a loop.
+    pub routing: u32,
     /// The Via values taken off, as they came, separated by `, `. Empty: none was taken off.
     pub vias: &'a [u8],
 }
@@ -147,6 +149,7 @@ impl Tokens {
         branch.peer.write(&mut plain);
         plain.extend_from_slice(&branch.leg.to_be_bytes());
         plain.extend_from_slice(&branch.proof.to_be_bytes());
+        plain.extend_from_slice(&branch.routing.to_be_bytes());
         if branch.vias.len() <= HIDDEN_VIAS_MAX {
             plain.extend_from_slice(branch.vias);
         }
@@ -167,8 +170,9 @@ impl Tokens {
         let mut reader = Reader(token.plain());
         let peer = Peer::read(&mut reader).ok_or(OpenError::Forged)?;
         let leg = u32::from_be_bytes(reader.array().ok_or(OpenError::Forged)?);
-        let proof = u64::from_be_bytes(reader.array().ok_or(OpenError::Forged)?);
-        Ok(read(BranchSeal { peer, leg, proof, vias: reader.0 }))
+        let proof = u32::from_be_bytes(reader.array().ok_or(OpenError::Forged)?);
+        let routing = u32::from_be_bytes(reader.array().ok_or(OpenError::Forged)?);
+        Ok(read(BranchSeal { peer, leg, proof, routing, vias: reader.0 }))
     }
 
     /// Append the `opaque` of a challenge: the member that made it, and the opaque it had of its own.
@@ -365,6 +369,7 @@ mod tests {
             peer: member(),
             leg: 3,
             proof: 4,
+            routing: 5,
             vias: b"SIP/2.0/UDP 10.0.2.10:5080;rport;branch=z9hG4bKgQ",
         };
         let mut text = Vec::new();

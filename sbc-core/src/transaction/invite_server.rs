@@ -166,6 +166,11 @@ impl InviteServer {
         !matches!(self.state, State::Proceeding)
     }
 
+    /// True from a failure on until its ACK is no longer repeated.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.state, State::Completed { .. } | State::Confirmed { .. })
+    }
+
     /// True while timer L runs after a 2xx.
     pub fn is_accepted(&self) -> bool {
         matches!(self.state, State::Accepted { .. })

@@ -14,8 +14,8 @@ pub fn server_key(hash: &KeyedHash, message: &Message<'_>, via: &Via<'_>) -> Ent
 }
 
 /// The same parts hashed with a stable key: what a branch of ours proves.
-pub fn proof(hash: &KeyedHash, message: &Message<'_>, via: &Via<'_>) -> u64 {
-    hash.of(&key_parts(message, via)) as u64
+pub fn proof(hash: &KeyedHash, message: &Message<'_>, via: &Via<'_>) -> u32 {
+    hash.of(&key_parts(message, via)) as u32
 }
 
 fn key_parts<'a>(message: &Message<'a>, via: &Via<'a>) -> [&'a [u8]; 6] {

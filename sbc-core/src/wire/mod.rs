@@ -55,7 +55,7 @@ pub use name::HeaderName;
 pub use name_addr::NameAddr;
 pub use params::{Param, Params};
 pub use parse_error::ParseError;
-pub use pattern::{BadPattern, HeaderPattern};
+pub use pattern::HeaderPattern;
 pub use read_error::ReadError;
 pub use text::{eq_ignore_case, trim, write_u64};
 pub use uri::{Uri, write_unfolded};

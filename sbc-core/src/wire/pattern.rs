@@ -10,33 +10,23 @@ pub struct HeaderPattern {
     open: bool,
 }
 
-/// Why a text is no [`HeaderPattern`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadPattern {
-    /// No header could be called so.
-    NotAName,
-    /// Without this header there is no SIP.
-    Needed,
-}
-
 impl HeaderPattern {
-    /// Read `Name` or `Begin*`; compact forms mean the long ones.
-    ///
-    /// # Errors
-    /// No token of RFC 3261 §25.1, or a header that routing, dialogs, bodies or digests need.
-    pub fn parse(text: &str) -> Result<Self, BadPattern> {
+    /// Read `Name` or `Begin*`; compact forms mean the long ones. `None`: no header could be called so (RFC 3261
+    /// §25.1).
+    pub fn parse(text: &str) -> Option<Self> {
         let (start, open) = text.strip_suffix('*').map_or((text, false), |start| (start, true));
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%_+`'~".contains(&byte);
         if start.is_empty() || !start.bytes().all(is_token) {
-            return Err(BadPattern::NotAName);
+            return None;
         }
         let known = if open { HeaderName::Other } else { HeaderName::of(start.as_bytes()) };
         let start = if known == HeaderName::Other { start } else { known.canonical() };
-        let pattern = Self { start: start.into(), open };
-        match NEEDED.iter().any(|name| pattern.covers(name.canonical().as_bytes())) {
-            true => Err(BadPattern::Needed),
-            false => Ok(pattern),
-        }
+        Some(Self { start: start.into(), open })
+    }
+
+    /// Whether it covers a header that routing, dialogs, bodies or digests need: without it there is no SIP.
+    pub fn is_needed(&self) -> bool {
+        NEEDED.iter().any(|name| self.covers(name.canonical().as_bytes()))
     }
 
     /// Whether a header is meant.
@@ -102,11 +92,10 @@ mod tests {
     }
 
     #[test]
-    fn what_sip_needs_cannot_be_named() {
-        for text in ["Via", "v", "*", "C*", "call-id", "Record-*", "Require"] {
-            assert!(HeaderPattern::parse(text).is_err(), "{text}");
+    fn what_sip_needs_is_known() {
+        for text in ["Via", "v", "C*", "call-id", "Record-*", "Require", "Content-*"] {
+            assert!(HeaderPattern::parse(text).is_some_and(|pattern| pattern.is_needed()), "{text}");
         }
-        assert_eq!(HeaderPattern::parse("X Y"), Err(BadPattern::NotAName));
-        assert_eq!(HeaderPattern::parse("Content-*"), Err(BadPattern::Needed));
+        assert!(["X Y", "*", "", "a:"].iter().all(|text| HeaderPattern::parse(text).is_none()));
     }
 }

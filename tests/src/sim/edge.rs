@@ -8,9 +8,10 @@ use std::time::Duration;
 use routing_rules::{Balance, Names, Rules};
 use sbc_core::config::{
     Admission, CallerIdentity, Config, Failover, Headers, HostPort, Key, Listener, Member, Pool, Probe,
-    Strictness, Timers,
+    SourceRates, Strictness, Timers,
 };
 use sbc_core::flow::{ListenerId, Transport, Zone};
+use sbc_core::rate::Rate;
 
 /// Where browsers connect to.
 pub const WSS: &str = "198.51.100.7:8443";
@@ -62,12 +63,16 @@ pub struct EdgeSettings {
     pub carriers: Vec<SocketAddr>,
     /// How a member is chosen.
     pub balance: Balance,
+    /// The rules, as an operator writes them.
+    pub rules: String,
     /// How many workers share the work.
     pub workers: u8,
     /// Whether the carrier's answers follow the flow.
     pub symmetric: bool,
     /// The dialog keys, newest first.
     pub keys: Vec<[u8; 32]>,
+    /// Access lists, rates and bans; domains and caller identity are said elsewhere.
+    pub admission: Admission,
     /// How many nodes of sbc there are, with one key, behind one public address. Several of them share a
     /// pool-side address too.
     pub nodes: u8,
@@ -84,13 +89,27 @@ impl EdgeSettings {
             members: members.iter().map(|member| member.parse().expect("a member's address")).collect(),
             carriers: vec!["203.0.113.10:5060".parse().expect("a carrier's address")],
             balance: Balance::HashCallId,
+            rules: RULES.to_owned(),
             workers: 2,
             symmetric: true,
             keys: vec![[7; 32]],
+            admission: Admission::default(),
             nodes: 1,
             caller_identity: CallerIdentity::default(),
             headers: Headers::default(),
         }
+    }
+}
+
+/// Admission that limits and bans nobody.
+pub fn unlimited() -> Admission {
+    let rate = Rate::per_second(1_000_000, 1_000_000);
+    Admission {
+        per_source: SourceRates { requests: rate, invites: rate, registers: rate },
+        per_user: rate,
+        strangers: rate,
+        ban: None,
+        ..Admission::default()
     }
 }
 
@@ -156,18 +175,20 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
     ];
     let names =
         Names { pools: &["freeswitch", "carrier"], listeners: &["browsers", "phones", "trunk", "inside"] };
-    let rules = Rules::parse(RULES, "routes.toml", &names).expect("the rules of the simulation");
+    let rules =
+        Rules::parse(&settings.rules, "routes.toml", &names).unwrap_or_else(|errors| panic!("{errors:?}"));
     Arc::new(Config {
         listeners,
         pools: vec![
             pool("freeswitch", Zone::Pool, 3, &settings.members, settings.balance),
             pool("carrier", Zone::Trunk, 2, &settings.carriers, Balance::HashCallId),
         ],
+        region: "eu".into(),
         rules: Arc::new(rules),
         admission: Admission {
             domains: vec!["example.test".into()],
             caller_identity: settings.caller_identity,
-            ..Admission::default()
+            ..settings.admission.clone()
         },
         headers: settings.headers.clone(),
         timers: Timers::default(),

@@ -137,6 +137,11 @@ impl World {
         self.input(edge, worker, |core, worker, now| core.handle(worker, now, Input::Deadline));
     }
 
+    /// Whether every request is over and forgotten, at all nodes.
+    pub fn is_at_rest(&self) -> bool {
+        self.cores().all(|core| core.status().is_at_rest())
+    }
+
     /// Transactions in progress, at all nodes.
     pub fn transactions(&self) -> usize {
         self.cores().map(|core| core.status().transactions).sum()

@@ -13,6 +13,7 @@ mod ending;
 mod judge;
 mod link;
 mod secrecy;
+pub mod stage;
 mod travel;
 mod world;
 
@@ -20,7 +21,7 @@ pub use by_hand::{Arrival, Departure, answer, replace};
 pub use cast::{BROWSER, CARRIER, EXCHANGE, MEMBERS, OTHER_BROWSER, PHONE, cast, for_seeds};
 pub use chance::Chance;
 use edge::node_config;
-pub use edge::{EdgeSettings, INSIDE, PHONES, TRUNK, WSS, edge_config};
+pub use edge::{EdgeSettings, INSIDE, PHONES, TRUNK, WSS, edge_config, unlimited};
 pub use judge::Judge;
 pub use link::Link;
 pub use world::World;

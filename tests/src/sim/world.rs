@@ -323,9 +323,14 @@ impl World {
     pub fn assert_quiet(&mut self) {
         self.stop_registering();
         self.run(1000);
-        let settled = self.until(120_000, |world| world.transactions() == 0);
+        let settled = self.until(120_000, |world| world.is_at_rest());
         assert_eq!(self.violations(), Vec::<String>::new());
-        assert!(settled, "{} transactions are left over", self.transactions());
+        assert!(
+            settled,
+            "{} transactions and {} branches are left over",
+            self.transactions(),
+            self.branches()
+        );
     }
 
     /// One thing happens, if any does before `end`.

@@ -5,6 +5,7 @@ use crate::flow::{Transport, Zone};
 use crate::limits;
 use crate::proxy::hop::refusal_of;
 use crate::proxy::incoming::Incoming;
+use crate::proxy::loops::routing_hash;
 use crate::proxy::outgoing::{Hop, write_request};
 use crate::proxy::reply::Reply;
 use crate::proxy::setup::plan::Next;
@@ -22,7 +23,7 @@ impl Setup {
     /// Try the next target; with none left, answer for all of them.
     pub(crate) fn attempt(&mut self, incoming: &Incoming<'_>, step: &mut Step<'_>) {
         self.next_attempt_at = None;
-        let next = if self.branches.len() < limits::BRANCHES {
+        let next = if self.branches.len() < limits::BRANCHES && self.breadth_left() != Some(0) {
             self.plan.next(incoming.call_id, step.core, step.settings)
         } else {
             None
@@ -84,8 +85,22 @@ impl Setup {
         self.waiting = Some(Waiting { key, until });
     }
 
+    /// What is left of the request's Max-Breadth (RFC 5393 §5.3.3); `None`: it has none, and nobody minds.
+    pub(super) fn breadth_left(&self) -> Option<u32> {
+        let pending = self.branches.iter().filter(|branch| !branch.over && !branch.client.has_final());
+        Some(self.breadth?.saturating_sub(pending.filter_map(|branch| branch.breadth).sum()))
+    }
+
+    /// The next target's part of it. One at a time is the rule, but while a target is silent others are asked, so
+    /// one is kept back for each of those.
+    fn breadth_share(&self) -> Option<u32> {
+        let left = self.breadth_left()?;
+        Some(left.saturating_sub(self.plan.left()).max(1))
+    }
+
     fn send(&mut self, incoming: &Incoming<'_>, next: &Next, step: &mut Step<'_>) {
         let branch = self.branch_text(incoming, next, step);
+        let breadth = self.breadth_share();
         let mut bytes = step.worker.spare.take();
         let hop = Hop {
             zone: next.zone,
@@ -97,6 +112,8 @@ impl Setup {
             path: self.registers.filter(|_| next.zone == Zone::Pool).map(|registers| registers.path),
             routes: self.routes,
             new_from: self.new_from.as_deref(),
+            changes: self.ruled.changes.as_deref(),
+            breadth,
             replaced_at: step.core.holder_of_replaced(&incoming.message),
         };
         if let Err(error) = write_request(incoming, &hop, step.settings, &mut step.worker.edits, &mut bytes) {
@@ -127,12 +144,16 @@ impl Setup {
             member: next.member.clone(),
             abandoned: false,
             over: false,
+            rang: false,
+            breadth,
             cancel_wanted: false,
-            extra: None,
-            extra_id: None,
+            cancel: None,
+            cancel_missed: false,
+            unwanted: Vec::new(),
             missed: false,
         });
         self.next_attempt_at = self.failover_at(step);
+        self.hurry_if_dead(step);
     }
 
     /// When the next member is tried if this one says nothing.
@@ -163,6 +184,7 @@ impl Setup {
             peer: reply_peer(&self.upstream_peer),
             leg: next.leg,
             proof: proof(&step.settings.stable, &incoming.message, &incoming.via),
+            routing: routing_hash(incoming, step.settings),
             vias: &vias,
         };
         let mut text = step.worker.spare.take();

@@ -37,13 +37,21 @@ impl Setup {
     }
 
     /// §9.1: not before something provisional arrived; until then it is only wanted.
-    fn cancel_branch(&mut self, at: usize, step: &mut Step<'_>) {
+    pub(super) fn cancel_branch(&mut self, at: usize, step: &mut Step<'_>) {
         let branch = &mut self.branches[at];
-        if branch.over || branch.client.has_final() || branch.extra.is_some() || !branch.client.is_invite() {
+        if branch.over || branch.client.has_final() || branch.cancel.is_some() || !branch.client.is_invite() {
             return;
         }
         branch.cancel_wanted = true;
         if branch.client.has_provisional() {
+            self.send_cancel(at, step);
+        }
+    }
+
+    /// A target that was given up speaks: it was never cancelled, or the CANCEL came before the INVITE.
+    pub(super) fn cancel_unheard(&mut self, at: usize, step: &mut Step<'_>) {
+        let branch = &self.branches[at];
+        if branch.client.is_invite() && (branch.cancel.is_none() || branch.cancel_missed) {
             self.send_cancel(at, step);
         }
     }
@@ -53,12 +61,13 @@ impl Setup {
         let reason = self.cancel_reason.as_deref();
         let branch: &mut Branch = &mut self.branches[at];
         branch.cancel_wanted = false;
+        branch.cancel_missed = false;
         let mut bytes = step.worker.spare.take();
         if let Some(sent) = branch.client.request() {
             with_message(sent, &mut step.worker.inner_index, |sent| write_cancel(&sent, reason, &mut bytes));
         }
         step.worker.outbox.send(branch.flow, &bytes);
-        branch.extra = Some(NonInviteClient::new(step.now, &branch.timers, bytes));
+        branch.cancel = Some(NonInviteClient::new(step.now, &branch.timers, bytes));
         if let Client::Invite(client) = &mut branch.client {
             client.on_cancel(step.now, &branch.timers);
         }

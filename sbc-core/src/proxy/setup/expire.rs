@@ -2,7 +2,7 @@
 
 use crate::count::Count;
 use crate::limits;
-use crate::pool::Seat;
+use crate::pool::{Health, Seat};
 use crate::proxy::reply::Reply;
 use crate::proxy::setup::{Branch, Setup, Step};
 use crate::proxy::worker::After;
@@ -65,9 +65,10 @@ impl Setup {
 
     fn branch_timer(&mut self, at: usize, step: &mut Step<'_>) -> Due {
         let branch = &mut self.branches[at];
-        if let Some(extra) = &mut branch.extra {
-            while let ClientTimer::Resend(bytes) = extra.on_timer(step.now, &branch.timers) {
-                step.worker.outbox.send(branch.flow, bytes);
+        let (timers, flow) = (branch.timers, branch.flow);
+        for extra in branch.extras_mut() {
+            while let ClientTimer::Resend(bytes) = extra.on_timer(step.now, &timers) {
+                step.worker.outbox.send(flow, bytes);
             }
         }
         loop {
@@ -94,13 +95,11 @@ impl Setup {
         }
     }
 
+    /// Timer C (§16.8): CANCEL, and then whatever the target answers. Its 487 passes, or a 200 that was quicker;
+    /// with no answer at all, [`Self::on_timeout`] follows.
     fn on_ring_timeout(&mut self, at: usize, step: &mut Step<'_>) {
-        self.send_cancel(at, step);
-        if !self.cancelled {
-            self.branches[at].over = true;
-            if !self.tries_next(step) {
-                self.give_up(step);
-            }
+        if self.branches[at].cancel.is_none() {
+            self.send_cancel(at, step);
         }
     }
 
@@ -116,7 +115,8 @@ impl Setup {
             self.branches.iter().rfind(|branch| !branch.over).and_then(|branch| branch.member.as_ref());
         let is_alive = last.is_some_and(Seat::is_in_good_health);
         let answers = matches!(self.plan, super::Plan::Pool { answers: true, .. });
-        if is_alive && (answers || self.method != Some(Method::Invite)) {
+        let must_stay = is_alive && (answers || self.method != Some(Method::Invite));
+        if must_stay || self.breadth_left() == Some(0) {
             self.next_attempt_at = Some(step.now + limits::LOOK_AT_MEMBER);
             return;
         }
@@ -127,16 +127,19 @@ impl Setup {
         self.attempt_again(step);
     }
 
-    /// The network says that nobody is there.
+    /// The network says that nobody is there. What a target said before counts: once it began a dialog it is
+    /// waited for, because networks err for moments.
     pub(crate) fn on_unreachable(&mut self, flow: crate::flow::Flow, step: &mut Step<'_>) {
-        let gone = self.branches.iter_mut().filter(|branch| {
-            branch.flow.remote == flow.remote
-                && !branch.over
-                && !branch.client.has_provisional()
-                && !branch.client.has_final()
-        });
         let mut was_waited_for = false;
-        for branch in gone {
+        for at in 0..self.branches.len() {
+            let branch = &self.branches[at];
+            let is_there = branch.flow.remote != flow.remote;
+            if is_there || branch.over || branch.rang || branch.client.has_final() {
+                continue;
+            }
+            // Where it had said 100: the network may be wrong, and then that call must not go on.
+            self.cancel_branch(at, step);
+            let branch = &mut self.branches[at];
             was_waited_for |= !branch.abandoned;
             branch.over = true;
             branch.client.stop_retransmitting();
@@ -147,6 +150,27 @@ impl Setup {
         self.settle(step);
     }
 
+    /// Probes say that this member is gone. That may be the network's fault, so it is only waited for less.
+    pub(crate) fn on_member_down(&mut self, step: &mut Step<'_>) {
+        self.hurry_if_dead(step);
+        self.settle(step);
+    }
+
+    /// A request to the one member that can answer it, which does not answer its probes, gets a quick answer.
+    pub(super) fn hurry_if_dead(&mut self, step: &Step<'_>) {
+        if self.is_for_dead_member() {
+            let is_short = matches!(self.method, Some(Method::Invite | Method::Bye));
+            let wait = if is_short { limits::DEAD_MEMBER } else { limits::DEAD_MEMBER_OTHER };
+            self.patience = self.patience.min(step.now + wait);
+        }
+    }
+
+    fn is_for_dead_member(&self) -> bool {
+        let member = self.branches.last().and_then(|branch| branch.member.as_ref());
+        let is_down = member.is_some_and(|member| member.health() == Health::Down);
+        is_down && matches!(self.plan, super::Plan::Peer { .. })
+    }
+
     /// Whether somebody else is being tried, or was asked already, or the caller has its answer.
     fn tries_next(&mut self, step: &mut Step<'_>) -> bool {
         self.next_attempt_at = None;
@@ -154,7 +178,8 @@ impl Setup {
         if others || self.has_final() {
             return true;
         }
-        if self.cancelled || !self.plan.has_more() {
+        let may_change = matches!(self.plan, super::Plan::Bindings { .. }) || self.may_change_member(step);
+        if self.cancelled || !may_change || !self.plan.has_more() {
             return false;
         }
         step.core.counters.add(Count::Failovers);
@@ -166,29 +191,49 @@ impl Setup {
     fn nobody_is_there(&mut self, step: &mut Step<'_>) {
         if self.best.is_some() {
             self.conclude(step);
-            return;
+        } else if self.cancelled {
+            self.answer(&Reply::status(487), step);
+        } else {
+            self.answer_for_the_dead(step);
         }
-        step.core.counters.add(Count::NoTarget);
-        let status = if self.cancelled { 487 } else { 503 };
-        self.answer(&Reply::status(status), step);
     }
 
-    /// Nobody said anything in time. RFC 4320 §4.2: a request other than INVITE is left to the caller's
-    /// own timer, a 408 would only come too late.
+    /// Its server is gone. A BYE is granted, for what it ends is over. Anything else has failed for now: a 503
+    /// ends no dialog (RFC 5057 §5.1), because another member may take it over (FreeSWITCH's `sofia recover`).
+    fn answer_for_the_dead(&mut self, step: &mut Step<'_>) {
+        let is_bye = self.method == Some(Method::Bye);
+        let target = self.branches.last().filter(|branch| self.in_dialog && branch.member.is_some());
+        step.core.counters.add(if target.is_some() { Count::DeadMember } else { Count::NoTarget });
+        if let Some(branch) = target {
+            let (member, method) = (branch.flow.remote, self.method);
+            tracing::warn!(%member, ?method, "the member with this dialog does not answer: answered here");
+        }
+        if is_bye {
+            step.worker.after.push(After::Ended(self.dialog));
+            self.answer(&Reply::status(200), step);
+        } else {
+            let extra = format!("Retry-After: {}\r\n", limits::RETRY_AFTER_SECONDS);
+            self.answer(&Reply { status: 503, reason: None, extra: &extra }, step);
+        }
+    }
+
+    /// Nobody said anything in time: whoever still says something then is cancelled. RFC 4320 §4.2: a request
+    /// other than INVITE is left to the caller's own timer, a 408 would only come too late.
     pub(super) fn give_up(&mut self, step: &mut Step<'_>) {
         self.patience = Time::NEVER;
         if self.best.is_some() {
             self.conclude(step);
+        } else if self.cancelled {
+            self.answer(&Reply::status(487), step);
+        } else if self.method == Some(Method::Bye) || self.is_for_dead_member() {
+            self.answer_for_the_dead(step);
         } else if self.method == Some(Method::Invite) {
             step.core.counters.add(Count::NoTarget);
-            let status = if self.cancelled { 487 } else { 408 };
-            self.answer(&Reply::status(status), step);
+            self.answer(&Reply::status(408), step);
         } else {
             self.given_up = true;
-            if self.method == Some(Method::Bye) {
-                step.worker.after.push(After::Ended(self.dialog));
-            }
         }
+        self.cancel_others(usize::MAX, step);
     }
 
     fn stop_waiting(&mut self, step: &mut Step<'_>) {

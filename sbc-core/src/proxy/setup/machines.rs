@@ -75,6 +75,14 @@ impl Server {
         }
     }
 
+    /// A final response other than 2xx is out.
+    pub(super) fn has_failed(&self) -> bool {
+        match self {
+            Self::Invite(server) => server.has_failed(),
+            Self::Other(server) => server.has_final(),
+        }
+    }
+
     pub(super) fn is_terminated(&self) -> bool {
         match self {
             Self::Invite(server) => server.is_terminated(),

@@ -8,9 +8,13 @@ mod answer;
 mod attempt;
 mod cancel;
 mod expire;
+mod failure;
+mod lesson;
 mod machines;
 mod plan;
 mod spare;
+mod success;
+mod unwanted;
 
 use crate::dialog::DialogKey;
 use crate::flow::Flow;
@@ -21,6 +25,7 @@ use crate::proxy::core::Core;
 use crate::proxy::identity::NewFrom;
 use crate::proxy::incoming::{Incoming, Upstream};
 use crate::proxy::reply::{Reply, write_reply};
+use crate::proxy::ruled::Ruled;
 use crate::proxy::settings::Settings;
 use crate::proxy::turn::Turn;
 use crate::proxy::worker::{After, Timer, Worker};
@@ -28,10 +33,11 @@ use crate::seal::{BindingId, Peer};
 use crate::sip::Method;
 use crate::time::Time;
 use crate::transaction::{Ack, EntryId, NonInviteClient, Timers};
-use crate::wire::{Framing, Limits, Message};
+use crate::wire::{Framing, HeaderName, Limits, Message};
 use machines::{Client, Server};
-pub(crate) use plan::{Plan, towards};
+pub(crate) use plan::{Fallback, Plan, towards};
 pub(crate) use spare::SpareEntries;
+use unwanted::Unwanted;
 
 /// What a step may use.
 pub(crate) struct Step<'a> {
@@ -65,12 +71,17 @@ struct Branch {
     abandoned: bool,
     /// It answered, or was given up: nothing more is expected for the caller.
     over: bool,
+    /// It began a dialog: a provisional response above 100 with a To tag.
+    rang: bool,
+    /// Its part of the request's Max-Breadth.
+    breadth: Option<u32>,
     /// CANCEL it as soon as it says anything provisional.
     cancel_wanted: bool,
-    /// The CANCEL, or the BYE of an answer nobody wanted.
-    extra: Option<NonInviteClient>,
-    /// Hash of the Via branch of a BYE in `extra`.
-    extra_id: Option<Digest>,
+    cancel: Option<NonInviteClient>,
+    /// The CANCEL found no INVITE there: it had overtaken it.
+    cancel_missed: bool,
+    /// Its answers that nobody waited for.
+    unwanted: Vec<Unwanted>,
     /// It was counted against its member that it did not answer.
     missed: bool,
 }
@@ -113,6 +124,12 @@ pub(crate) struct Setup {
     registers: Option<Registers>,
     /// The URI that From gets, where the caller wrote somebody else's.
     new_from: NewFrom,
+    /// How it leaves, and what it takes of the limits of rules.
+    ruled: Ruled,
+    /// Its Max-Breadth (RFC 5393 §5): so many branches may be open at once, here and beyond.
+    breadth: Option<u32>,
+    /// Under which another way of the same INVITE finds this one.
+    merge: Option<Digest>,
     plan: Plan,
     branches: Vec<Branch>,
     best: Option<Best>,
@@ -140,7 +157,9 @@ pub(crate) struct NewSetup {
     pub(crate) routes: usize,
     pub(crate) registers: Option<Registers>,
     pub(crate) new_from: NewFrom,
+    pub(crate) merge: Option<Digest>,
     pub(crate) plan: Plan,
+    pub(crate) ruled: Ruled,
 }
 
 impl Setup {
@@ -164,7 +183,10 @@ impl Setup {
             routes: new.routes,
             registers: new.registers,
             new_from: new.new_from,
+            breadth: incoming.message.first(HeaderName::MaxBreadth).and_then(|header| number(header.value)),
+            merge: new.merge,
             plan: new.plan,
+            ruled: new.ruled,
             branches: step.worker.entries.branches(),
             best: None,
             winner: None,
@@ -235,6 +257,8 @@ impl Setup {
     fn finish(&mut self, bytes: Vec<u8>, step: &mut Step<'_>) {
         self.trying_at = None;
         self.next_attempt_at = None;
+        // No call has come of it.
+        self.ruled.permits.clear();
         if self.has_final() {
             step.worker.spare.give(bytes);
             return;
@@ -252,6 +276,11 @@ impl Setup {
 
     fn has_final(&self) -> bool {
         self.server.has_final()
+    }
+
+    /// Whether the caller was told that it failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.server.has_failed()
     }
 
     /// After every step: leave when all is over, else ask to be woken in time.
@@ -275,11 +304,12 @@ impl Setup {
     fn leave(&mut self, step: &mut Step<'_>) {
         for branch in &self.branches {
             step.worker.after.push(After::Unlink(branch.id));
-            step.worker.after.extend(branch.extra_id.map(After::Unlink));
+            step.worker.after.extend(branch.unwanted.iter().map(|one| After::Unlink(one.id)));
         }
         if let Some(waiting) = self.waiting.take() {
             step.worker.after.push(After::StopWaiting(waiting.key));
         }
+        step.worker.after.extend(self.merge.map(After::Unmerge));
         step.worker.after.push(After::Remove);
         let spare = &mut step.worker.spare;
         spare.give(std::mem::take(&mut self.request));
@@ -311,13 +341,26 @@ impl Setup {
 
 impl Branch {
     fn is_terminated(&self) -> bool {
-        self.client.is_terminated() && self.extra.as_ref().is_none_or(NonInviteClient::is_terminated)
+        self.client.is_terminated() && self.extras().all(NonInviteClient::is_terminated)
     }
 
     fn deadline(&self) -> Option<Time> {
-        let extra = self.extra.as_ref().and_then(NonInviteClient::deadline);
-        self.client.deadline().into_iter().chain(extra).min()
+        let extras = self.extras().filter_map(NonInviteClient::deadline);
+        self.client.deadline().into_iter().chain(extras).min()
     }
+
+    /// The requests of our own that go with it.
+    fn extras(&self) -> impl Iterator<Item = &NonInviteClient> {
+        self.cancel.iter().chain(self.unwanted.iter().map(|one| &one.bye))
+    }
+
+    fn extras_mut(&mut self) -> impl Iterator<Item = &mut NonInviteClient> {
+        self.cancel.iter_mut().chain(self.unwanted.iter_mut().map(|one| &mut one.bye))
+    }
+}
+
+fn number(text: &[u8]) -> Option<u32> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// Read stored bytes again: they were readable when they were stored.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Balance;
 use crate::flow::{AddressText, Flow, Zone};
 use crate::hash::Digest;
-use crate::pool::{PoolState, Seat, Tried};
+use crate::pool::{Health, PoolState, Seat, Tried};
 use crate::proxy::core::Core;
 use crate::proxy::settings::Settings;
 use crate::registration::Reached;
@@ -27,9 +27,18 @@ pub(crate) enum Plan {
         /// The request answers a challenge of its first member; another would only challenge it again.
         answers: bool,
         left: u8,
+        /// Pools to go on with; the next one is the last of the list.
+        then: Vec<Fallback>,
     },
     /// Bindings of a user; the next one is the last of the list.
     Bindings { left: Vec<Reached> },
+}
+
+/// A pool that is asked when the ones before it have nobody.
+pub(crate) struct Fallback {
+    pub(crate) pool: Arc<PoolState>,
+    pub(crate) balance: Balance,
+    pub(crate) key: Digest,
 }
 
 /// The next target.
@@ -47,6 +56,7 @@ pub(crate) struct Next {
 impl Plan {
     /// Take the next target.
     pub(crate) fn next(&mut self, call_id: &[u8], core: &Core, settings: &Settings) -> Option<Next> {
+        self.fall_back();
         match self {
             Self::Peer { peer, flow, target } => {
                 let flow = towards(flow.take()?, call_id, settings)?;
@@ -102,14 +112,39 @@ impl Plan {
         }
     }
 
+    /// Go on to the next pool when this one has no living member left to try, or was tried often enough.
+    fn fall_back(&mut self) {
+        let Self::Pool { pool, balance, key, tried, first, answers, left, then } = self else { return };
+        let has_somebody = |pool: &PoolState, tried: Tried| {
+            let mut members = pool.members.iter().enumerate();
+            members.any(|(place, member)| !tried.has(place) && member.health() != Health::Down)
+        };
+        while first.is_none() && (*left == 0 || !has_somebody(pool, *tried)) {
+            let Some(next) = then.pop() else { return };
+            *left = next.pool.config.failover.attempts.max(1);
+            (*pool, *balance, *key) = (next.pool, next.balance, next.key);
+            (*tried, *answers) = (Tried::default(), false);
+        }
+    }
+
     /// Whether anything is left to try.
     pub(crate) fn has_more(&self) -> bool {
+        self.left() > 0
+    }
+
+    /// How many targets are left to try.
+    pub(crate) fn left(&self) -> u32 {
         match self {
-            Self::Peer { flow, .. } => flow.is_some(),
-            Self::Pool { pool, tried, left, .. } => {
-                *left > 0 && (tried.count() as usize) < pool.members.len()
+            Self::Peer { flow, .. } => u32::from(flow.is_some()),
+            Self::Pool { pool, tried, left, then, .. } => {
+                let count = |number: usize| u32::try_from(number).unwrap_or(0);
+                let here = count(pool.members.len()).saturating_sub(tried.count()).min(u32::from(*left));
+                let beyond = |next: &Fallback| {
+                    count(next.pool.members.len()).min(u32::from(next.pool.config.failover.attempts.max(1)))
+                };
+                here + then.iter().map(beyond).sum::<u32>()
             }
-            Self::Bindings { left } => !left.is_empty(),
+            Self::Bindings { left } => u32::try_from(left.len()).unwrap_or(0),
         }
     }
 }

@@ -147,7 +147,7 @@ impl Chaos {
         self.world.link = Link::GOOD;
         self.world.inside_link = None;
         self.world.stop_registering();
-        let quiet = self.world.until(EMPTYING, |world| world.transactions() == 0 && world.branches() == 0);
+        let quiet = self.world.until(EMPTYING, |world| world.is_at_rest());
         self.outcome(ended, quiet)
     }
 

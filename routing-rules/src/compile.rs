@@ -1,0 +1,133 @@
+//! What rules share once they are compiled: regexes in sets, files of prefixes, names of headers, tags.
+//!
+//! Whatever a rule compares a regex with is a *subject*: the user, From, To, or one header. All regexes over one
+//! subject are one set, so that a request passes over its text once, however many rules there are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::meta;
+use regex_automata::util::syntax;
+
+use crate::limits::{MAX_REGEX_BYTES, MAX_REGEX_SET_BYTES, REGEX_CACHE_BYTES};
+use crate::prefix_file::PrefixFile;
+
+/// The number of a text that rules compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Subject(pub(crate) usize);
+
+impl Subject {
+    /// The user part of the Request-URI.
+    pub(crate) const USER: Self = Self(0);
+    /// The address in From.
+    pub(crate) const FROM: Self = Self(1);
+    /// The address in To.
+    pub(crate) const TO: Self = Self(2);
+
+    /// The header with this number.
+    pub(crate) const fn header(number: usize) -> Self {
+        Self(3 + number)
+    }
+}
+
+/// One regex of a set.
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern {
+    /// Its number in the set of its subject.
+    pub(crate) id: usize,
+    /// For its captures.
+    pub(crate) regex: Regex,
+}
+
+/// What rules share.
+#[derive(Debug, Default)]
+pub(crate) struct Compiled {
+    /// By subject.
+    patterns: Vec<Vec<Pattern>>,
+    numbers: HashMap<(Subject, String), usize>,
+    pub(crate) files: HashMap<String, Option<Arc<PrefixFile>>>,
+    /// The names of the headers that are compared, in lower case.
+    pub(crate) headers: Vec<String>,
+    pub(crate) tags: Vec<String>,
+    /// Whether a rule asks for them at all.
+    pub(crate) asks: Asks,
+}
+
+/// What rules ask for, so that nothing else needs to be found out.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asks {
+    pub(crate) registered: bool,
+    pub(crate) from: bool,
+    pub(crate) to: bool,
+}
+
+/// Numbers are ASCII: without Unicode `\d` means just that, and the machine stays small. `.` is any byte: nobody gets
+/// past a rule by an escaped line end.
+pub(crate) fn build_regex(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern).unicode(false).dot_matches_new_line(true).size_limit(MAX_REGEX_BYTES).build()
+}
+
+impl Compiled {
+    /// The regex with this text over this subject, compiled once.
+    pub(crate) fn pattern(&mut self, subject: Subject, text: &str) -> Result<Pattern, regex::Error> {
+        if self.patterns.len() <= subject.0 {
+            self.patterns.resize_with(subject.0 + 1, Vec::new);
+        }
+        let list = &mut self.patterns[subject.0];
+        if let Some(known) =
+            self.numbers.get(&(subject, text.to_owned())).and_then(|number| list.get(*number))
+        {
+            return Ok(known.clone());
+        }
+        let pattern = Pattern { id: list.len(), regex: build_regex(text)? };
+        self.numbers.insert((subject, text.to_owned()), pattern.id);
+        list.push(pattern.clone());
+        Ok(pattern)
+    }
+
+    /// How many different regexes there are.
+    pub(crate) fn regexes(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// The number of a header that is compared, or `None` when there are `most` others.
+    pub(crate) fn header(&mut self, name: &str, most: usize) -> Option<usize> {
+        let name = name.to_ascii_lowercase();
+        number_of(&mut self.headers, name, most)
+    }
+
+    /// The number of a tag, or `None` when there are `most` others.
+    pub(crate) fn tag(&mut self, name: &str, most: usize) -> Option<u32> {
+        number_of(&mut self.tags, name.to_owned(), most).and_then(|number| u32::try_from(number).ok())
+    }
+
+    /// The regexes of each subject as one set.
+    pub(crate) fn sets(&self) -> Result<Vec<Option<meta::Regex>>, String> {
+        let set = |patterns: &Vec<Pattern>| {
+            if patterns.is_empty() {
+                return Ok(None);
+            }
+            let texts: Vec<&str> = patterns.iter().map(|pattern| pattern.regex.as_str()).collect();
+            let config = meta::Config::new()
+                .match_kind(regex_automata::MatchKind::All)
+                .utf8_empty(false)
+                .nfa_size_limit(Some(MAX_REGEX_SET_BYTES))
+                .hybrid_cache_capacity(REGEX_CACHE_BYTES);
+            let syntax = syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true);
+            let built = meta::Builder::new().configure(config).syntax(syntax).build_many(&texts);
+            built.map(Some).map_err(|error| error.to_string())
+        };
+        self.patterns.iter().map(set).collect()
+    }
+}
+
+fn number_of(list: &mut Vec<String>, name: String, most: usize) -> Option<usize> {
+    if let Some(known) = list.iter().position(|other| *other == name) {
+        return Some(known);
+    }
+    (list.len() < most).then(|| {
+        list.push(name);
+        list.len() - 1
+    })
+}

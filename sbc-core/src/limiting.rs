@@ -1,0 +1,179 @@
+//! The `limit` of rules: calls counted from the INVITE to the end of the dialog, requests by GCRA.
+//!
+//! A gate belongs to the name of its rule, so that it keeps its count when rules are loaded anew. A [`Permit`] is one
+//! call that passed; whoever holds it (the transaction, then the dialog's record) frees the place by dropping it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use routing_rules::Limit;
+
+use crate::hash::KeyedHash;
+use crate::limits;
+use crate::rate::{Due, Rate};
+use crate::table::DigestMap;
+use crate::time::Time;
+
+/// All gates, by the names of their rules.
+#[derive(Default)]
+pub struct Gates {
+    by_rule: DigestMap<Arc<Gate>>,
+}
+
+/// What one rule has let through.
+#[derive(Debug, Default)]
+struct Gate {
+    calls: AtomicU32,
+    due: Mutex<Due>,
+}
+
+/// A place among a rule's calls, free again once this is dropped.
+pub struct Permit(Arc<Gate>);
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permit")
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Why a request does not pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// There are as many calls as there may be.
+    Calls,
+    /// Requests come too fast.
+    Rate,
+}
+
+impl Gates {
+    /// Let one request of a rule pass; a call takes a place, if places are counted.
+    ///
+    /// # Errors
+    /// The limit that it would pass.
+    pub fn pass(
+        &self,
+        hash: &KeyedHash,
+        rule: &str,
+        limit: &Limit,
+        is_call: bool,
+        now: Time,
+    ) -> Result<Option<Permit>, Over> {
+        let gate = self.gate(hash, rule);
+        let permit = match limit.calls.filter(|_| is_call) {
+            Some(most) => Some(gate.take_place(most).ok_or(Over::Calls)?),
+            None => None,
+        };
+        match &limit.rate {
+            Some(rate) if !gate.conforms(rate, now) => Err(Over::Rate),
+            _ => Ok(permit),
+        }
+    }
+
+    /// Calls that hold a place of the rule.
+    pub fn calls(&self, hash: &KeyedHash, rule: &str) -> u32 {
+        let gate = self.by_rule.get(&hash.of(&[b"gate", rule.as_bytes()]));
+        gate.map_or(0, |gate| gate.calls.load(Ordering::Relaxed))
+    }
+
+    fn gate(&self, hash: &KeyedHash, rule: &str) -> Arc<Gate> {
+        let key = hash.of(&[b"gate", rule.as_bytes()]);
+        if let Some(known) = self.by_rule.get(&key) {
+            return Arc::clone(&known);
+        }
+        if self.by_rule.len() >= limits::GATES {
+            // Names of rules that were: nobody holds a place of theirs.
+            self.by_rule.retain(|_, gate| Arc::strong_count(gate) > 1);
+        }
+        Arc::clone(&self.by_rule.entry(key).or_default())
+    }
+}
+
+impl Gate {
+    fn take_place(self: &Arc<Self>, most: u32) -> Option<Permit> {
+        let more = |calls: u32| (calls < most).then_some(calls + 1);
+        let taken = self.calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.is_ok().then(|| Permit(Arc::clone(self)))
+    }
+
+    /// Whether one more request is within the rate; counts it if it is.
+    fn conforms(&self, asked: &routing_rules::Rate, now: Time) -> bool {
+        let rate = Rate::new(asked.count, Duration::from_secs(u64::from(asked.seconds)), asked.burst);
+        // Whoever panicked with it has left a time that is as good as any.
+        rate.take(&mut self.due.lock().unwrap_or_else(PoisonError::into_inner), now, 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use routing_rules::Rate;
+
+    fn limit(calls: Option<u32>, rate: Option<Rate>) -> Limit {
+        Limit { calls, rate, status: 503, retry_after: None }
+    }
+
+    fn hash() -> KeyedHash {
+        KeyedHash::new([3; 16])
+    }
+
+    #[test]
+    fn a_place_is_free_once_its_permit_is_gone() {
+        let (gates, hash) = (Gates::default(), hash());
+        let two = limit(Some(2), None);
+        let pass = |rule: &str| gates.pass(&hash, rule, &two, true, Time::ZERO);
+        let first = pass("a").unwrap();
+        let _second = pass("a").unwrap();
+        assert_eq!(pass("a").unwrap_err(), Over::Calls);
+        assert!(pass("b").is_ok(), "another rule has places of its own");
+        assert!(gates.pass(&hash, "a", &two, false, Time::ZERO).unwrap().is_none(), "no call, no place");
+        drop(first);
+        assert_eq!(gates.calls(&hash, "a"), 1);
+        assert!(pass("a").is_ok());
+    }
+
+    #[test]
+    fn a_rate_lets_its_burst_through_and_then_one_for_each_interval() {
+        let (gates, hash) = (Gates::default(), hash());
+        let ten = limit(None, Some(Rate { count: 10, seconds: 1, burst: 3 }));
+        let passed = |millis: u64| gates.pass(&hash, "a", &ten, true, Time::from_millis(millis)).is_ok();
+        let at_once = (0..10).filter(|_| passed(1000)).count();
+        assert_eq!(at_once, 3);
+        assert!(!passed(1099));
+        assert!(passed(1100));
+        assert!(!passed(1100));
+        let in_ten_seconds = (1101..11_101).filter(|millis| passed(*millis)).count();
+        assert_eq!(in_ten_seconds, 100);
+    }
+
+    #[test]
+    fn a_call_over_the_rate_takes_no_place() {
+        let (gates, hash) = (Gates::default(), hash());
+        let both = limit(Some(5), Some(Rate { count: 1, seconds: 1, burst: 1 }));
+        let kept = gates.pass(&hash, "a", &both, true, Time::ZERO).unwrap();
+        assert_eq!(gates.pass(&hash, "a", &both, true, Time::ZERO).unwrap_err(), Over::Rate);
+        assert_eq!(gates.calls(&hash, "a"), 1);
+        drop(kept);
+        assert_eq!(gates.calls(&hash, "a"), 0);
+    }
+
+    #[test]
+    fn gates_of_rules_that_were_do_not_pile_up() {
+        let (gates, hash) = (Gates::default(), hash());
+        let one = limit(Some(1), None);
+        let kept = gates.pass(&hash, "kept", &one, true, Time::ZERO).unwrap();
+        for rule in 0..2 * limits::GATES {
+            gates.pass(&hash, &rule.to_string(), &one, true, Time::ZERO).unwrap();
+        }
+        assert!(gates.by_rule.len() <= limits::GATES);
+        assert!(gates.pass(&hash, "kept", &one, true, Time::ZERO).is_err());
+        drop(kept);
+    }
+}

@@ -1,0 +1,123 @@
+//! What rules change in a request that leaves: its Request-URI, its headers, who calls.
+
+use routing_rules::{Changes, Identity};
+
+use crate::config::Listener;
+use crate::flow::Zone;
+use crate::proxy::settings::Settings;
+use crate::wire::{Edits, HeaderName, Message, Uri};
+
+/// A boundary that changes pass.
+#[derive(Clone, Copy)]
+pub(crate) struct Passage<'a> {
+    pub(crate) from: Zone,
+    pub(crate) to: Zone,
+    /// The listener that the message leaves by.
+    pub(crate) listener: &'a Listener,
+    pub(crate) settings: &'a Settings,
+}
+
+/// Write another user into the Request-URI, and drop the password of the old one.
+pub(crate) fn user(message: &Message<'_>, uri: &Uri<'_>, user: &str, edits: &mut Edits) {
+    if !uri.is_sip() {
+        return;
+    }
+    let base = message.request_uri_range().start;
+    let host = base + uri.host_range.start;
+    let start = uri.user_range.as_ref().map_or(host, |range| base + range.start);
+    edits.replace_with(start..host, |out| {
+        if !user.is_empty() {
+            out.extend_from_slice(user.as_bytes());
+            out.push(b'@');
+        }
+    });
+}
+
+/// Write another host over host and port of the Request-URI.
+pub(crate) fn host(message: &Message<'_>, uri: &Uri<'_>, host: &str, edits: &mut Edits) {
+    let base = message.request_uri_range().start;
+    edits.replace_with(base + uri.host_range.start..base + uri.host_range.end, |out| write_host(host, out));
+}
+
+/// Set and remove headers, and say who calls.
+pub(crate) fn headers(message: &Message<'_>, changes: &Changes, passage: &Passage<'_>, edits: &mut Edits) {
+    for change in &changes.headers {
+        take_off(message, &change.name, edits);
+        if let Some(value) = &change.value {
+            edits.insert_with(message.head_end(), |out| {
+                out.extend_from_slice(change.name.as_bytes());
+                out.extend_from_slice(b": ");
+                passage.write_hidden(value, out);
+                out.extend_from_slice(b"\r\n");
+            });
+        }
+    }
+    if let Some(identity) = &changes.identity {
+        assert_identity(message, identity, passage, edits);
+    }
+}
+
+/// RFC 3325 §9.1: one assertion, ours, whatever others have said. Who wants to stay unknown is not named to
+/// strangers (§9.3).
+fn assert_identity(message: &Message<'_>, identity: &Identity, passage: &Passage<'_>, edits: &mut Edits) {
+    let claims = [HeaderName::PAssertedIdentity, HeaderName::PPreferredIdentity, HeaderName::RemotePartyId];
+    for header in claims.into_iter().flat_map(|name| message.all(name)) {
+        edits.delete(header.line());
+    }
+    if identity.private {
+        message.all(HeaderName::Privacy).for_each(|header| edits.delete(header.line()));
+        edits.insert(message.head_end(), b"Privacy: id\r\n");
+        if passage.to == Zone::Public {
+            return;
+        }
+    }
+    let host = identity.host.as_deref().unwrap_or(passage.settings.outside_name(passage.listener));
+    edits.insert_with(message.head_end(), |out| {
+        out.extend_from_slice(b"P-Asserted-Identity: ");
+        if let Some(name) = &identity.name {
+            out.push(b'"');
+            passage.write_hidden(name, out);
+            out.extend_from_slice(b"\" ");
+        }
+        out.extend_from_slice(b"<sip:");
+        out.extend_from_slice(identity.user.as_bytes());
+        out.push(b'@');
+        let mut text = Vec::new();
+        write_host(host, &mut text);
+        passage.write_hidden(&String::from_utf8_lossy(&text), out);
+        out.extend_from_slice(b">\r\n");
+    });
+}
+
+fn take_off(message: &Message<'_>, name: &str, edits: &mut Edits) {
+    message.named(name).for_each(|header| edits.delete(header.line()));
+}
+
+fn write_host(host: &str, out: &mut Vec<u8>) {
+    if host.contains(':') {
+        out.push(b'[');
+        out.extend_from_slice(host.as_bytes());
+        out.push(b']');
+    } else {
+        out.extend_from_slice(host.as_bytes());
+    }
+}
+
+impl Passage<'_> {
+    /// Append a text in which, on its way out of the pool, no address of the pool is left.
+    fn write_hidden(&self, text: &str, out: &mut Vec<u8>) {
+        let bytes = text.as_bytes();
+        if self.from != Zone::Pool || self.to == Zone::Pool {
+            out.extend_from_slice(bytes);
+            return;
+        }
+        let name = self.settings.outside_name(self.listener);
+        let mut at = 0;
+        while let Some(found) = self.settings.hidden.next(bytes, at) {
+            out.extend_from_slice(bytes.get(at..found.range.start).unwrap_or_default());
+            out.extend_from_slice(found.word.unwrap_or(name).as_bytes());
+            at = found.range.end;
+        }
+        out.extend_from_slice(bytes.get(at..).unwrap_or_default());
+    }
+}

@@ -1,0 +1,277 @@
+//! The gate of the public zone: access lists, floods, bans, scanners, passwords guessed.
+
+use std::time::Duration;
+
+use sbc_core::config::{Admission, BanPolicy, SourceRates};
+use sbc_core::count::Count;
+use sbc_core::rate::Rate;
+use sbc_tests::agent::Registered;
+use sbc_tests::sim::{BROWSER, EdgeSettings, MEMBERS, PHONE, PHONES, WSS, World, cast};
+use sbc_tests::ua::message::Message;
+
+const STRANGER: &str = "192.0.2.66:5066";
+const WIDGET: &str = "192.0.2.67:4067";
+
+fn world(admission: Admission) -> World {
+    let mut world = cast(1, &EdgeSettings { admission, ..EdgeSettings::new(&MEMBERS) }, 0);
+    world.connect(WIDGET);
+    world.run(500);
+    world
+}
+
+fn tight() -> Admission {
+    Admission {
+        per_source: SourceRates {
+            requests: Rate::per_second(50, 50),
+            invites: Rate::per_second(5, 5),
+            registers: Rate::per_second(3, 3),
+        },
+        ..Admission::default()
+    }
+}
+
+fn request(method: &str, from: &str, number: usize, extra: &str) -> String {
+    format!(
+        "{method} sip:1001@example.test SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKgate{method}{number}\r\n\
+         Max-Forwards: 9\r\nFrom: <sip:u{number}@example.test>;tag=1\r\nTo: <sip:u{number}@example.test>\r\n\
+         Call-ID: gate-{method}-{number}\r\nCSeq: 1 {method}\r\nContact: <sip:x@{from}>\r\n{extra}Content-Length: 0\r\n\r\n"
+    )
+}
+
+fn count(world: &World, count: Count) -> u64 {
+    world.core().counters().get(count)
+}
+
+/// The last final status that this request got.
+fn answer_to(world: &mut World, from: &str, to: &str, text: &str) -> Option<u16> {
+    let call_id = Message::read(text.as_bytes()).expect("a message").call_id().to_owned();
+    let own = from.parse().unwrap();
+    let sent = world.say(from, to, text, &call_id);
+    sent.iter()
+        .filter(|(to, answer)| *to == own && answer.status() > 100)
+        .map(|(_, answer)| answer.status())
+        .last()
+}
+
+#[test]
+fn who_is_denied_is_not_heard_and_who_is_allowed_is_never_limited() {
+    let nets = |text: &str| vec![text.parse().unwrap()];
+    let mut world = world(Admission { deny: nets("192.0.2.66/32"), allow: nets("192.0.2.67/32"), ..tight() });
+    assert_eq!(answer_to(&mut world, STRANGER, PHONES, &request("OPTIONS", STRANGER, 0, "")), None);
+    assert_eq!(count(&world, Count::Denied), 1);
+    for number in 0..200 {
+        assert!(answer_to(&mut world, WIDGET, WSS, &request("REGISTER", WIDGET, number, "")).is_some());
+    }
+}
+
+#[test]
+fn kinds_of_requests_are_limited_apart_and_sources_too() {
+    let mut world = world(tight());
+    for number in 0..10 {
+        world.inject(STRANGER, PHONES, request("INVITE", STRANGER, number, "").as_bytes());
+        world.inject(STRANGER, PHONES, request("REGISTER", STRANGER, number, "").as_bytes());
+    }
+    world.run(20);
+    assert_eq!((count(&world, Count::FloodInvite), count(&world, Count::FloodRegister)), (5, 7));
+    for number in 10..100 {
+        world.inject(STRANGER, PHONES, request("OPTIONS", STRANGER, number, "").as_bytes());
+    }
+    world.run(20);
+    assert!(count(&world, Count::FloodSource) >= 55);
+    assert!(
+        answer_to(&mut world, "192.0.2.68:5066", PHONES, &request("INVITE", "192.0.2.68:5066", 1, ""))
+            .is_some()
+    );
+    world.run(2_000);
+    assert!(answer_to(&mut world, STRANGER, PHONES, &request("INVITE", STRANGER, 900, "")).is_some());
+}
+
+#[test]
+fn over_a_connection_a_limit_is_said() {
+    let mut world = world(tight());
+    let statuses: Vec<_> = (0..5)
+        .filter_map(|number| answer_to(&mut world, WIDGET, WSS, &request("REGISTER", WIDGET, number, "")))
+        .collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 503).count(), 2, "{statuses:?}");
+}
+
+#[test]
+fn a_flood_of_strangers_leaves_room_for_those_whom_the_pool_accepts() {
+    let admission = Admission { strangers: Rate::per_second(20, 40), ..Admission::default() };
+    let mut world = world(admission);
+    world.register(PHONE);
+    for number in 0..2_000 {
+        let from = format!("192.0.{}.{}:5060", 3 + number / 250, 1 + number % 250);
+        world.inject(&from, PHONES, request("INVITE", &from, number, "").as_bytes());
+        if number % 500 == 250 {
+            let leg = world.act(PHONE, |agent, now| agent.call(now, "sip:9196@example.test"));
+            world.until_up(PHONE, leg);
+        }
+    }
+    assert!(count(&world, Count::FloodStrangers) > 1_500, "{}", count(&world, Count::FloodStrangers));
+}
+
+#[test]
+fn one_user_attacked_from_everywhere_goes_on_from_his_own_place() {
+    let admission = Admission { per_user: Rate::per_second(2, 5), ..Admission::default() };
+    let mut world = world(admission);
+    world.register(PHONE);
+    for number in 0..1_000 {
+        let from = format!("192.0.{}.{}:5060", 3 + number / 250, 1 + number % 250);
+        let text = request("REGISTER", &from, number, "").replace(&format!("u{number}@"), "1003@");
+        world.inject(&from, PHONES, text.as_bytes());
+    }
+    world.run(100);
+    assert!(count(&world, Count::FloodUser) > 950);
+    world.act(PHONE, |agent, now| agent.register(now, 300));
+    world.run(1_000);
+    assert!(matches!(world.agent(PHONE).registered(), Registered::Yes(_)));
+    let leg = world.act(PHONE, |agent, now| agent.call(now, "sip:9196@example.test"));
+    world.until_up(PHONE, leg);
+}
+
+/// Credentials that are never right, made with the nonce of the last challenge.
+fn guess(world: &mut World, from: &str, to: &str, number: usize, nonce: &str) -> (Option<u16>, String) {
+    let credentials = format!(
+        "Authorization: Digest username=\"1003\", realm=\"example.test\", nonce=\"{nonce}\", \
+         uri=\"sip:example.test\", response=\"{number:032x}\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"x\"\r\n"
+    );
+    let extra = if nonce.is_empty() { "" } else { &credentials };
+    let text = request("REGISTER", from, number, extra).replace(&format!("u{number}@"), "1003@");
+    let call_id = format!("gate-REGISTER-{number}");
+    let own = from.parse().unwrap();
+    let sent = world.say(from, to, &text, &call_id);
+    let answer =
+        sent.iter().filter(|(to, answer)| *to == own && answer.status() > 100).map(|(_, one)| one).last();
+    let nonce = answer
+        .and_then(|answer| answer.get("WWW-Authenticate"))
+        .and_then(|challenge| Some(challenge.split("nonce=\"").nth(1)?.split('"').next()?.to_owned()));
+    (answer.map(Message::status), nonce.unwrap_or_default())
+}
+
+#[test]
+fn passwords_are_guessed_ten_times_and_no_more() {
+    for (from, to) in [(STRANGER, PHONES), (WIDGET, WSS)] {
+        let mut world = world(Admission::default());
+        let (first, mut nonce) = guess(&mut world, from, to, 0, "");
+        assert_eq!(first, Some(401));
+        let mut tries = 0;
+        // A nonce that was used is stale: FreeSWITCH challenges anew in between, which is held against nobody.
+        while count(&world, Count::Bans) == 0 && tries < 40 {
+            tries += 1;
+            let (_, next) = guess(&mut world, from, to, tries, &nonce);
+            nonce = if next.is_empty() { nonce } else { next };
+        }
+        assert_eq!(count(&world, Count::AuthenticationFailed), 10, "from {from}");
+        assert_eq!(guess(&mut world, from, to, 50, &nonce).0, None, "banned");
+        let bans = world.core().bans(world.now);
+        assert_eq!(bans.len(), 1);
+        assert_eq!(
+            (bans[0].reason, bans[0].until.since(bans[0].since)),
+            (Count::AuthenticationFailed, Duration::from_secs(600))
+        );
+        assert!(world.core().lift_ban(from.parse::<std::net::SocketAddr>().unwrap().ip()));
+        assert_eq!(guess(&mut world, from, to, 51, "").0, Some(401));
+    }
+}
+
+#[test]
+fn first_challenges_are_held_against_nobody() {
+    let mut world = world(Admission::default());
+    for number in 0..50 {
+        assert_eq!(guess(&mut world, WIDGET, WSS, number, "").0, Some(401));
+    }
+    assert_eq!((count(&world, Count::Bans), count(&world, Count::AuthenticationFailed)), (0, 0));
+}
+
+#[test]
+fn nobody_can_have_somebody_else_banned() {
+    let mut world = world(Admission::default());
+    world.register(PHONE);
+    // The attacker has a nonce of its own and writes the phone's address on its datagrams.
+    let (_, nonce) = guess(&mut world, STRANGER, PHONES, 0, "");
+    for number in 1..100 {
+        guess(&mut world, PHONE, PHONES, number, &nonce);
+        world.inject(PHONE, PHONES, b"INVITE nonsense\r\n\r\n");
+        world.inject(
+            PHONE,
+            PHONES,
+            request("OPTIONS", PHONE, number, "User-Agent: friendly-scanner\r\n").as_bytes(),
+        );
+    }
+    world.run(100);
+    assert_eq!(count(&world, Count::Bans), 0);
+    let leg = world.act(PHONE, |agent, now| agent.call(now, "sip:9196@example.test"));
+    world.until_up(PHONE, leg);
+}
+
+#[test]
+fn scanners_hear_nothing_and_connected_ones_are_banned() {
+    let mut world = world(Admission::default());
+    let scan = |from, number| request("OPTIONS", from, number, "User-Agent: friendly-scanner\r\n");
+    assert_eq!(answer_to(&mut world, STRANGER, PHONES, &scan(STRANGER, 0)), None);
+    for number in 1..4 {
+        assert_eq!(answer_to(&mut world, WIDGET, WSS, &scan(WIDGET, number)), None);
+    }
+    assert_eq!(
+        (count(&world, Count::Scanner), count(&world, Count::Bans), count(&world, Count::Banned)),
+        (3, 1, 1)
+    );
+    let banned = WIDGET.parse::<std::net::SocketAddr>().unwrap().ip();
+    assert!(!world.core().is_welcome(banned, world.now));
+    world.run(601_000);
+    assert!(world.core().is_welcome(banned, world.now));
+}
+
+#[test]
+fn a_dry_run_bans_nobody_and_says_whom_it_would() {
+    let ban = Some(BanPolicy { dry_run: true, ..BanPolicy::default() });
+    let mut world = world(Admission { ban, ..Admission::default() });
+    for number in 0..10 {
+        world.inject(
+            WIDGET,
+            WSS,
+            request("OPTIONS", WIDGET, number, "User-Agent: sipvicious\r\n").as_bytes(),
+        );
+    }
+    world.run(100);
+    assert_eq!((count(&world, Count::Bans), count(&world, Count::DryBans)), (0, 5));
+    assert!(answer_to(&mut world, WIDGET, WSS, &request("OPTIONS", WIDGET, 99, "")).is_some());
+}
+
+#[test]
+fn many_users_behind_one_address_get_more_room() {
+    let mut world = world(tight());
+    world.register(BROWSER);
+    world.run(2_000);
+    let before = count(&world, Count::FloodRegister);
+    let behind = |world: &mut World, port: u16| {
+        let address = BROWSER.parse::<std::net::SocketAddr>().unwrap();
+        let from = std::net::SocketAddr::new(address.ip(), port).to_string();
+        for number in 0..20 {
+            world.inject(
+                &from,
+                PHONES,
+                request("REGISTER", &from, usize::from(port) * 100 + number, "").as_bytes(),
+            );
+        }
+        world.run(20);
+    };
+    behind(&mut world, 6000);
+    let refused = count(&world, Count::FloodRegister) - before;
+    assert!((10..17).contains(&refused), "a user accepted from there doubles the room: {refused}");
+}
+
+#[test]
+fn what_was_known_of_sources_is_forgotten() {
+    let mut world = world(Admission::default());
+    let before = world.core().status().sources;
+    for number in 0..5_000 {
+        let from = format!("192.0.{}.{}:5060", 3 + number / 250, 1 + number % 250);
+        world.inject(&from, PHONES, request("OPTIONS", &from, number, "").as_bytes());
+    }
+    world.run(100);
+    assert!(world.core().status().sources >= 5_000);
+    world.run(300_000);
+    assert!((1..=before).contains(&world.core().status().sources), "those whom the pool accepted stay");
+}

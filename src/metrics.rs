@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use sbc_core::flow::WorkerId;
 use sbc_core::time::Time;
@@ -53,6 +54,17 @@ pub(crate) const CALLS: &str = "sbc_dialog_calls";
 /// Transactions alive.
 pub(crate) const TRANSACTIONS: &str = "sbc_transaction_alive";
 
+/// TCP connections that were opened, by who opened them.
+const TCP_OPENED: &str = "sbc_tcp_opened";
+/// TCP connections that ended, by reason.
+const TCP_CLOSED: &str = "sbc_tcp_closed";
+/// Peers that got no TCP connection, by reason.
+const TCP_REFUSED: &str = "sbc_tcp_refused";
+/// Servers that accepted no TCP connection.
+const TCP_UNREACHABLE: &str = "sbc_tcp_unreachable";
+/// TCP connections open now.
+const TCP_OPEN: &str = "sbc_tcp_open";
+
 type ByReason = Family<[(&'static str, &'static str); 1], Counter>;
 
 /// What the workers count outside of the core.
@@ -67,6 +79,7 @@ pub(crate) struct Counters {
     pub keepalives: Counter,
     pub handed_over: Counter,
     pub handover_dropped: Counter,
+    pub tcp: TcpCounters,
 }
 
 impl Counters {
@@ -103,6 +116,54 @@ impl Counters {
             "Datagrams dropped on the way to another worker",
             self.handover_dropped.clone(),
         );
+        self.tcp.register(registry);
+    }
+}
+
+/// What the workers count of SIP over TCP.
+#[derive(Debug, Default)]
+pub(crate) struct TcpCounters {
+    opened: ByReason,
+    closed: ByReason,
+    refused: ByReason,
+    open: Gauge,
+    pub unreachable: Counter,
+}
+
+impl TcpCounters {
+    /// One more is open.
+    pub(crate) fn opened(&self, dialled: bool) {
+        let by = if dialled { "us" } else { "peer" };
+        self.opened.get_or_create(&[("by", by)]).inc();
+        self.open.inc();
+    }
+
+    /// One connection ended.
+    pub(crate) fn closed(&self, reason: &'static str) {
+        self.closed.get_or_create(&[("reason", reason)]).inc();
+        self.open.dec();
+    }
+
+    /// One peer got no connection.
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// How many are open.
+    pub(crate) fn open(&self) -> u64 {
+        u64::try_from(self.open.get()).unwrap_or(0)
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register(TCP_OPENED, "TCP connections opened, by whom", self.opened.clone());
+        registry.register(TCP_CLOSED, "TCP connections ended, by reason", self.closed.clone());
+        registry.register(TCP_REFUSED, "Peers that got no TCP connection, by reason", self.refused.clone());
+        registry.register(
+            TCP_UNREACHABLE,
+            "Servers that accepted no TCP connection",
+            self.unreachable.clone(),
+        );
+        registry.register(TCP_OPEN, "TCP connections open now", self.open.clone());
     }
 }
 

@@ -6,7 +6,7 @@ use sbc_core::wire::{Edits, Framing, Index, Limits, Message};
 pub fn run(bytes: &[u8]) {
     let Some((&cut, bytes)) = bytes.split_first() else { return };
     let mut index = Index::new();
-    for framing in [Framing::Datagram, Framing::WebSocket] {
+    for framing in [Framing::Datagram, Framing::WebSocket, Framing::Stream] {
         let verdict = index.parse(bytes, framing, &Limits::default());
         let message = Message::new(bytes, &index);
         everything_lies_inside(&message);

@@ -35,8 +35,8 @@ fn peer(choice: &[u8; 8]) -> Peer {
     let number = u64::from_be_bytes(*choice);
     let address = match choice[0] % 4 {
         0 => PeerAddress::Binding,
-        1 => PeerAddress::Datagram((Ipv4Addr::new(192, 0, 2, choice[4]), port).into()),
-        2 => PeerAddress::Datagram((Ipv6Addr::from_bits(number.into()), port).into()),
+        1 => PeerAddress::At((Ipv4Addr::new(192, 0, 2, choice[4]), port).into()),
+        2 => PeerAddress::At((Ipv6Addr::from_bits(number.into()), port).into()),
         _ => PeerAddress::Connection { boot: number, number: !number },
     };
     let binding = (choice[0] & 128 != 0).then_some(BindingId(u128::from(number) << 64 | 1));

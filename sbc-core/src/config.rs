@@ -122,7 +122,7 @@ pub struct Pool {
     pub name: Box<str>,
     /// `Pool` for FreeSWITCH, `Trunk` for a carrier.
     pub zone: Zone,
-    /// The listener its members are reached from.
+    /// The listener whose address its members are told, in Path and Record-Route.
     pub listener: ListenerId,
     /// Never empty.
     pub members: Vec<Member>,
@@ -132,6 +132,22 @@ pub struct Pool {
     pub probe: Option<Probe>,
     /// When the next member is tried.
     pub failover: Failover,
+    /// What happens to requests that are too large for a datagram.
+    pub large: Large,
+}
+
+/// What happens to a request above [`limits::DATAGRAM`](crate::limits::DATAGRAM) for a member that is reached by UDP
+/// (RFC 3261 §18.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Large {
+    /// It leaves as a datagram, in fragments, and is counted.
+    Never,
+    /// It goes by a connection from this listener; where the member accepts none, by UDP for a while.
+    Auto(ListenerId),
+    /// It goes by a connection from this listener.
+    Always(ListenerId),
+    /// It is answered with 513.
+    Refuse,
 }
 
 /// One server of a pool.
@@ -141,6 +157,8 @@ pub struct Member {
     pub uri: Box<str>,
     /// Where messages for it go.
     pub address: SocketAddr,
+    /// The listener it is reached from, whose transport is its own.
+    pub listener: ListenerId,
 }
 
 /// OPTIONS probes of a pool's members.

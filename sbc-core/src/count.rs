@@ -83,6 +83,8 @@ counters! {
     BareControl = "sbc_admission_refused_total", "control";
     /// Messages with a Content-Length that is no number, or several that differ.
     BadContentLength = "sbc_admission_refused_total", "content_length";
+    /// Messages without a Content-Length where only that says how long they are.
+    NoContentLength = "sbc_admission_refused_total", "no_content_length";
     /// Messages shorter than their Content-Length says.
     BodyShort = "sbc_admission_refused_total", "body_short";
     /// Messages whose headers never end.
@@ -183,6 +185,14 @@ counters! {
     NoTarget = "sbc_proxy_refused_total", "no_target";
     /// Responses forwarded from their branch alone, without a transaction.
     Stateless = "sbc_proxy_stateless_total", "";
+    /// Requests too large for a datagram that went by a connection.
+    LargeByConnection = "sbc_proxy_large_total", "connection";
+    /// Messages too large for an unfragmented datagram that left as one.
+    LargeByDatagram = "sbc_proxy_large_total", "datagram";
+    /// Requests refused since they are too large for a datagram.
+    LargeRefused = "sbc_proxy_large_total", "refused";
+    /// Requests that were sent again since the connection they went by closed.
+    SentAgain = "sbc_proxy_sent_again_total", "";
     /// Calls answered.
     Answered = "sbc_dialog_answered_total", "";
     /// Calls ended by BYE.

@@ -29,7 +29,8 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// One way in and out: a UDP address seen at one of our sockets, or a connection.
+/// One way in and out: a UDP address seen at one of our sockets, a connection, or the address of a server
+/// that connections are opened to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Flow {
     /// The listener the bytes came to, or shall leave by.
@@ -38,13 +39,14 @@ pub struct Flow {
     pub port: u8,
     /// The other end as the socket sees it.
     pub remote: SocketAddr,
-    /// Set for WebSocket, TCP and TLS; then it alone decides where bytes go.
+    /// Set for WebSocket, and for TCP and TLS where bytes came in; then it alone decides where bytes go. Without
+    /// one, a TCP or TLS listener uses the connection it has to `remote`, or opens it.
     pub connection: Option<ConnectionId>,
 }
 
 impl Flow {
-    /// A datagram flow at a listener's own port.
-    pub const fn udp(listener: ListenerId, remote: SocketAddr) -> Self {
+    /// To an address, from a listener's own port.
+    pub const fn to(listener: ListenerId, remote: SocketAddr) -> Self {
         Self { listener, port: 0, remote, connection: None }
     }
 }
@@ -52,6 +54,11 @@ impl Flow {
 /// True for transports that lose nothing, so that no timer repeats a message on them.
 pub const fn is_reliable(transport: Transport) -> bool {
     !matches!(transport, Transport::Udp)
+}
+
+/// True where messages are cut out of a byte stream by their Content-Length.
+pub const fn is_stream(transport: Transport) -> bool {
+    matches!(transport, Transport::Tcp | Transport::Tls)
 }
 
 /// True for SIP over WebSocket (RFC 7118), with TLS or without.

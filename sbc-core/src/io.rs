@@ -24,8 +24,11 @@ pub enum Input<'a> {
     Opened(Flow),
     /// A connection is gone.
     Closed(ConnectionId),
-    /// The network said that nobody receives at this flow's remote (ICMP port or host unreachable).
+    /// Nobody receives at this flow's remote: the network said so (ICMP port or host unreachable), or a connection
+    /// could not be opened.
     Unreachable(Flow),
+    /// The connection that was opened to this flow's remote is gone; the next message opens another.
+    Disconnected(Flow),
     /// A time that `next_deadline` named has come.
     Deadline,
 }

@@ -38,6 +38,8 @@ pub const UNWANTED_ANSWERS: usize = 8;
 pub const VIAS_READ: usize = 72;
 /// Contacts of one REGISTER, and of one answer to it.
 pub const CONTACTS: usize = 64;
+/// The largest request that leaves as one datagram where the path's MTU is not known (RFC 3261 §18.1.1), in bytes.
+pub const DATAGRAM: usize = 1300;
 /// Bytes of the branch of a top Via. Ours, which seal the hidden Vias of the pool, are the longest around.
 pub const BRANCH_BYTES: usize = 2048;
 /// Recycled buffers kept by one worker.
@@ -85,6 +87,8 @@ pub const DIALOG_IDLE: Duration = Duration::from_secs(12 * 3600);
 pub const TRYING_AFTER_OTHER: Duration = Duration::from_millis(3500);
 /// A binding that says nothing for so long is not waited for alone.
 pub const BINDING_PATIENCE: Duration = Duration::from_secs(2);
+/// For so long large requests go by UDP to a member that did not accept a connection.
+pub const WITHOUT_CONNECTION: Duration = Duration::from_secs(600);
 /// How often a member that is slow with a request other than INVITE is looked at.
 pub const LOOK_AT_MEMBER: Duration = Duration::from_secs(1);
 /// How long an INVITE or BYE inside a dialog waits for a member that does not answer its probes: until three

@@ -12,8 +12,6 @@
 
 mod certificates;
 mod client_address;
-mod connections;
-mod egress;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod guest;
@@ -29,15 +27,15 @@ mod reason;
 mod server_name;
 mod session;
 mod settings;
-mod sources;
 mod upgrade;
 
+use sbc_tcp::{connections, egress, sources};
+
 pub use certificates::{CertificateError, CertificateFiles, Certificates};
-pub use connections::Connections;
-pub use egress::SendError;
 pub use handler::Handler;
-pub use listener::{Listener, bind, serve};
+pub use listener::{Listener, serve};
 pub use origin::{OriginError, OriginPattern};
 pub use reason::{CloseReason, Refused};
+pub use sbc_tcp::{Connections, EgressLimits, SendError, bind};
 pub use server_name::{ServerNameError, ServerNamePattern};
-pub use settings::{ClientAddress, EgressLimits, Settings};
+pub use settings::{ClientAddress, Settings};

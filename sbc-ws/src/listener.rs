@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
@@ -21,11 +20,6 @@ use crate::reason::Refused;
 use crate::settings::Settings;
 use crate::sources::{SourceKey, Sources};
 
-/// Connections that wait in the kernel until a worker accepts them; it cuts the number to `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
-/// What the kernel buffers for one client, in bytes (it allows itself twice that). Left alone it grows to megabytes
-/// for a client that does not read.
-const SEND_BUFFER: usize = 64 * 1024;
 /// How long we wait after the system refused us a socket: the cause, often too many open files, needs time to pass.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -102,24 +96,6 @@ impl Drop for Place {
             self.listener.sources.give_back(source);
         }
     }
-}
-
-/// Binds a listening socket, ready for [`serve`]. With `reuse_port` each worker can bind its own to the same
-/// address, and the kernel spreads connections over them.
-///
-/// # Errors
-/// What the system said, such as an address in use.
-pub fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections of an earlier process that linger must not keep us from the port.
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(reuse_port)?;
-    // Accepted sockets inherit it.
-    socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 /// Accepts connections for one worker, each a task on its `LocalSet`. Never ends by itself; dropping the future stops

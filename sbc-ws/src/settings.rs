@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use sbc_tcp::EgressLimits;
 
 use crate::certificates::Certificates;
 use crate::origin::OriginPattern;
@@ -24,10 +25,6 @@ const MAX_CONNECTIONS: usize = 100_000;
 /// Connections that one source holds. Hundreds of agents sit behind one office's address, and a browser that reconnects
 /// holds two for a moment.
 const MAX_PER_SOURCE: usize = 1000;
-/// Bytes that wait for one client.
-const EGRESS_BYTES: usize = 256 * 1024;
-/// Messages that wait for one client.
-const EGRESS_MESSAGES: usize = 512;
 
 /// Where the true address of a client is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,21 +38,6 @@ pub enum ClientAddress {
     /// A trusted proxy names the client in a PROXY protocol header, version 2, before anything else. Everyone else is
     /// the client, and such a header from it is no TLS and no HTTP.
     ProxyV2,
-}
-
-/// How much may wait for a client that does not read. Beyond either number its connection is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EgressLimits {
-    /// Waiting payload, in bytes.
-    pub bytes: usize,
-    /// Waiting messages.
-    pub messages: usize,
-}
-
-impl Default for EgressLimits {
-    fn default() -> Self {
-        Self { bytes: EGRESS_BYTES, messages: EGRESS_MESSAGES }
-    }
 }
 
 /// The settings of one listener. A connection keeps those it was accepted under.

@@ -10,7 +10,8 @@ use super::document::{At, Section};
 use super::listener::RawListener;
 use super::machine::Machine;
 use super::node::{MOST_WORKERS, Node};
-use super::pool::RawPool;
+use super::pool::{RawMember, RawPool};
+use super::reach::{Ways, ways};
 use super::service::Echo;
 use super::{ListenerSettings, Several};
 
@@ -40,8 +41,8 @@ pub(super) fn all(parts: Parts<'_, '_, '_>) -> Option<Checked> {
     }
     claims::check(parts.root.document(), &collect_claims(&parts));
     // A pool whose listener was wrong by itself would be blamed for that listener's mistake.
-    let reach = |pool| parts.listeners.complete.then(|| reached_from(&parts, pool)).flatten();
-    let routes: Vec<Option<usize>> = parts.pools.whole.iter().map(reach).collect();
+    let reach = |pool| parts.listeners.complete.then(|| ways(&parts, pool)).flatten();
+    let routes: Vec<Option<Ways>> = parts.pools.whole.iter().map(reach).collect();
     let workers = workers(&parts);
     let advertised: Vec<Option<HostPort>> = parts
         .listeners
@@ -61,7 +62,7 @@ pub(super) fn all(parts: Parts<'_, '_, '_>) -> Option<Checked> {
         .whole
         .into_iter()
         .zip(routes?)
-        .map(|(pool, listener)| finish_pool(pool, listener))
+        .map(|(pool, ways)| finish_pool(pool, &ways))
         .collect::<Option<_>>()?;
     let listeners = parts.listeners.whole.into_iter().zip(advertised?);
     let listeners =
@@ -83,7 +84,7 @@ fn zone_and_transport(parts: &Parts<'_, '_, '_>, listener: &RawListener) {
     let document = parts.root.document();
     let report = |found: &str, expected: &str| document.report(listener.place.clone(), found, expected);
     if is_websocket(listener.transport) && listener.zone != Zone::Public {
-        report("SIP over WebSocket towards servers", "transport = \"udp\", or zone = \"public\"");
+        report("SIP over WebSocket towards servers", "transport = \"udp\" or \"tcp\", or zone = \"public\"");
     }
     if listener.zone == Zone::Trunk && listener.networks.is_empty() {
         report(
@@ -132,90 +133,10 @@ fn collect_claims(parts: &Parts<'_, '_, '_>) -> Vec<Claim> {
     claims
 }
 
-/// The listener that a pool's members are reached from.
-fn reached_from(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<usize> {
-    let document = parts.root.document();
-    let zone = pool.zone;
-    let listener = match &pool.listener {
-        Some(name) => {
-            let known = parts.listeners.whole.iter().position(|listener| listener.name.value == name.value);
-            if known.is_none() {
-                let names: Vec<_> =
-                    parts.listeners.whole.iter().map(|listener| &*listener.name.value).collect();
-                let expected = format!("the name of a listener: one of {}", names.join(", "));
-                document.report(name.place.clone(), format!("{:?}", name.value), expected);
-            }
-            known?
-        }
-        None => only_listener(parts, pool)?,
-    };
-    let chosen = parts.listeners.whole.get(listener)?;
-    let place = pool.listener.as_ref().map_or(&pool.place, |name| &name.place);
-    if chosen.zone != pool.zone || chosen.transport != Transport::Udp {
-        let found = format!("listener {:?} of zone {}", chosen.name.value, chosen.zone);
-        document.report(place.clone(), found, format!("a listener of zone {zone} and transport udp"));
-        return None;
-    }
-    members_fit(parts, pool, chosen).then_some(listener)
-}
-
-/// Without `listener` there must be exactly one that fits.
-fn only_listener(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<usize> {
-    let fits = |listener: &RawListener| listener.zone == pool.zone && listener.transport == Transport::Udp;
-    let mut fitting = parts.listeners.whole.iter().enumerate().filter(|(_, listener)| fits(listener));
-    let zone = pool.zone;
-    match (fitting.next(), fitting.next()) {
-        (Some((index, _)), None) => Some(index),
-        (Some(_), Some(_)) => {
-            let expected = format!("`listener` to name one of the listeners of zone {zone}");
-            parts.root.document().report(pool.place.clone(), "a pool with several ways out", expected);
-            None
-        }
-        (None, _) => {
-            let expected =
-                format!("a [[listener]] of zone {zone} and transport udp to reach its members from");
-            parts.root.document().report(pool.place.clone(), "a pool without a listener", expected);
-            None
-        }
-    }
-}
-
-/// Same address family, no member twice, and none of them is this node.
-fn members_fit(parts: &Parts<'_, '_, '_>, pool: &RawPool, listener: &RawListener) -> bool {
-    let document = parts.root.document();
-    let mut fit = true;
-    for (index, member) in pool.members.iter().enumerate() {
-        let address = member.value.address;
-        let mut wrong = |expected: String| {
-            document.report(member.place.clone(), format!("{:?}", member.value.uri), expected);
-            fit = false;
-        };
-        if address.is_ipv4() != listener.bind.value.is_ipv4() {
-            let family = if listener.bind.value.is_ipv4() { "IPv4" } else { "IPv6" };
-            wrong(format!(
-                "an {family} address: listener {:?} cannot reach another family",
-                listener.name.value
-            ));
-        } else if pool.members.iter().take(index).any(|earlier| earlier.value.address == address) {
-            wrong("each member once".to_owned());
-        } else if let Some(own) = parts.listeners.whole.iter().find(|own| is_own(own, address)) {
-            wrong(format!("a server; this is listener {:?} of this node", own.name.value));
-        }
-    }
-    fit
-}
-
-fn is_own(listener: &RawListener, address: SocketAddr) -> bool {
-    let bind = listener.bind.value;
-    let here = bind.ip() == address.ip() || (bind.ip().is_unspecified() && address.ip().is_loopback());
-    let worker = listener.worker_ports.as_ref().is_some_and(|ports| ports.value.contains(&address.port()));
-    listener.transport == Transport::Udp && here && (bind.port() == address.port() || worker)
-}
-
 /// What peers are told: as written, as bound, or by the route to them.
 fn advertise(
     parts: &Parts<'_, '_, '_>,
-    routes: &[Option<usize>],
+    routes: &[Option<Ways>],
     index: usize,
     listener: &RawListener,
 ) -> Option<HostPort> {
@@ -245,10 +166,11 @@ fn advertise(
 /// The local address on the way to all members that are reached from a listener, if it is one.
 fn address_towards_members(
     parts: &Parts<'_, '_, '_>,
-    routes: &[Option<usize>],
+    routes: &[Option<Ways>],
     index: usize,
 ) -> Option<IpAddr> {
-    let pools = parts.pools.whole.iter().zip(routes).filter(|(_, route)| **route == Some(index));
+    let touches = |ways: &Option<Ways>| ways.as_ref().is_some_and(|ways| ways.touch(index));
+    let pools = parts.pools.whole.iter().zip(routes).filter(|(_, ways)| touches(ways));
     let members = pools.flat_map(|(pool, _)| &pool.members);
     let mut addresses = members.map(|member| (parts.machine.route)(member.value.address.ip()));
     let first = addresses.next()??;
@@ -273,16 +195,21 @@ fn workers(parts: &Parts<'_, '_, '_>) -> Option<u8> {
     enough.then_some(asked.value)
 }
 
-fn finish_pool(pool: RawPool, listener: usize) -> Option<Pool> {
-    let members: Vec<Member> = pool.members.into_iter().map(|member| member.value).collect();
+fn finish_pool(pool: RawPool, ways: &Ways) -> Option<Pool> {
+    let id = |index: usize| u16::try_from(index).ok().map(ListenerId);
+    let member = |(member, way): (At<RawMember>, &usize)| {
+        let RawMember { uri, address, .. } = member.value;
+        Some(Member { uri, address, listener: id(*way)? })
+    };
     Some(Pool {
         name: pool.name.into(),
         zone: pool.zone,
-        listener: ListenerId(u16::try_from(listener).ok()?),
-        members,
+        listener: id(ways.told)?,
+        members: pool.members.into_iter().zip(&ways.members).map(member).collect::<Option<_>>()?,
         balance: pool.balance,
         probe: pool.probe,
         failover: pool.failover,
+        large: ways.large,
     })
 }
 
@@ -301,6 +228,7 @@ fn finish_listener(raw: RawListener, advertise: HostPort, workers: u8) -> Listen
             .as_ref()
             .map(|ports| At { value: on(bind.ip(), &ports.value), place: ports.place.clone() }),
         websocket: raw.websocket,
+        stream: raw.stream,
         core: Listener {
             name: raw.name.value.into(),
             transport: raw.transport,

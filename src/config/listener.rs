@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use sbc_core::config::{HostPort, Strictness};
-use sbc_core::flow::{Transport, Zone, is_websocket};
+use sbc_core::flow::{Transport, Zone, is_stream, is_websocket};
 
 use super::document::{At, Keys, Section, Value};
 use super::error::Place;
@@ -17,6 +18,9 @@ use super::websocket::{self, WebSocket};
 pub(super) const MOST_LISTENERS: usize = 32;
 /// Most networks, proxies, origins or names of one listener.
 pub(super) const MOST_ITEMS: usize = 1024;
+const IDLE_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(86_400);
+/// Phones register for an hour, and their calls come by the same connection.
+const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3900);
 
 const KEYS: Keys = Keys {
     known: &[
@@ -40,6 +44,7 @@ const KEYS: Keys = Keys {
         "networks",
         "symmetric",
         "worker_ports",
+        "idle_timeout",
         "checks",
     ],
     later: &[],
@@ -57,6 +62,7 @@ const WEBSOCKET_KEYS: &[&str] = &[
     "first_message",
 ];
 const TLS_KEYS: &[&str] = &["certificate", "private_key", "certificates", "server_names"];
+const STREAM_KEYS: &[&str] = &["idle_timeout"];
 const TRUNK_KEYS: &[&str] = &["symmetric"];
 
 /// A listener as written, each part right by itself.
@@ -71,15 +77,24 @@ pub(super) struct RawListener {
     pub symmetric: bool,
     pub checks: Option<Strictness>,
     pub websocket: Option<WebSocket>,
+    pub stream: Option<Stream>,
     /// Where the listener begins.
     pub place: Place,
+}
+
+/// What SIP over TCP needs beside the core's view of a listener.
+#[derive(Debug, Clone)]
+pub(crate) struct Stream {
+    /// Silence in both directions that closes a connection.
+    pub idle_timeout: Duration,
 }
 
 /// Reads one `[[listener]]`; `None` when something in it is wrong.
 pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListener> {
     let section = value.section(KEYS)?;
     let name = section.require("name", "a name").and_then(|name| name_of(&name));
-    let transport = section.require("transport", "one of: wss, ws, udp").and_then(|value| transport(&value));
+    let transport =
+        section.require("transport", "one of: wss, ws, udp, tcp").and_then(|value| transport(&value));
     let zone = section.require("zone", "one of: public, trunk, pool").and_then(|value| zone(&value));
     let bind = section.require("bind", "an address as \"0.0.0.0:5060\"").and_then(|value| bind(&value));
     let advertise = section.maybe("advertise", |value| {
@@ -94,6 +109,7 @@ pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListene
     });
     // Read even where the transport is wrong, so that its mistakes are told in the same run.
     let websocket = websocket::read(&section, transport, directory);
+    let idle = section.or("idle_timeout", DEFAULT_IDLE_TIMEOUT, |value| value.duration(IDLE_TIMEOUT));
     let (transport, zone) = (transport?, zone?);
     let belongs = keys_belong(&section, transport, zone);
     let listener = RawListener {
@@ -107,6 +123,7 @@ pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListene
         symmetric: symmetric?,
         checks: checks?.map(|checks| checks.value),
         websocket: Some(websocket?).filter(|_| is_websocket(transport)),
+        stream: Some(Stream { idle_timeout: idle? }).filter(|_| is_stream(transport)),
         place: section.place(""),
     };
     belongs.then_some(listener)
@@ -119,8 +136,9 @@ pub(super) fn name_of(value: &Value<'_, '_>) -> Option<At<String>> {
 }
 
 fn transport(value: &Value<'_, '_>) -> Option<Transport> {
-    let words = [("wss", Transport::Wss), ("ws", Transport::Ws), ("udp", Transport::Udp)];
-    value.word(&words, &["tcp", "tls"])
+    let words =
+        [("wss", Transport::Wss), ("ws", Transport::Ws), ("udp", Transport::Udp), ("tcp", Transport::Tcp)];
+    value.word(&words, &["tls"])
 }
 
 pub(super) fn zone(value: &Value<'_, '_>) -> Option<Zone> {
@@ -158,12 +176,14 @@ pub(super) fn file(value: &Value<'_, '_>, directory: &Path) -> Option<PathBuf> {
 
 /// Reports keys that would have no effect on such a listener.
 fn keys_belong(section: &Section<'_, '_>, transport: Transport, zone: Zone) -> bool {
+    let is_udp = transport == Transport::Udp;
     let groups = [
         (WEBSOCKET_KEYS, is_websocket(transport), "only on listeners of transport ws or wss"),
         (TLS_KEYS, transport == Transport::Wss, "only on listeners of transport wss"),
         (TRUNK_KEYS, zone == Zone::Trunk, "only on listeners of zone trunk"),
         (&["networks"], zone != Zone::Public, "only on listeners of zone trunk or pool"),
-        (&["worker_ports"], zone == Zone::Pool, "only on listeners of zone pool"),
+        (STREAM_KEYS, is_stream(transport), "only on listeners of transport tcp"),
+        (&["worker_ports"], zone == Zone::Pool && is_udp, "only on listeners of zone pool and transport udp"),
     ];
     let mut all = true;
     for (keys, fits, expected) in groups {

@@ -13,6 +13,7 @@ mod listener;
 mod machine;
 mod node;
 mod pool;
+mod reach;
 mod routes;
 mod service;
 mod tls;
@@ -32,6 +33,7 @@ pub(crate) use self::document::At;
 use self::document::{Document, Keys, Section};
 pub(crate) use self::error::{Place, Problem, Problems};
 pub(crate) use self::examples::{Example, examples};
+pub(crate) use self::listener::Stream;
 pub(crate) use self::machine::Machine;
 pub(crate) use self::service::{Echo, Log, LogFormat};
 pub(crate) use self::tls::Tls;
@@ -95,6 +97,8 @@ pub(crate) struct ListenerSettings {
     pub worker_ports: Option<At<Vec<SocketAddr>>>,
     /// Set for `ws` and `wss`.
     pub websocket: Option<WebSocket>,
+    /// Set for `tcp`.
+    pub stream: Option<Stream>,
 }
 
 impl Settings {

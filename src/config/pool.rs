@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use sbc_core::config::{Balance, Failover, Member, Probe};
-use sbc_core::flow::Zone;
+use sbc_core::config::{Balance, Failover, Probe};
+use sbc_core::flow::{Transport, Zone};
 
 use super::document::{At, Keys, Section, Value};
 use super::error::Place;
@@ -21,12 +21,19 @@ const PROBE_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Dur
 const FAILOVER_AFTER: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
 
 const KEYS: Keys = Keys {
-    known: &["members", "zone", "listener", "balance", "registrations", "probe", "failover"],
+    known: &["members", "zone", "listener", "balance", "registrations", "probe", "failover", "large"],
     later: &["discover"],
 };
 const MEMBER_KEYS: Keys = Keys { known: &["uri"], later: &["weight", "region"] };
 const PROBE_KEYS: Keys = Keys { known: &["interval", "timeout", "fall", "rise"], later: &[] };
 const FAILOVER_KEYS: Keys = Keys { known: &["invite_after", "other_after", "attempts"], later: &[] };
+
+const LARGE: [(&str, RawLarge); 4] = [
+    ("never", RawLarge::Never),
+    ("auto", RawLarge::Auto),
+    ("always", RawLarge::Always),
+    ("refuse", RawLarge::Refuse),
+];
 
 const DEFAULT_PROBE: Probe =
     Probe { interval: Duration::from_secs(5), timeout: Duration::from_secs(1), fall: 2, rise: 2 };
@@ -38,12 +45,29 @@ pub(super) struct RawPool {
     pub name: String,
     pub zone: Zone,
     pub listener: Option<At<String>>,
-    pub members: Vec<At<Member>>,
+    pub members: Vec<At<RawMember>>,
     pub balance: Balance,
     pub probe: Option<Probe>,
     pub failover: Failover,
+    pub large: Option<At<RawLarge>>,
     /// Where the pool begins.
     pub place: Place,
+}
+
+/// A member as written.
+pub(super) struct RawMember {
+    pub uri: Box<str>,
+    pub address: SocketAddr,
+    pub transport: Transport,
+}
+
+/// What the operator wants done with requests that are too large for a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RawLarge {
+    Never,
+    Auto,
+    Always,
+    Refuse,
 }
 
 /// Reads one `[pool.NAME]`; `None` when something in it is wrong.
@@ -67,6 +91,7 @@ pub(super) fn read(name: &str, place: Place, value: &Value<'_, '_>) -> Option<Ra
         false => probe(value).map(Some),
     });
     let failover = section.or("failover", DEFAULT_FAILOVER, failover);
+    let large = section.maybe("large", |value| value.word(&LARGE, &[]));
     shared?;
     let pool = RawPool {
         name: name.to_owned(),
@@ -76,6 +101,7 @@ pub(super) fn read(name: &str, place: Place, value: &Value<'_, '_>) -> Option<Ra
         balance: balance?,
         probe: probe?,
         failover: failover?,
+        large: large?,
         place,
     };
     named.then_some(pool)
@@ -86,7 +112,7 @@ fn balance(value: &Value<'_, '_>) -> Option<Balance> {
     value.word(&words, &["least-calls", "weighted", "priority"])
 }
 
-fn members(value: &Value<'_, '_>) -> Option<Vec<At<Member>>> {
+fn members(value: &Value<'_, '_>) -> Option<Vec<At<RawMember>>> {
     let expected = "a list of 1 or more members as [{ uri = \"sip:10.0.2.10:5080\" }]";
     let items = value.list(MOST_MEMBERS, expected)?;
     if items.is_empty() {
@@ -96,32 +122,33 @@ fn members(value: &Value<'_, '_>) -> Option<Vec<At<Member>>> {
     members.into_iter().collect()
 }
 
-fn member(value: &Value<'_, '_>) -> Option<At<Member>> {
+fn member(value: &Value<'_, '_>) -> Option<At<RawMember>> {
     let section = value.section(MEMBER_KEYS)?;
     let uri = section.require("uri", "a URI as \"sip:10.0.2.10:5080\"")?;
     let text = uri.text("a URI as \"sip:10.0.2.10:5080\"")?;
-    let member = Member { uri: text.into(), address: member_address(&uri, text)? };
+    let (address, transport) = member_address(&uri, text)?;
+    let member = RawMember { uri: text.into(), address, transport };
     Some(At { value: member, place: uri.place() })
 }
 
-/// `sip:IP:PORT`, with `;transport=udp` or nothing behind.
-fn member_address(value: &Value<'_, '_>, text: &str) -> Option<SocketAddr> {
+/// `sip:IP:PORT`, with the transport or nothing behind.
+fn member_address(value: &Value<'_, '_>, text: &str) -> Option<(SocketAddr, Transport)> {
     const EXPECTED: &str = "\"sip:IP:PORT\"";
     let Some(rest) = text.strip_prefix("sip:") else {
         return value.wrong(EXPECTED);
     };
     let (host, parameters) = rest.split_once(';').unwrap_or((rest, ""));
-    match parameters {
-        "" | "transport=udp" => {}
-        "transport=tcp" | "transport=tls" => {
-            return value.wrong(format!(
-                "{EXPECTED}: members are reached by udp, `{parameters}` is not supported yet"
-            ));
+    let transport = match parameters {
+        "" | "transport=udp" => Transport::Udp,
+        "transport=tcp" => Transport::Tcp,
+        "transport=tls" => {
+            return value.wrong(format!("{EXPECTED}: `{parameters}` is not supported yet"));
         }
         other => return value.wrong(format!("{EXPECTED} without `;{other}`")),
-    }
+    };
     if let Some(address) = units::address(host) {
-        return if address.ip().is_unspecified() { value.wrong(EXPECTED) } else { Some(address) };
+        let is_one = !address.ip().is_unspecified();
+        return if is_one { Some((address, transport)) } else { value.wrong(EXPECTED) };
     }
     if host.parse::<std::net::IpAddr>().is_ok() || !host.contains(':') {
         return value.wrong(format!("{EXPECTED}, the port written out"));

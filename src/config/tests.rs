@@ -243,7 +243,7 @@ fn keys_of_later_work_are_refused_by_name() {
         (
             "transport = \"wss\"",
             "transport = \"tls\"",
-            "sbc.toml:10:13: listener.browsers.transport: found \"tls\", expected one of: wss, ws, udp (this one is not supported yet)",
+            "sbc.toml:10:13: listener.browsers.transport: found \"tls\", expected one of: wss, ws, udp, tcp (this one is not supported yet)",
         ),
         (
             "balance = \"hash:aor\"",
@@ -257,8 +257,8 @@ fn keys_of_later_work_are_refused_by_name() {
         ),
         (
             "sip:10.0.2.10:5080",
-            "sip:10.0.2.10:5080;transport=tcp",
-            "sbc.toml:37:11: pool.freeswitch.members[0].uri: found \"sip:10.0.2.10:5080;transport=tcp\", expected \"sip:IP:PORT\": members are reached by udp, `transport=tcp` is not supported yet",
+            "sip:10.0.2.10:5080;transport=tls",
+            "sbc.toml:37:11: pool.freeswitch.members[0].uri: found \"sip:10.0.2.10:5080;transport=tls\", expected \"sip:IP:PORT\": `transport=tls` is not supported yet",
         ),
     ];
     for (from, to, expected) in cases {
@@ -524,7 +524,7 @@ fn parts_that_do_not_fit_together_are_told() {
         (
             "listener = \"carriers\"",
             "listener = \"inside\"",
-            "sbc.toml:45:12: pool.carrier-a.listener: found listener \"inside\" of zone pool, expected a listener of zone trunk and transport udp",
+            "sbc.toml:45:12: pool.carrier-a.listener: found listener \"inside\" of zone pool, expected a listener of zone trunk and transport udp, tcp or tls",
         ),
         (
             "sip:203.0.113.10:5060",

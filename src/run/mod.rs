@@ -9,6 +9,7 @@ mod open_files;
 mod reload;
 mod shell;
 mod sockets;
+mod stream;
 mod websocket;
 mod worker;
 
@@ -23,19 +24,20 @@ use std::time::Duration;
 use anyhow::Context;
 use sbc_core::Core;
 use sbc_core::config::Config;
-use sbc_core::flow::{ListenerId, WorkerId};
+use sbc_core::flow::{ListenerId, WorkerId, Zone};
 use sbc_core::time::Time;
+use sbc_tcp::{Connections, EgressLimits};
 use sbc_udp::handover::Handover;
-use sbc_ws::{Certificates, Connections};
+use sbc_ws::Certificates;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 
 use self::clock::Clock;
 use self::reload::{Reloader, SelfSigned};
 use self::sockets::{Sockets, WorkerSockets};
-use self::worker::Shared;
+use self::worker::{Shared, StreamListener};
 use crate::admin::{self, Control, Facts, Reloaded, Report, Status, UdpTotals};
-use crate::config::{Echo, ListenerSettings, Problems, Settings, Tls, WebSocket};
+use crate::config::{Echo, ListenerSettings, Problems, Settings, Stream, Tls, WebSocket};
 use crate::keys;
 use crate::metrics::{Counters, Heartbeats};
 use crate::state_dir::StateDir;
@@ -65,6 +67,7 @@ pub(crate) fn run(settings: Settings, file: Option<PathBuf>, up: impl FnOnce()) 
         core: Arc::new(Core::new(config, seed, clock.now())),
         clock,
         listeners: websockets(&settings, &connections, open_files, &self_signed)?,
+        streams: streams(&settings, &connections, open_files),
         connections,
         handover: Arc::new(Handover::new(usize::from(settings.workers), RandomState::new())),
         counters: Arc::new(Counters::default()),
@@ -114,6 +117,36 @@ fn websockets(
         }
     }
     Ok(listeners)
+}
+
+/// A server's connection carries the messages of all its calls.
+const SERVER_EGRESS: EgressLimits = EgressLimits { bytes: 8 << 20, messages: 16 * 1024 };
+
+fn streams(settings: &Settings, connections: &Arc<Connections>, open_files: usize) -> Vec<StreamListener> {
+    let listeners = (0_u16..).map(ListenerId).zip(&settings.listeners);
+    let of = |(id, listener): (ListenerId, &ListenerSettings)| {
+        let ready = stream_settings(settings, listener, listener.stream.as_ref()?, open_files);
+        let accepting = sbc_tcp::Listener::new(ready, Arc::clone(connections));
+        Some(StreamListener { id, local: listener.core.bind.ip(), accepting })
+    };
+    listeners.filter_map(of).collect()
+}
+
+fn stream_settings(
+    settings: &Settings,
+    listener: &ListenerSettings,
+    stream: &Stream,
+    open_files: usize,
+) -> sbc_tcp::Settings {
+    let defaults = sbc_tcp::Settings::default();
+    let is_public = listener.core.zone == Zone::Public;
+    sbc_tcp::Settings {
+        max_message: settings.admission.max_message,
+        max_connections: open_files::for_connections(open_files),
+        idle: stream.idle_timeout,
+        egress: if is_public { defaults.egress } else { SERVER_EGRESS },
+        ..defaults
+    }
 }
 
 fn websocket_settings(
@@ -320,6 +353,14 @@ impl Control for Known {
     }
 }
 
+impl Known {
+    /// WebSockets that are open: connections of both kinds are numbered together.
+    fn websockets(&self) -> u64 {
+        let all = u64::try_from(self.shared.connections.len()).unwrap_or(u64::MAX);
+        all.saturating_sub(self.shared.counters.tcp.open())
+    }
+}
+
 impl Facts for Known {
     fn alive(&self) -> bool {
         self.shared.heartbeats.all_alive(self.shared.clock.now())
@@ -334,7 +375,7 @@ impl Facts for Known {
             uptime_seconds: now.since(Time::ZERO).as_secs(),
             workers: self.shared.heartbeats.workers(),
             ready: core.missing().is_none(),
-            connections: u64::try_from(self.shared.connections.len()).unwrap_or(u64::MAX),
+            connections: self.websockets(),
             listeners: self.reloader.listeners(),
             core,
         }

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::worker::Shared;
-use super::{core_config, self_signed, websocket_settings};
+use super::{core_config, self_signed, stream_settings, websocket_settings};
 use crate::admin::{ListenerReport, Reloaded};
 use crate::config::{self, ListenerSettings, Machine, Problem, Problems, Settings};
 use crate::state_dir::StateDir;
@@ -119,12 +119,23 @@ impl Reloader {
                 listener.replace(settings);
             }
         }
+        self.replace_streams(&new);
         shared.reconfigured.notify_one();
         let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
         let rules = new.rules.len();
         tracing::info!(file, rules, changes = changes.join("; "), "the configuration was reloaded");
         versions.previous = Some(std::mem::replace(&mut versions.running, new));
         Ok(Reloaded { rules, changes })
+    }
+
+    /// Open connections keep what they were opened under.
+    fn replace_streams(&self, new: &Settings) {
+        for running in &self.shared.streams {
+            let listener = new.listeners.get(usize::from(running.id.0));
+            if let Some((listener, stream)) = listener.and_then(|one| Some((one, one.stream.as_ref()?))) {
+                running.accepting.replace(stream_settings(new, listener, stream, self.open_files));
+            }
+        }
     }
 
     fn name(&self) -> String {

@@ -1,15 +1,16 @@
 //! One worker's hands: gives inputs to the core and carries out what it says.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use sbc_core::flow::{ConnectionId, Flow, ListenerId};
 use sbc_core::io::{Input, Outbox, Transmit};
 use sbc_core::time::Time;
 use sbc_core::{Core, Worker};
+use sbc_tcp::{Connections, Dialer};
 use sbc_udp::{SendBatch, SendError, Socket};
-use sbc_ws::Connections;
 use tokio::sync::Notify;
 
 use super::clock::Clock;
@@ -27,6 +28,8 @@ pub(super) struct Shell {
     clock: Clock,
     udp: Vec<UdpSockets>,
     connections: Arc<Connections>,
+    /// Set once: they report to this shell.
+    dialers: OnceCell<Vec<(ListenerId, Rc<Dialer>)>>,
     counters: Arc<Counters>,
     batch: RefCell<SendBatch>,
     /// Scratch of [`Shell::flush`]: kept for its memory.
@@ -46,6 +49,7 @@ impl Shell {
             clock: shared.clock,
             udp,
             connections: Arc::clone(&shared.connections),
+            dialers: OnceCell::new(),
             counters: Arc::clone(&shared.counters),
             batch: RefCell::default(),
             unreachable: RefCell::default(),
@@ -53,6 +57,16 @@ impl Shell {
             armed: Cell::new(None),
             rearmed: Notify::new(),
         }
+    }
+
+    /// What opens connections to servers; later calls change nothing.
+    pub(super) fn set_dialers(&self, dialers: Vec<(ListenerId, Rc<Dialer>)>) {
+        let _ = self.dialers.set(dialers);
+    }
+
+    /// Whether an address may speak at a listener.
+    pub(super) fn is_peer(&self, listener: ListenerId, remote: SocketAddr) -> bool {
+        self.core.is_peer(listener, remote)
     }
 
     pub(super) fn counters(&self) -> &Counters {
@@ -121,12 +135,26 @@ impl Shell {
             match flow.connection {
                 Some(connection) => self.send_message(connection, outbox.bytes(range)),
                 None if served.contains(&(flow.listener, flow.port)) => {}
+                None if self.dial(flow, outbox.bytes(range), unreachable) => {}
                 None => {
                     served.push((flow.listener, flow.port));
                     self.send_datagrams(outbox, index, flow, unreachable);
                 }
             }
         }
+    }
+
+    /// Sends to a server of a TCP listener; false where the listener has datagrams.
+    fn dial(&self, flow: &Flow, message: &[u8], unreachable: &mut Vec<Flow>) -> bool {
+        let mut dialers = self.dialers.get().into_iter().flatten();
+        let Some((_, dialer)) = dialers.find(|(listener, _)| *listener == flow.listener) else {
+            return false;
+        };
+        let is_away = dialer.send(flow.remote, message).is_err();
+        if is_away && unreachable.len() < MOST_NOTICES {
+            unreachable.push(*flow);
+        }
+        true
     }
 
     fn send_message(&self, connection: ConnectionId, message: &[u8]) {

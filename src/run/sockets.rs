@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use sbc_core::flow::ListenerId;
+use sbc_core::flow::{ListenerId, Transport};
 use sbc_udp::{Options, Socket, probe_free};
 
 use crate::config::{ListenerSettings, Place, Problem, Problems, Settings};
@@ -24,7 +24,7 @@ pub(crate) struct Sockets {
 pub(crate) struct WorkerSockets {
     /// UDP listeners.
     pub udp: Vec<UdpSockets>,
-    /// Accepting sockets of WebSocket listeners.
+    /// Accepting sockets of WebSocket and TCP listeners.
     pub tcp: Vec<(ListenerId, TcpListener)>,
 }
 
@@ -51,9 +51,9 @@ pub(crate) fn bind(settings: &Settings) -> Result<Sockets, Problems> {
     let mut workers: Vec<WorkerSockets> =
         (0..settings.workers).map(|_| WorkerSockets { udp: Vec::new(), tcp: Vec::new() }).collect();
     for (id, listener) in (0_u16..).map(ListenerId).zip(&settings.listeners) {
-        let bound = match listener.websocket {
-            Some(_) => tcp(id, listener, &mut workers),
-            None => udp(id, listener, &mut workers),
+        let bound = match listener.core.transport {
+            Transport::Udp => udp(id, listener, &mut workers),
+            _ => tcp(id, listener, &mut workers),
         };
         problems.extend(bound.err());
     }
@@ -81,7 +81,7 @@ fn tcp(id: ListenerId, listener: &ListenerSettings, workers: &mut [WorkerSockets
 }
 
 fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
-    sbc_ws::bind(address, reuse_port)
+    sbc_tcp::bind(address, reuse_port)
 }
 
 fn udp(id: ListenerId, listener: &ListenerSettings, workers: &mut [WorkerSockets]) -> Result<(), Problem> {

@@ -1,7 +1,9 @@
 //! One worker: a thread with its own runtime, sockets, timers and share of the connections.
 
-use std::future::pending;
+use std::convert::Infallible;
+use std::future::{Future, pending};
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +11,9 @@ use std::time::Duration;
 use sbc_core::flow::{Flow, ListenerId, WorkerId};
 use sbc_core::io::Input;
 use sbc_core::{Core, Worker};
+use sbc_tcp::{Connections, Dialer};
 use sbc_udp::handover::Handover;
-use sbc_ws::{Connections, Listener};
+use sbc_ws::Listener;
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{sleep, sleep_until, timeout};
@@ -19,7 +22,8 @@ use super::clock::Clock;
 use super::datagrams::Datagrams;
 use super::shell::Shell;
 use super::sockets::WorkerSockets;
-use super::websocket::{Open, Receiver};
+use super::websocket::Open;
+use super::{stream, websocket};
 use crate::metrics::{Counters, Heartbeats};
 
 /// RFC 6455 §7.4.1: the server goes away.
@@ -37,11 +41,21 @@ pub(super) struct Shared {
     pub connections: Arc<Connections>,
     /// WebSocket listeners by id.
     pub listeners: Vec<(ListenerId, Arc<Listener>)>,
+    /// TCP listeners, and what is dialled from them.
+    pub streams: Vec<StreamListener>,
     pub handover: Arc<Handover<Flow>>,
     pub counters: Arc<Counters>,
     pub heartbeats: Arc<Heartbeats>,
     /// Told when the core has another configuration.
     pub reconfigured: Notify,
+}
+
+/// One TCP listener.
+pub(super) struct StreamListener {
+    pub id: ListenerId,
+    /// Where connections to servers come from.
+    pub local: IpAddr,
+    pub accepting: Arc<sbc_tcp::Listener>,
 }
 
 /// Runs worker `id` until `stop` becomes true.
@@ -68,9 +82,10 @@ async fn work(
     let mut worker = Worker::new(id, now);
     shared.core.start(&mut worker, now);
     let shell = Rc::new(Shell::new(&shared, worker, sockets.udp));
+    let open = Rc::new(Open::default());
+    shell.set_dialers(dialers(&shared, &shell, &open));
     shell.flush();
     Datagrams::new(Rc::clone(&shell), Arc::clone(&shared.handover), usize::from(id.0)).spawn()?;
-    let open = Rc::new(Open::default());
     let accepting = accept(&shared, &shell, &open, sockets.tcp);
     spawn_local(keep_time(Rc::clone(&shell)));
     if id.0 == 0 {
@@ -92,17 +107,31 @@ fn accept(
 ) -> Vec<JoinHandle<()>> {
     let mut accepting = Vec::new();
     for (id, socket) in sockets {
-        let Some((_, listener)) = shared.listeners.iter().find(|(listener, _)| *listener == id) else {
-            continue;
-        };
-        let handler = Receiver::new(Rc::clone(shell), id, Rc::clone(open));
-        let serve = sbc_ws::serve(socket, Arc::clone(listener), handler);
-        accepting.push(spawn_local(async move {
-            let Err(error) = serve.await;
-            tracing::error!(%error, "a WebSocket listener cannot accept");
-        }));
+        if let Some((_, listener)) = shared.listeners.iter().find(|(listener, _)| *listener == id) {
+            let handler = websocket::Receiver::new(Rc::clone(shell), id, Rc::clone(open));
+            accepting.push(watch(sbc_ws::serve(socket, Arc::clone(listener), handler)));
+        } else if let Some(listener) = shared.streams.iter().find(|listener| listener.id == id) {
+            let handler = stream::Receiver::new(Rc::clone(shell), id, Rc::clone(open));
+            accepting.push(watch(sbc_tcp::serve(socket, Arc::clone(&listener.accepting), handler)));
+        }
     }
     accepting
+}
+
+fn watch(serve: impl Future<Output = io::Result<Infallible>> + 'static) -> JoinHandle<()> {
+    spawn_local(async move {
+        let Err(error) = serve.await;
+        tracing::error!(%error, "a listener cannot accept");
+    })
+}
+
+/// What opens this worker's connections to servers.
+fn dialers(shared: &Shared, shell: &Rc<Shell>, open: &Rc<Open>) -> Vec<(ListenerId, Rc<Dialer>)> {
+    let dialer = |listener: &StreamListener| {
+        let handler = stream::Receiver::new(Rc::clone(shell), listener.id, Rc::clone(open));
+        (listener.id, Dialer::new(listener.local, Arc::clone(&listener.accepting), handler))
+    };
+    shared.streams.iter().map(dialer).collect()
 }
 
 /// Tells the core when a deadline it named has come.

@@ -88,7 +88,7 @@ impl Edge {
 
     /// What `message` leads to: who is faced, and the message.
     fn handle(&mut self, listener: ListenerId, source: SocketAddr, message: &[u8]) -> Vec<(Zone, Vec<u8>)> {
-        let flow = Flow::udp(listener, source);
+        let flow = Flow::to(listener, source);
         self.core.handle(&mut self.worker, self.now, Input::Received { flow, source, bytes: message });
         let outbox = std::mem::take(&mut self.worker.outbox);
         let zone = |flow: &Flow| if flow.listener == POOL { Zone::Pool } else { Zone::Public };

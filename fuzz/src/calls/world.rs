@@ -175,9 +175,9 @@ impl World {
             }
             3 | 4 => PHONES,
             5 | 6 => TRUNK,
-            _ => return Some(Flow { port: party & 1, ..Flow::udp(INSIDE, remote) }),
+            _ => return Some(Flow { port: party & 1, ..Flow::to(INSIDE, remote) }),
         };
-        Some(Flow::udp(listener, remote))
+        Some(Flow::to(listener, remote))
     }
 
     fn hear(&mut self, flow: Flow, bytes: Vec<u8>) {

@@ -26,6 +26,8 @@ const fn count_of(error: ParseError) -> Count {
         ParseError::HeaderName | ParseError::NoColon => Count::BadHeaderName,
         ParseError::BareControl => Count::BareControl,
         ParseError::ContentLength => Count::BadContentLength,
+        ParseError::NoLength => Count::NoContentLength,
+        ParseError::TooLarge => Count::TooLarge,
         ParseError::BodyShort => Count::BodyShort,
         ParseError::NoEnd => Count::NoEnd,
     }
@@ -34,7 +36,11 @@ const fn count_of(error: ParseError) -> Count {
 /// A cut message or a new version of SIP is nobody's crime; bytes that no SIP stack writes are.
 const fn evidence_of(error: ParseError) -> u8 {
     match error {
-        ParseError::Version | ParseError::BodyShort | ParseError::NoEnd => 0,
+        ParseError::Version
+        | ParseError::NoLength
+        | ParseError::TooLarge
+        | ParseError::BodyShort
+        | ParseError::NoEnd => 0,
         ParseError::StartLine
         | ParseError::MethodTooLong
         | ParseError::UriTooLong

@@ -193,7 +193,7 @@ mod tests {
     use crate::seal::{ListenerTag, PeerAddress};
 
     fn flow(port: u16) -> Flow {
-        Flow::udp(ListenerId(0), ([192, 0, 2, 1], port).into())
+        Flow::to(ListenerId(0), ([192, 0, 2, 1], port).into())
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl PoolState {
             let known = before.and_then(|pool| pool.members.iter().find(|old| old.is(member)));
             known.cloned().unwrap_or_else(|| {
                 let id = stable.of(&[b"member", member.address.to_string().as_bytes()]) as u64;
-                Arc::new(MemberState::new(member.address, &member.uri, id))
+                Arc::new(MemberState::new(member, id))
             })
         });
         let turn = before.map_or(0, |pool| pool.next.load(Ordering::Relaxed));
@@ -149,13 +149,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Failover, Member};
+    use crate::config::{Failover, Large, Member};
     use crate::flow::{ListenerId, Zone};
 
     fn pool(members: usize) -> PoolState {
         let members = (0..members).map(|n| Member {
             uri: format!("sip:10.0.2.{n}:5080").into(),
             address: ([10, 0, 2, n as u8], 5080).into(),
+            listener: ListenerId(0),
         });
         let config = Pool {
             name: "freeswitch".into(),
@@ -169,6 +170,7 @@ mod tests {
                 other_after: Duration::from_secs(6),
                 attempts: 3,
             },
+            large: Large::Never,
         };
         PoolState::new(config, &KeyedHash::new([3; 16]), None)
     }

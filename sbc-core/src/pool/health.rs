@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::probe::Probing;
 use crate::config::Member;
+use crate::flow::ListenerId;
 use crate::limits;
+use crate::time::Time;
 use crate::transaction::EntryId;
 
 /// What is known of a member.
@@ -37,6 +39,8 @@ impl Health {
 pub struct MemberState {
     /// Where messages for it go.
     pub address: SocketAddr,
+    /// The listener it is reached from.
+    pub listener: ListenerId,
     /// Its URI as written.
     pub uri: Box<str>,
     /// Hash of its address with the stable key.
@@ -45,27 +49,31 @@ pub struct MemberState {
     probing: Mutex<Probing>,
     /// A request to it went unanswered since it last said anything.
     suspect: AtomicBool,
+    /// Until when it is not asked for a connection that large requests would need, in microseconds.
+    no_connection_until: AtomicU64,
     /// The newest requests sent to it: whom an ICMP error concerns.
     in_flight: Mutex<VecDeque<EntryId>>,
 }
 
 impl MemberState {
     /// A member nobody has asked yet; `id` is the stable hash of its address.
-    pub fn new(address: SocketAddr, uri: &str, id: u64) -> Self {
+    pub fn new(member: &Member, id: u64) -> Self {
         Self {
-            address,
-            uri: uri.into(),
+            address: member.address,
+            listener: member.listener,
+            uri: member.uri.clone(),
             id,
             health: AtomicU8::new(0),
             probing: Mutex::new(Probing::default()),
             suspect: AtomicBool::new(false),
+            no_connection_until: AtomicU64::new(0),
             in_flight: Mutex::new(VecDeque::new()),
         }
     }
 
     /// Whether it is this one of the configuration.
     pub fn is(&self, member: &Member) -> bool {
-        self.address == member.address && self.uri == member.uri
+        self.address == member.address && self.uri == member.uri && self.listener == member.listener
     }
 
     /// What is known of it.
@@ -96,6 +104,17 @@ impl MemberState {
         if self.suspect.swap(false, Ordering::Relaxed) {
             self.probing(Probing::on_request_answered);
         }
+    }
+
+    /// It is reached by UDP and did not accept a connection.
+    pub fn refused_connection(&self, now: Time) {
+        let until = now + limits::WITHOUT_CONNECTION;
+        self.no_connection_until.store(until.as_micros(), Ordering::Relaxed);
+    }
+
+    /// Whether a connection is worth trying, for a member that is reached by UDP.
+    pub fn accepts_connections(&self, now: Time) -> bool {
+        Time::from_micros(self.no_connection_until.load(Ordering::Relaxed)) <= now
     }
 
     /// A request was sent to it.

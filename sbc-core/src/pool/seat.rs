@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use super::choice::PoolState;
 use super::health::{Health, MemberState};
+use crate::config::Large;
+use crate::flow::ListenerId;
+use crate::time::Time;
 use crate::transaction::EntryId;
 
 /// A member of a pool, and the pool as it was configured when the request was given to it. It stays right
@@ -24,6 +27,26 @@ impl Seat {
     /// Where messages for it go.
     pub fn address(&self) -> SocketAddr {
         self.member.address
+    }
+
+    /// The listener it is reached from.
+    pub fn listener(&self) -> ListenerId {
+        self.member.listener
+    }
+
+    /// The listener whose address it is told.
+    pub fn told(&self) -> ListenerId {
+        self.pool.config.listener
+    }
+
+    /// What happens to requests for it that are too large for a datagram.
+    pub fn large(&self) -> Large {
+        self.pool.config.large
+    }
+
+    /// Whether a connection is worth trying, where it is reached by UDP.
+    pub fn accepts_connections(&self, now: Time) -> bool {
+        self.member.accepts_connections(now)
     }
 
     /// Whether another member could get what is meant for this one.

@@ -42,7 +42,7 @@ impl Core {
         let (incoming, settings) = (&asked.incoming, turn.settings);
         let Some(flow) = towards(flow, incoming.call_id, settings) else { return };
         let Some(zone) = settings.listener(flow.listener).map(|listener| listener.zone) else { return };
-        let upstream = self.peer_of(&incoming.upstream.reply, None, settings);
+        let upstream = self.upstream_peer(&incoming.upstream, None, settings);
         let mut branch = turn.worker.spare.take();
         let seal = BranchSeal {
             peer: upstream,

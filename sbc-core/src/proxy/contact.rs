@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::config::Listener;
-use crate::flow::is_websocket;
 use crate::proxy::settings::Settings;
+use crate::proxy::via::transport_param;
 use crate::seal::{ContactUri, Kind, Peer};
 use crate::wire::{Edits, Header, HeaderName, Item, Message, NameAddr, Uri, split, write_unfolded};
 
@@ -33,8 +33,7 @@ impl Sealing<'_> {
             peer: self.peer,
             target: &target,
             advertise: &self.listener.advertise,
-            // RFC 7118 §5: a URI that is reached over WebSocket says so.
-            parameters: if is_websocket(self.listener.transport) { ";transport=ws" } else { "" },
+            parameters: transport_param(self.listener.transport),
         };
         self.settings.tokens.write_contact(&contact, out)
     }

@@ -10,7 +10,7 @@ use crate::admission::{self, Gate};
 use crate::config::Config;
 use crate::count::{Count, Counters};
 use crate::dialog::Records;
-use crate::flow::Flow;
+use crate::flow::{Flow, ListenerId, Transport, is_stream, is_websocket};
 use crate::hash::KeyedHash;
 use crate::io::Input;
 use crate::limiting::Gates;
@@ -96,6 +96,7 @@ impl Core {
             Input::Opened(flow) => self.directory.connected(flow),
             Input::Closed(connection) => self.directory.closed(connection, now),
             Input::Unreachable(flow) => self.unreachable(&mut turn, flow),
+            Input::Disconnected(flow) => self.disconnected(&mut turn, flow),
             Input::Deadline => self.deadline(&mut turn),
         }
     }
@@ -137,6 +138,13 @@ impl Core {
         worker.wheel.next_deadline()
     }
 
+    /// Whether an address may speak at a listener at all.
+    pub fn is_peer(&self, listener: ListenerId, remote: SocketAddr) -> bool {
+        let settings = &**self.settings.load();
+        let known = |listener| admission::is_peer(listener, remote.ip().to_canonical(), &settings.members);
+        settings.listener(listener).is_some_and(known)
+    }
+
     /// What happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
@@ -161,7 +169,7 @@ impl Core {
             Err(count) => return self.counters.add(count),
         }
         let mut index = std::mem::take(&mut turn.worker.index);
-        let framing = if flow.connection.is_some() { Framing::WebSocket } else { Framing::Datagram };
+        let framing = framing_of(listener.transport);
         match index.parse(bytes, framing, &Limits::default()) {
             Ok(()) => {
                 let message = Message::new(bytes, &index);
@@ -206,11 +214,24 @@ impl Core {
             let Some(member) = state.at(flow.remote).and_then(|member| state.members.get(member)) else {
                 continue;
             };
-            if let Some(probe) = &state.config.probe {
+            if member.listener != flow.listener {
+                // Only a large request asked for a connection; the member itself is reached by UDP.
+                member.refused_connection(turn.now);
+            } else if let Some(probe) = &state.config.probe {
                 member.probing(|probing| probing.on_unreachable(probe));
             }
             for id in member.take_in_flight() {
                 self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));
+            }
+        }
+    }
+
+    /// Whatever a server owes may be lost with the connection: what has no answer is asked once more.
+    fn disconnected(&self, turn: &mut Turn<'_>, flow: Flow) {
+        for state in turn.settings.pools.iter() {
+            let member = state.at(flow.remote).and_then(|member| state.members.get(member));
+            for id in member.map(|member| member.take_in_flight()).unwrap_or_default() {
+                self.step(turn, id, |setup, step| setup.on_disconnected(flow, step));
             }
         }
     }
@@ -236,5 +257,15 @@ impl Core {
                 Timer::Sweep => self.sweep(turn),
             }
         }
+    }
+}
+
+fn framing_of(transport: Transport) -> Framing {
+    if is_stream(transport) {
+        Framing::Stream
+    } else if is_websocket(transport) {
+        Framing::WebSocket
+    } else {
+        Framing::Datagram
     }
 }

@@ -51,13 +51,13 @@ impl Core {
     /// dialog over since.
     pub(super) fn holder_of(&self, peer: &Peer, incoming: &Incoming<'_>, settings: &Settings) -> Peer {
         let from_outside = incoming.is_in_dialog() && incoming.upstream.zone != Zone::Pool;
-        let PeerAddress::Datagram(named) = peer.address else { return *peer };
+        let PeerAddress::At(named) = peer.address else { return *peer };
         let is_member = |address| settings.pools.member_at(address).is_some();
         if !from_outside || !is_member(named) {
             return *peer;
         }
         match self.dialogs.taken_by(incoming.dialog(&self.hash)).filter(|member| is_member(*member)) {
-            Some(member) => Peer { address: PeerAddress::Datagram(member), ..*peer },
+            Some(member) => Peer { address: PeerAddress::At(member), ..*peer },
             None => *peer,
         }
     }
@@ -96,7 +96,7 @@ impl Core {
         }
         let caller = Some(incoming.caller_aor(turn.settings));
         let new = NewSetup {
-            upstream_peer: self.peer_of(&incoming.upstream.reply, caller, turn.settings),
+            upstream_peer: self.upstream_peer(&incoming.upstream, caller, turn.settings),
             routes: asked.top.values,
             registers: self.registers(incoming, turn.settings),
             new_from: asked.new_from.clone(),

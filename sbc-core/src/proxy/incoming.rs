@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::config::Listener;
 use crate::dialog::DialogKey;
-use crate::flow::{Flow, Zone};
+use crate::flow::{Flow, Transport, Zone, is_stream};
 use crate::hash::{Digest, KeyedHash};
 use crate::proxy::settings::Settings;
 use crate::sip::{Method, known_method};
@@ -32,6 +32,15 @@ pub(crate) struct Upstream {
     pub(crate) reply: Flow,
     /// The client's true address.
     pub(crate) source: SocketAddr,
+    /// A server that came over a connection: where a new one can be opened to it.
+    pub(crate) home: Option<SocketAddr>,
+}
+
+impl Upstream {
+    /// The address it serves at.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.home.unwrap_or(self.flow.remote)
+    }
 }
 
 impl<'a> Incoming<'a> {
@@ -44,13 +53,14 @@ impl<'a> Incoming<'a> {
     ) -> Option<Self> {
         let via = top_via(&message)?;
         let reply = reply_flow(listener, flow, &via);
+        let home = home(listener, flow, &via);
         Some(Self {
             method: known_method(message.method_text()),
             via,
             call_id: message.value(HeaderName::CallId),
             from_tag: tag_of(&message, HeaderName::From).unwrap_or(b""),
             to_tag: tag_of(&message, HeaderName::To),
-            upstream: Upstream { zone: listener.zone, flow, reply, source },
+            upstream: Upstream { zone: listener.zone, flow, reply, source, home },
             message,
         })
     }
@@ -98,6 +108,16 @@ pub(crate) fn top_via<'a>(message: &Message<'a>) -> Option<Via<'a>> {
 /// The tag of From or To.
 pub(crate) fn tag_of<'a>(message: &Message<'a>, name: HeaderName) -> Option<&'a [u8]> {
     NameAddr::parse(message.value(name)).ok()?.tag().filter(|tag| !tag.is_empty())
+}
+
+/// A server connects from any port; it serves at its Via's sent-by (RFC 3261 §18.2.2). Only the port is
+/// believed: the address is the one it has.
+fn home(listener: &Listener, flow: Flow, via: &Via<'_>) -> Option<SocketAddr> {
+    if listener.zone == Zone::Public || !is_stream(listener.transport) {
+        return None;
+    }
+    let default_port = if listener.transport == Transport::Tls { 5061 } else { 5060 };
+    Some(SocketAddr::new(flow.remote.ip(), via.port.unwrap_or(default_port)))
 }
 
 /// Answers follow the flow, whether or not `rport` asked for it (RFC 3581); an asymmetric carrier's go

@@ -14,6 +14,8 @@ mod hiding;
 mod hop;
 mod identity;
 mod incoming;
+mod large;
+mod length;
 mod loops;
 mod members;
 mod outgoing;

@@ -12,7 +12,7 @@ use crate::proxy::incoming::Incoming;
 use crate::proxy::policy::Boundary;
 use crate::proxy::rewrite::{self, Passage};
 use crate::proxy::settings::Settings;
-use crate::proxy::{credentials, description, identity, refer, route, via, warning};
+use crate::proxy::{credentials, description, identity, length, refer, route, via, warning};
 use crate::seal::{Kind, OpenError, Peer};
 use crate::sip::{Method, forms_dialog};
 use crate::wire::{Edits, HeaderName, Message, NameAddr, Uri, write_u64};
@@ -78,6 +78,7 @@ pub(crate) fn write_request(
         let passage = Passage { from: incoming.upstream.zone, to: hop.zone, listener, settings };
         rewrite::headers(message, changes, &passage, edits);
     }
+    length::state(message, listener, edits);
     edits.apply(message.bytes(), out);
     Ok(())
 }
@@ -151,7 +152,7 @@ fn towards_pool(
     edits: &mut Edits,
 ) -> Result<(), OpenError> {
     let message = &incoming.message;
-    let Some(pool_listener) = settings.listener(hop.flow.listener) else { return Ok(()) };
+    let Some(pool_listener) = settings.told_to(&hop.flow) else { return Ok(()) };
     let top = message.start_line_range().end;
     if forms_dialog(incoming.method) && !incoming.is_in_dialog() && incoming.upstream.zone != Zone::Pool {
         edits.insert_with(top, |out| {

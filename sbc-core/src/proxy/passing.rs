@@ -7,7 +7,7 @@ use crate::proxy::contact::{Sealing, redirect_outside};
 use crate::proxy::outgoing::{hide, restore_identity};
 use crate::proxy::policy::Boundary;
 use crate::proxy::settings::Settings;
-use crate::proxy::{bindings, credentials, identity, route, via};
+use crate::proxy::{bindings, credentials, identity, length, route, via};
 use crate::seal::{Kind, Peer};
 use crate::sip::{Method, forms_dialog, known_method};
 use crate::wire::{Edits, HeaderName, Message};
@@ -49,6 +49,9 @@ pub(crate) fn write_response(
         credentials::mark_challenges(response, settings, member, edits);
     }
     Boundary::new(passing.from_zone, passing.to_zone, settings).apply(response, edits);
+    if let Some(listener) = settings.listener(passing.to_flow.listener) {
+        length::state(response, listener, edits);
+    }
     edits.apply(response.bytes(), out);
 }
 

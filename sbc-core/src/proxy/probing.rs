@@ -8,6 +8,7 @@ use crate::pool::{PoolState, ProbeDue};
 use crate::proxy::core::Core;
 use crate::proxy::settings::{Settings, sent_by};
 use crate::proxy::turn::Turn;
+use crate::proxy::via::transport_word;
 use crate::proxy::worker::{ProbeTimer, Timer, Worker};
 use crate::sip::{OptionsProbe, write_options};
 use crate::time::Time;
@@ -62,11 +63,12 @@ impl Core {
 
     fn send_probe(&self, turn: &mut Turn<'_>, state: &PoolState, member: usize, sequence: u32) {
         let settings = turn.settings;
-        let Some(listener) = settings.listener(state.config.listener) else { return };
         let Some(member) = state.members.get(member) else { return };
+        let Some(listener) = settings.listener(member.listener) else { return };
         let name = self.probe_name(state, member.address);
         let port = settings.local_port(listener, name.as_bytes());
         let probe = OptionsProbe {
+            transport: transport_word(listener.transport),
             us: &sent_by(listener, port),
             member: &member.uri,
             branch: &format!("{}{name}.{sequence}", PREFIX),
@@ -75,7 +77,7 @@ impl Core {
             sequence,
         };
         if let Some(bytes) = write_options(&probe) {
-            let flow = Flow { port, ..Flow::udp(state.config.listener, member.address) };
+            let flow = Flow { port, ..Flow::to(member.listener, member.address) };
             turn.worker.outbox.send(flow, &bytes);
         }
     }

@@ -5,6 +5,7 @@ use crate::flow::{ConnectionId, Flow};
 use crate::hash::Digest;
 use crate::limits;
 use crate::proxy::core::Core;
+use crate::proxy::incoming::Upstream;
 use crate::proxy::settings::Settings;
 use crate::registration::Lookup;
 use crate::seal::{Peer, PeerAddress};
@@ -49,7 +50,7 @@ impl Core {
         }
         match (looked_up, peer.address) {
             (Some((_, Lookup::Live { flow, .. })), _) => Reach::Flow(flow),
-            (_, PeerAddress::Datagram(remote)) => match settings.listener_of(peer.listener) {
+            (_, PeerAddress::At(remote)) => match settings.listener_of(peer.listener) {
                 Some(listener) => Reach::Flow(Flow { listener, port: peer.port, remote, connection: None }),
                 None => Reach::Dead,
             },
@@ -83,19 +84,36 @@ impl Core {
         }
     }
 
-    /// Where an answer goes: the flow it came by, or the next connection of whoever that was.
-    pub(crate) fn reply_flow(&self, reply: Flow, peer: &Peer) -> Option<Flow> {
-        self.if_open(reply).or_else(|| match self.directory.lookup(peer.binding?) {
-            Lookup::Live { flow, .. } => Some(flow),
-            Lookup::Dead(_) | Lookup::Unknown => None,
+    /// Where an answer goes: the flow it came by, or the next connection of whoever that was (RFC 3261 §18.2.2).
+    pub(crate) fn reply_flow(&self, reply: Flow, peer: &Peer, settings: &Settings) -> Option<Flow> {
+        self.if_open(reply).or_else(|| match (peer.address, peer.binding) {
+            (PeerAddress::At(remote), _) => Some(Flow::to(settings.listener_of(peer.listener)?, remote)),
+            (_, Some(binding)) => match self.directory.lookup(binding) {
+                Lookup::Live { flow, .. } => Some(flow),
+                Lookup::Dead(_) | Lookup::Unknown => None,
+            },
+            (_, None) => None,
         })
+    }
+
+    /// Whoever sent a request, as tokens name them.
+    pub(crate) fn upstream_peer(
+        &self,
+        upstream: &Upstream,
+        aor: Option<Digest>,
+        settings: &Settings,
+    ) -> Peer {
+        match upstream.home {
+            Some(home) => self.peer_of(&Flow::to(upstream.flow.listener, home), aor, settings),
+            None => self.peer_of(&upstream.reply, aor, settings),
+        }
     }
 
     /// A flow as tokens name it; `aor` finds the binding it was registered with.
     pub(crate) fn peer_of(&self, flow: &Flow, aor: Option<Digest>, settings: &Settings) -> Peer {
         let address = match flow.connection {
             Some(connection) => PeerAddress::Connection { boot: self.boot, number: connection.0.get() },
-            None => PeerAddress::Datagram(flow.remote),
+            None => PeerAddress::At(flow.remote),
         };
         let binding = aor.and_then(|aor| self.directory.binding_of(flow, aor));
         Peer { listener: settings.tag_of(flow.listener), port: flow.port, address, binding }

@@ -7,7 +7,7 @@ use crate::proxy::contact::{Sealing, absolute, outside_uri, replace_uri};
 use crate::proxy::core::Core;
 use crate::proxy::incoming::dialog_key;
 use crate::proxy::settings::Settings;
-use crate::seal::{Kind, OpenError, Peer, PeerAddress};
+use crate::seal::{Kind, OpenError};
 use crate::wire::{Edits, HeaderName, Item, Message, NameAddr, Uri};
 
 /// Longest Call-ID read from an escaped Replaces, in bytes.
@@ -97,9 +97,7 @@ fn write_replacing(
     target: &[u8],
     out: &mut Vec<u8>,
 ) -> bool {
-    let Some((pool, _)) = settings.pool_listener() else { return false };
-    let address = PeerAddress::Datagram(member);
-    let peer = Peer { listener: settings.tag_of(pool), port: 0, address, binding: None };
+    let Some(peer) = settings.pool_peer(member) else { return false };
     Sealing { settings, kind: Kind::Contact, call_id, peer, listener }.write(target, out)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::config::Listener;
 use crate::proxy::settings::Settings;
+use crate::proxy::via::transport_param;
 use crate::seal::{KeyRing, Kind, OpenError, Peer};
 use crate::wire::{Edits, HeaderName, Message, NameAddr, Uri, split};
 
@@ -99,7 +100,8 @@ pub(crate) fn take_own_records_off(message: &Message<'_>, settings: &Settings, e
     }
 }
 
-/// Append `Name: <sip:TOKEN@pool address;lr>`: the token in the user part, `;lr` last, an address and
+/// Append `Name: <sip:TOKEN@pool address;transport=tcp;lr>`, the transport where it is not UDP: the token in
+/// the user part, `;lr` last, an address and
 /// no host name, because of how FreeSWITCH stores and resolves it.
 pub(crate) fn write_own(
     name: &[u8],
@@ -114,5 +116,6 @@ pub(crate) fn write_own(
     settings.tokens.write_route(kind, peer, out);
     out.push(b'@');
     crate::seal::write_host(&pool_listener.advertise, out);
+    out.extend_from_slice(transport_param(pool_listener.transport).as_bytes());
     out.extend_from_slice(b";lr>\r\n");
 }

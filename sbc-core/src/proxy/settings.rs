@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use crate::admission::GateRules;
 use crate::config::{Config, HostPort, Key, Listener};
-use crate::flow::{ListenerId, Transport, Zone};
+use crate::flow::{Flow, ListenerId, Zone};
 use crate::hash::{Digest, KeyedHash};
 use crate::limits;
 use crate::pool::Pools;
 use crate::proxy::hiding::Hidden;
-use crate::seal::{ListenerTag, Tokens};
+use crate::seal::{ListenerTag, Peer, PeerAddress, Tokens};
 use crate::time::Time;
 use crate::wire::Uri;
 
@@ -92,12 +92,29 @@ impl Settings {
         u16::try_from(index).ok().map(ListenerId)
     }
 
-    /// The first listener that faces the pool: whose address FreeSWITCH is told.
-    pub(crate) fn pool_listener(&self) -> Option<(ListenerId, &Listener)> {
-        let mut listeners = self.config.listeners.iter().enumerate();
-        let (index, listener) =
-            listeners.find(|(_, one)| one.zone == Zone::Pool && one.transport == Transport::Udp)?;
-        Some((ListenerId(u16::try_from(index).ok()?), listener))
+    /// A server of the pool zone as tokens name it: a member by its own transport, others by the first listener
+    /// that faces the pool.
+    pub(crate) fn pool_peer(&self, address: SocketAddr) -> Option<Peer> {
+        let first = || self.config.listeners.iter().position(|one| one.zone == Zone::Pool);
+        let listener = match self.pools.member_at(address) {
+            Some(member) => member.listener(),
+            None => ListenerId(u16::try_from(first()?).ok()?),
+        };
+        Some(Peer {
+            listener: self.tag_of(listener),
+            port: 0,
+            address: PeerAddress::At(address),
+            binding: None,
+        })
+    }
+
+    /// The listener whose address a server is told in Path and Record-Route: that of its pool, whichever way this
+    /// message goes, because FreeSWITCH takes another Path for another binding.
+    pub(crate) fn told_to(&self, flow: &Flow) -> Option<&Listener> {
+        let in_zone = |listener: &&Listener| listener.zone == Zone::Pool;
+        let member = self.pools.member_at(flow.remote);
+        let of_pool = member.and_then(|member| self.listener(member.told())).filter(in_zone);
+        of_pool.or_else(|| self.listener(flow.listener))
     }
 
     /// Whether a URI's host and port are an address of ours.

@@ -88,15 +88,8 @@ pub(crate) fn write_branch(tokens: &Tokens, call_id: &[u8], seal: &BranchSeal<'_
 
 /// Append our Via line.
 pub(crate) fn write_own_via(listener: &Listener, port: u8, branch: &[u8], out: &mut Vec<u8>) {
-    let transport: &[u8] = match listener.transport {
-        Transport::Udp => b"UDP",
-        Transport::Tcp => b"TCP",
-        Transport::Ws => b"WS",
-        Transport::Wss => b"WSS",
-        _ => b"TLS",
-    };
     out.extend_from_slice(b"Via: SIP/2.0/");
-    out.extend_from_slice(transport);
+    out.extend_from_slice(transport_word(listener.transport).as_bytes());
     out.push(b' ');
     write_sent_by(listener, port, out);
     if listener.transport == Transport::Udp {
@@ -106,6 +99,28 @@ pub(crate) fn write_own_via(listener: &Listener, port: u8, branch: &[u8], out: &
     out.extend_from_slice(b";branch=");
     out.extend_from_slice(branch);
     out.extend_from_slice(b"\r\n");
+}
+
+/// A transport as a Via names it.
+pub(crate) const fn transport_word(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "UDP",
+        Transport::Tcp => "TCP",
+        Transport::Ws => "WS",
+        Transport::Wss => "WSS",
+        _ => "TLS",
+    }
+}
+
+/// What a URI says behind its address, so that it is followed over this transport.
+pub(crate) const fn transport_param(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "",
+        Transport::Tcp => ";transport=tcp",
+        // RFC 7118 §5: with TLS or without.
+        Transport::Ws | Transport::Wss => ";transport=ws",
+        _ => ";transport=tls",
+    }
 }
 
 fn write_sent_by(listener: &Listener, port: u8, out: &mut Vec<u8>) {

@@ -17,8 +17,8 @@ pub struct BindingId(pub u128);
 pub enum PeerAddress {
     /// Wherever its binding is now.
     Binding,
-    /// By datagrams to this address.
-    Datagram(SocketAddr),
+    /// At this address: by datagrams, or over whatever connection leads there.
+    At(SocketAddr),
     /// Over a connection; in another process than that of `boot` the number means nothing.
     Connection {
         /// The process that counted it.
@@ -53,8 +53,8 @@ impl Peer {
     pub(super) fn write<const N: usize>(&self, out: &mut StackBytes<N>) {
         let address = match self.address {
             PeerAddress::Binding => 0,
-            PeerAddress::Datagram(SocketAddr::V4(_)) => ADDRESS_V4,
-            PeerAddress::Datagram(SocketAddr::V6(_)) => ADDRESS_V6,
+            PeerAddress::At(SocketAddr::V4(_)) => ADDRESS_V4,
+            PeerAddress::At(SocketAddr::V6(_)) => ADDRESS_V6,
             PeerAddress::Connection { .. } => ADDRESS_CONNECTION,
         };
         let binding = if self.binding.is_some() { HAS_BINDING } else { 0 };
@@ -66,7 +66,7 @@ impl Peer {
         }
         match self.address {
             PeerAddress::Binding => {}
-            PeerAddress::Datagram(remote) => write_address(remote, out),
+            PeerAddress::At(remote) => write_address(remote, out),
             PeerAddress::Connection { boot, number } => {
                 out.extend_from_slice(&boot.to_be_bytes());
                 out.extend_from_slice(&number.to_be_bytes());
@@ -82,8 +82,8 @@ impl Peer {
         let listener = ListenerTag(u16::from_be_bytes(reader.array()?));
         let port = if flags & HAS_PORT != 0 { reader.byte()? } else { 0 };
         let address = match flags & ADDRESS_MASK {
-            ADDRESS_V4 => PeerAddress::Datagram(reader.address_v4()?),
-            ADDRESS_V6 => PeerAddress::Datagram(reader.address_v6()?),
+            ADDRESS_V4 => PeerAddress::At(reader.address_v4()?),
+            ADDRESS_V6 => PeerAddress::At(reader.address_v6()?),
             ADDRESS_CONNECTION => PeerAddress::Connection {
                 boot: u64::from_be_bytes(reader.array()?),
                 number: u64::from_be_bytes(reader.array()?),
@@ -150,8 +150,8 @@ mod tests {
         let v6 = "[2001:db8::1]:5061".parse().unwrap();
         let addresses = [
             PeerAddress::Binding,
-            PeerAddress::Datagram(v4),
-            PeerAddress::Datagram(v6),
+            PeerAddress::At(v4),
+            PeerAddress::At(v6),
             PeerAddress::Connection { boot: u64::MAX, number: 7 },
         ];
         for address in addresses {

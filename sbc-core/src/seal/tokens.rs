@@ -178,7 +178,7 @@ impl Tokens {
     /// Append the `opaque` of a challenge: the member that made it, and the opaque it had of its own.
     pub fn write_challenge(&self, member: SocketAddr, opaque: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
         let mut plain = Plain::new();
-        let address = PeerAddress::Datagram(member);
+        let address = PeerAddress::At(member);
         Peer { listener: super::ListenerTag(0), port: 0, address, binding: None }.write(&mut plain);
         if let Some(opaque) = opaque {
             plain.push(1);
@@ -199,7 +199,7 @@ impl Tokens {
         let token = self.ring.open(Kind::Challenge, b"", text)?;
         let mut reader = Reader(token.plain());
         let peer = Peer::read(&mut reader).ok_or(OpenError::Forged)?;
-        let PeerAddress::Datagram(member) = peer.address else { return Err(OpenError::Forged) };
+        let PeerAddress::At(member) = peer.address else { return Err(OpenError::Forged) };
         Ok(read(member, reader.byte().map(|_| reader.0)))
     }
 }
@@ -260,7 +260,7 @@ fn read_target(peer: &Peer, plain: &[u8], out: &mut Vec<u8>) {
 /// The address as URIs write it; empty where there is none.
 fn address_text(peer: &Peer) -> AddressText {
     match peer.address {
-        PeerAddress::Datagram(remote) => AddressText::of(remote),
+        PeerAddress::At(remote) => AddressText::of(remote),
         PeerAddress::Binding | PeerAddress::Connection { .. } => AddressText::EMPTY,
     }
 }
@@ -282,7 +282,7 @@ mod tests {
     }
 
     fn member() -> Peer {
-        let address = PeerAddress::Datagram("10.0.2.10:5080".parse().unwrap());
+        let address = PeerAddress::At("10.0.2.10:5080".parse().unwrap());
         Peer { listener: ListenerTag(7), port: 0, address, binding: None }
     }
 
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_path_is_short_and_opens() {
-        let remote = PeerAddress::Datagram("[2001:db8::1]:65535".parse().unwrap());
+        let remote = PeerAddress::At("[2001:db8::1]:65535".parse().unwrap());
         let peer = Peer { listener: ListenerTag(1), port: 9, address: remote, binding: Some(BindingId(1)) };
         let mut user = Vec::new();
         tokens().write_route(Kind::Path, &peer, &mut user);

@@ -8,6 +8,8 @@ use crate::config::HostPort;
 /// What makes one probe.
 #[derive(Debug)]
 pub struct OptionsProbe<'a> {
+    /// As Via names what it is sent by: `UDP`, `TCP` or `TLS`.
+    pub transport: &'a str,
     /// Our address as the member sees it.
     pub us: &'a HostPort,
     /// The member's URI.
@@ -26,7 +28,9 @@ pub struct OptionsProbe<'a> {
 pub fn write_options(probe: &OptionsProbe<'_>) -> Option<Vec<u8>> {
     let uri = Uri::try_from(probe.member).ok()?;
     let mut headers = Headers::default();
-    headers.push(Via::new(format!("SIP/2.0/UDP {};rport;branch={}", probe.us, probe.branch)).into());
+    headers.push(
+        Via::new(format!("SIP/2.0/{} {};rport;branch={}", probe.transport, probe.us, probe.branch)).into(),
+    );
     headers.push(MaxForwards::new("70").into());
     headers.push(From::new(format!("<sip:{}>;tag={}", probe.us, probe.tag)).into());
     headers.push(To::new(format!("<{}>", probe.member)).into());

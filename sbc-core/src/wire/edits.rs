@@ -79,6 +79,13 @@ impl Edits {
         self.replace_with(at..at, write);
     }
 
+    /// By how many bytes what lies from `at` on grows; less than 0: it shrinks.
+    pub fn growth_from(&self, at: usize) -> isize {
+        let grown =
+            |edit: &Edit| (edit.text_end - edit.text_start) as isize - (edit.end - edit.start) as isize;
+        self.edits.iter().filter(|edit| edit.start >= at).map(grown).sum()
+    }
+
     /// Append the edited message to `out`. An edit that starts inside bytes already removed, or beyond the message,
     /// is skipped; one that ends beyond it ends with it.
     pub fn apply(&self, bytes: &[u8], out: &mut Vec<u8>) {

@@ -12,6 +12,9 @@ pub enum Framing {
     Datagram,
     /// One WebSocket message (RFC 7118 §4.1): the same rules.
     WebSocket,
+    /// One message of a byte stream: Content-Length is what it was cut out by. A longer one says that the message
+    /// was too large to be taken as a whole.
+    Stream,
 }
 
 /// What one message may hold.
@@ -124,8 +127,6 @@ impl Index {
     /// The first thing that is wrong. The index then still holds every header that could be found, so that a
     /// response can be built from it; after [`ParseError::NotSip`] it holds nothing.
     pub fn parse(&mut self, bytes: &[u8], framing: Framing, limits: &Limits) -> Result<(), ParseError> {
-        // A framing that demands Content-Length would have to say so here.
-        let (Framing::Datagram | Framing::WebSocket) = framing;
         self.clear();
         self.skipped = leading_line_ends(bytes);
         let text = up_to(from(bytes, self.skipped), BYTES_AT_MOST);
@@ -144,7 +145,7 @@ impl Index {
             fault.note(ParseError::BareControl);
         }
         self.check_vias(text, limits, &mut fault);
-        self.find_body(text, &mut fault);
+        self.find_body(text, framing, &mut fault);
         fault.0.map_or(Ok(()), Err)
     }
 
@@ -240,7 +241,7 @@ impl Index {
     }
 
     /// Find where the body ends (RFC 3261 §18.3).
-    fn find_body(&mut self, text: &[u8], fault: &mut FirstFault) {
+    fn find_body(&mut self, text: &[u8], framing: Framing, fault: &mut FirstFault) {
         self.end = text.len();
         let mut length = None;
         for entry in self.entries.iter().filter(|entry| entry.name == HeaderName::ContentLength) {
@@ -250,10 +251,16 @@ impl Index {
             }
             length = value;
         }
-        let Some(length) = length else { return };
+        let Some(length) = length else {
+            if framing == Framing::Stream {
+                fault.note(ParseError::NoLength);
+            }
+            return;
+        };
         let available = text.len() - self.body_start;
         match usize::try_from(length).ok().filter(|&length| length <= available) {
             Some(length) => self.end = self.body_start + length,
+            None if framing == Framing::Stream => fault.note(ParseError::TooLarge),
             None => fault.note(ParseError::BodyShort),
         }
     }

@@ -29,6 +29,10 @@ pub enum ParseError {
     BareControl,
     /// A Content-Length that is no number, or several that differ.
     ContentLength,
+    /// No Content-Length where it alone says how long the body is.
+    NoLength,
+    /// A message too large to be taken off its stream.
+    TooLarge,
     /// Fewer bytes than Content-Length says.
     BodyShort,
     /// No empty line after the headers.
@@ -41,6 +45,7 @@ impl ParseError {
         match self {
             Self::NotSip => None,
             Self::UriTooLong => Some(414),
+            Self::TooLarge => Some(513),
             Self::MethodTooLong => Some(501),
             Self::Version => Some(505),
             Self::StartLine
@@ -51,6 +56,7 @@ impl ParseError {
             | Self::NoColon
             | Self::BareControl
             | Self::ContentLength
+            | Self::NoLength
             | Self::BodyShort
             | Self::NoEnd => Some(400),
         }
@@ -71,6 +77,8 @@ impl ParseError {
             Self::NoColon => "no_colon",
             Self::BareControl => "bare_control",
             Self::ContentLength => "content_length",
+            Self::NoLength => "no_length",
+            Self::TooLarge => "too_large",
             Self::BodyShort => "body_short",
             Self::NoEnd => "no_end",
         }
@@ -90,6 +98,8 @@ impl ParseError {
             Self::NoColon => "header line without a colon",
             Self::BareControl => "control character in the headers",
             Self::ContentLength => "Content-Length: one number",
+            Self::NoLength => "no Content-Length on a stream",
+            Self::TooLarge => "message too large",
             Self::BodyShort => "body shorter than Content-Length",
             Self::NoEnd => "no empty line after the headers",
         }

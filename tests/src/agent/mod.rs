@@ -90,6 +90,8 @@ pub struct Agent {
     ua: Ua,
     /// What to do with calls that come in.
     pub policy: Policy,
+    /// Candidates in its offers beside the first one.
+    pub more_candidates: u16,
     /// Contact URI.
     contact: String,
     /// Parameters of the Contact in REGISTER.
@@ -115,6 +117,7 @@ impl Agent {
             habit,
             ua,
             policy: Policy::Manual,
+            more_candidates: 0,
             contact,
             contact_params: String::new(),
             own_id: String::new(),

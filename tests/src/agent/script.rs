@@ -26,7 +26,8 @@ impl Agent {
     pub(super) fn media(&mut self) -> (Media, Kind) {
         let host = self.settings.address.ip().to_string();
         let kind = if self.habit == Habit::Browser { Kind::Web } else { Kind::Plain };
-        (Media::new("-", &host, &mut self.ua.stack.ids), kind)
+        let media = Media::new("-", &host, &mut self.ua.stack.ids);
+        (media.with_more_candidates(self.more_candidates), kind)
     }
 
     /// Contact value in dialogs.

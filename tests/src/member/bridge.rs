@@ -46,7 +46,7 @@ impl Member {
             from: self.identity_of(caller, &domain),
             to: format!("<{}>", binding.contact),
             route: binding.path.clone(),
-            contact: format!("<sip:mod_sofia@{}>", self.config.sip),
+            contact: format!("<sip:mod_sofia@{}{}>", self.config.sip, self.config.asking()),
             // All that follows in this leg goes to the Path address too, whatever Record-Route says.
             fixed: path,
             ..self.outgoing(caller, address)

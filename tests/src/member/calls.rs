@@ -101,7 +101,8 @@ impl Member {
     fn begin(&mut self, now: Time, id: &ServerId, from: SocketAddr, message: &Message) {
         let number = self.gateway_number(message).unwrap_or_else(|| uri_user(message.uri()));
         self.counters.invite(message.call_id(), |count| count.started += 1);
-        let contact = format!("<sip:{}@{};transport=udp>", uri_user(message.uri()), self.config.sip);
+        let contact =
+            format!("<sip:{}@{}{}>", uri_user(message.uri()), self.config.sip, self.config.answering());
         let leg = self.ua.adopt(id, from, message, contact);
         let media = self.media();
         self.calls
@@ -137,7 +138,7 @@ impl Member {
             }
             Destination::Reject { status, cause } => self.give_up(now, leg, status, cause),
             Destination::Redirect(user) => {
-                let contact = format!("<sip:{user}@{}>", self.config.sip);
+                let contact = format!("<sip:{user}@{}{}>", self.config.sip, self.config.asking());
                 self.ua.answer(now, leg, 302, Parts::default().with("Contact", contact));
                 self.drop_call(now, leg);
             }

@@ -34,6 +34,8 @@ pub struct Config {
     pub name: String,
     /// Its SIP address: in Via and Contact of all it sends.
     pub sip: SocketAddr,
+    /// It calls by TCP, not by UDP; it listens to both.
+    pub tcp: bool,
     /// The domain of its users, and its realm.
     pub domain: String,
     /// Its users.
@@ -74,6 +76,7 @@ impl Config {
         Self {
             name: name.into(),
             sip,
+            tcp: false,
             domain: domain.into(),
             users: 1000..=1019,
             password: password.into(),
@@ -91,6 +94,16 @@ impl Config {
             gateway: None,
             seed: u64::from(sip.port()),
         }
+    }
+
+    /// What it writes behind its address in answers.
+    pub const fn answering(&self) -> &'static str {
+        if self.tcp { ";transport=tcp" } else { ";transport=udp" }
+    }
+
+    /// The same in requests, where UDP goes without saying.
+    pub const fn asking(&self) -> &'static str {
+        if self.tcp { ";transport=tcp" } else { "" }
     }
 
     /// True for the number of a user.

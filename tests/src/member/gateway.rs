@@ -33,7 +33,7 @@ impl Member {
     /// Contact of everything that concerns the gateway.
     fn gateway_contact(&self, gateway: &Gateway) -> String {
         let name = &gateway.name;
-        format!("<sip:gw+{name}@{};transport=udp;gw={name}>", self.config.sip)
+        format!("<sip:gw+{name}@{}{};gw={name}>", self.config.sip, self.config.answering())
     }
 
     /// Send a REGISTER for the gateway.

@@ -78,7 +78,8 @@ pub struct Member {
 impl Member {
     /// A member without calls; a gateway registers with the first [`Endpoint::on_time`].
     pub fn new(config: Config) -> Self {
-        let local = Local { transport: "UDP", sent_by: config.sip.to_string() };
+        let transport = if config.tcp { "TCP" } else { "UDP" };
+        let local = Local { transport, sent_by: config.sip.to_string() };
         let rel = if config.enable_100rel { ", 100rel" } else { "" };
         let style = Style {
             user_agent: USER_AGENT,
@@ -87,7 +88,8 @@ impl Member {
             allow_events: Some(ALLOW_EVENTS),
             first_seq: 123_028_504,
         };
-        let mut ua = Ua::new(local, Timers::sofia(), Ids::new(config.seed), style);
+        let mut ua =
+            Ua::new(local, Timers { reliable: config.tcp, ..Timers::sofia() }, Ids::new(config.seed), style);
         ua.credentials = config.gateway.as_ref().map(gateway::credentials);
         let mut tasks = Alarms::default();
         if config.gateway.as_ref().is_some_and(|gateway| gateway.register) {
@@ -159,9 +161,9 @@ impl Endpoint for Member {
     fn handle(&mut self, now: Time, from: SocketAddr, bytes: &[u8]) {
         // What is not SIP is ignored, keepalives among it.
         if let Ok(message) = Message::read(bytes) {
-            // sofia-sip answers nothing whose top Via is not of the transport it came by.
-            let udp = message.get("Via").is_some_and(|via| via.to_ascii_uppercase().contains("/UDP"));
-            if udp || !message.is_request() {
+            // sofia-sip answers nothing whose top Via is of a transport that it does not serve.
+            let via = message.get("Via").unwrap_or_default().to_ascii_uppercase();
+            if via.contains("/UDP") || via.contains("/TCP") || !message.is_request() {
                 self.ua.receive(now, from, bytes, message);
             }
         }

@@ -66,7 +66,7 @@ impl Member {
         call.to = format!("<{uri}>");
         call.uri = uri.to_owned();
         call.from = self.identity_of(partner, &domain);
-        call.contact = format!("<sip:mod_sofia@{}>", self.config.sip);
+        call.contact = format!("<sip:mod_sofia@{}{}>", self.config.sip, self.config.asking());
         call.parts = Parts::default().with("Replaces", replaces);
         let branch = self.start(now, partner, call, (&number, Kind::Plain, &domain));
         if let Some(call) = self.calls.get_mut(&partner) {

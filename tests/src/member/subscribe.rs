@@ -71,7 +71,7 @@ impl Member {
     fn new_subscription(&mut self, from: SocketAddr, message: &Message) -> Subscription {
         let tag = self.ua.stack.ids.text(12);
         let user = uri_user(message.uri());
-        let contact = format!("<sip:{user}@{}>", self.config.sip);
+        let contact = format!("<sip:{user}@{}{}>", self.config.sip, self.config.asking());
         let mut dialog = Dialog::of_request(message, from, tag, contact, self.ua.style.first_seq);
         let record_route = std::mem::take(&mut dialog.route);
         // As seen: of several Record-Route its NOTIFY follows the top one only.
@@ -136,7 +136,7 @@ impl Member {
             message.push("To", format!("<sip:{aor}>"));
             message.push("Call-ID", binding.call_id.clone());
             message.push("CSeq", format!("{} NOTIFY", self.ua.style.first_seq + 1));
-            message.push("Contact", format!("<sip:mod_sofia@{}>", self.config.sip));
+            message.push("Contact", format!("<sip:mod_sofia@{}{}>", self.config.sip, self.config.asking()));
             let parts =
                 Parts::body(Body { kind: "application/simple-message-summary".into(), text: String::new() })
                     .with("Event", "check-sync")

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use routing_rules::{Balance, Names, Rules};
 use sbc_core::config::{
-    Admission, CallerIdentity, Config, Failover, Headers, HostPort, Key, Listener, Member, Pool, Probe,
-    SourceRates, Strictness, Timers,
+    Admission, CallerIdentity, Config, Failover, Headers, HostPort, Key, Large, Listener, Member, Pool,
+    Probe, SourceRates, Strictness, Timers,
 };
 use sbc_core::flow::{ListenerId, Transport, Zone};
 use sbc_core::rate::Rate;
@@ -21,6 +21,15 @@ pub const PHONES: &str = "198.51.100.7:5060";
 pub const TRUNK: &str = "198.51.100.7:5062";
 /// Where FreeSWITCH sends to.
 pub const INSIDE: &str = "10.0.1.5:5070";
+/// The same by TCP.
+pub const INSIDE_TCP: &str = "10.0.1.5:5069";
+/// Where carriers connect to.
+pub const TRUNK_TCP: &str = "198.51.100.7:5063";
+
+/// The TCP listener towards the members.
+pub const INSIDE_TCP_ID: ListenerId = ListenerId(4);
+/// The TCP listener towards the carriers.
+pub const TRUNK_TCP_ID: ListenerId = ListenerId(5);
 
 const RULES: &str = r#"
 [[rule]]
@@ -61,6 +70,10 @@ pub struct EdgeSettings {
     pub members: Vec<SocketAddr>,
     /// The carriers; without any, rules about them lead to a pool of nobody.
     pub carriers: Vec<SocketAddr>,
+    /// The members are reached by TCP.
+    pub tcp: bool,
+    /// What happens to requests too large for a datagram, for the members and for the carriers.
+    pub large: [Large; 2],
     /// How a member is chosen.
     pub balance: Balance,
     /// The rules, as an operator writes them.
@@ -88,6 +101,8 @@ impl EdgeSettings {
         Self {
             members: members.iter().map(|member| member.parse().expect("a member's address")).collect(),
             carriers: vec!["203.0.113.10:5060".parse().expect("a carrier's address")],
+            tcp: false,
+            large: [Large::Never; 2],
             balance: Balance::HashCallId,
             rules: RULES.to_owned(),
             workers: 2,
@@ -128,12 +143,22 @@ fn listener(name: &str, transport: Transport, address: &str, zone: Zone) -> List
     }
 }
 
-fn pool(name: &str, zone: Zone, listener: u16, members: &[SocketAddr], balance: Balance) -> Pool {
-    let member = |address: &SocketAddr| Member { uri: format!("sip:{address}").into(), address: *address };
+fn pool(
+    name: &str,
+    zone: Zone,
+    listener: u16,
+    members: &[SocketAddr],
+    balance: Balance,
+    large: Large,
+) -> Pool {
+    let listener = ListenerId(listener);
+    let transport = if listener == INSIDE_TCP_ID { ";transport=tcp" } else { "" };
+    let uri = |address: &SocketAddr| format!("sip:{address}{transport}").into();
+    let member = |address: &SocketAddr| Member { uri: uri(address), address: *address, listener };
     Pool {
         name: name.into(),
         zone,
-        listener: ListenerId(listener),
+        listener,
         members: members.iter().map(member).collect(),
         balance,
         probe: (zone == Zone::Pool).then_some(Probe {
@@ -147,6 +172,7 @@ fn pool(name: &str, zone: Zone, listener: u16, members: &[SocketAddr], balance: 
             other_after: Duration::from_secs(6),
             attempts: 3,
         },
+        large,
     }
 }
 
@@ -167,21 +193,27 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
     let mut trunk = listener("trunk", Transport::Udp, TRUNK, Zone::Trunk);
     trunk.networks = vec!["203.0.113.0/24".parse().expect("a network")];
     trunk.symmetric = settings.symmetric;
+    let networks = trunk.networks.clone();
     let listeners = vec![
         listener("browsers", Transport::Wss, WSS, Zone::Public),
         listener("phones", Transport::Udp, PHONES, Zone::Public),
         trunk,
         inside,
+        listener("inside-tcp", Transport::Tcp, INSIDE_TCP, Zone::Pool),
+        Listener { networks, ..listener("trunk-tcp", Transport::Tcp, TRUNK_TCP, Zone::Trunk) },
     ];
-    let names =
-        Names { pools: &["freeswitch", "carrier"], listeners: &["browsers", "phones", "trunk", "inside"] };
+    let names = Names {
+        pools: &["freeswitch", "carrier"],
+        listeners: &["browsers", "phones", "trunk", "inside", "inside-tcp", "trunk-tcp"],
+    };
+    let inside = if settings.tcp { INSIDE_TCP_ID.0 } else { 3 };
     let rules =
         Rules::parse(&settings.rules, "routes.toml", &names).unwrap_or_else(|errors| panic!("{errors:?}"));
     Arc::new(Config {
         listeners,
         pools: vec![
-            pool("freeswitch", Zone::Pool, 3, &settings.members, settings.balance),
-            pool("carrier", Zone::Trunk, 2, &settings.carriers, Balance::HashCallId),
+            pool("freeswitch", Zone::Pool, inside, &settings.members, settings.balance, settings.large[0]),
+            pool("carrier", Zone::Trunk, 2, &settings.carriers, Balance::HashCallId, settings.large[1]),
         ],
         region: "eu".into(),
         rules: Arc::new(rules),

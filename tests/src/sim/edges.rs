@@ -1,12 +1,11 @@
 //! The nodes of sbc: their cores and workers, what reaches them, and what they send.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sbc_core::config::Config;
-use sbc_core::flow::{ConnectionId, Flow, ListenerId, Transport, WorkerId, Zone};
+use sbc_core::flow::{ConnectionId, Flow, ListenerId, Transport, WorkerId, Zone, is_stream, is_websocket};
 use sbc_core::io::{Input, Transmit};
 use sbc_core::time::Time;
 use sbc_core::{Change, Core, Refused, Worker};
@@ -113,6 +112,7 @@ impl World {
         let of_it = self.sockets.values().filter(|socket| socket.edge == edge);
         let gone: Vec<_> = of_it.map(|socket| socket.connection).collect();
         self.sockets.retain(|_, socket| socket.edge != edge);
+        self.forget_connections(edge);
         self.flying.retain(|_, flying| flying.socket.is_none_or(|socket| !gone.contains(&socket)));
         self.restarts += 1;
         if let Some(judge) = &mut self.judge {
@@ -177,8 +177,7 @@ impl World {
     pub fn connect(&mut self, address: &str) {
         let address = parse(address);
         let Some(edge) = self.balanced(address) else { return };
-        self.last_socket += 1;
-        let connection = ConnectionId(NonZeroU64::new(self.last_socket).expect("counted from one"));
+        let connection = self.next_connection();
         self.sockets.insert(address, Socket { connection, edge });
         let flow = Flow { listener: ListenerId(0), port: 0, remote: address, connection: Some(connection) };
         let worker = self.edges[edge].worker_of(address);
@@ -223,19 +222,26 @@ impl World {
         Some((edge, listener, port))
     }
 
+    /// The node that something is for, and how it sees that.
+    fn flow_of(&mut self, flying: &Flying) -> Option<(usize, Flow)> {
+        self.stream_flow(flying).or_else(|| {
+            let (edge, listener, port) = self.edge_at(flying)?;
+            Some((edge, Flow { listener, port, remote: flying.from, connection: flying.socket }))
+        })
+    }
+
     /// What arrives at a node; gives it back where it is for somebody else.
     pub(super) fn arrive_at_edge(&mut self, flying: Flying) -> Option<Flying> {
-        let Some((edge, listener, port)) = self.edge_at(&flying) else { return Some(flying) };
+        let Some((edge, flow)) = self.flow_of(&flying) else { return Some(flying) };
         if self.edges[edge].workers.is_empty() {
             return None;
         }
-        let flow = Flow { listener, port, remote: flying.from, connection: flying.socket };
         let worker = self.edges[edge].worker_of(flying.from);
         let (source, bytes) = (flying.from, flying.bytes);
         if let Some(arrivals) = &mut self.arrivals {
             arrivals.push(Arrival { from: source, to: flying.to, bytes: bytes.clone() });
         }
-        let zone = self.edges[edge].config.listeners[usize::from(listener.0)].zone;
+        let zone = self.edges[edge].config.listeners[usize::from(flow.listener.0)].zone;
         if let Some(judge) = &mut self.judge {
             judge.arrived(self.now, zone, &bytes);
         }
@@ -245,8 +251,9 @@ impl World {
         None
     }
 
-    /// ICMP port unreachable.
+    /// ICMP port unreachable, or a refused connection.
     pub(super) fn refuse(&mut self, flying: &Flying) {
+        self.refuse_connection(flying.from);
         let reversed = Flying { from: flying.to, to: flying.from, socket: None, bytes: Vec::new() };
         let Some((edge, listener, port)) = self.edge_at(&reversed) else { return };
         let flow = Flow { listener, port, remote: flying.to, connection: None };
@@ -280,13 +287,15 @@ impl World {
         if zone != Zone::Pool {
             self.told.extend(secrecy::told(bytes));
         }
-        assert_eq!(
-            flow.connection.is_some(),
-            listener.transport != Transport::Udp,
-            "a connection is used where the listener has them, and only there"
-        );
+        let transport = listener.transport;
+        let fits = match flow.connection {
+            Some(_) => transport != Transport::Udp,
+            None => !is_websocket(transport),
+        };
+        assert!(fits, "a connection is used where the listener has them, and only there");
         let to = match flow.connection {
             None => flow.remote,
+            Some(connection) if self.is_dialled(connection) => flow.remote,
             Some(connection) => {
                 // A WebSocket that is gone swallows what is sent to it.
                 let mut open = self.sockets.iter();
@@ -300,6 +309,9 @@ impl World {
         if self.departures.len() < self.most_departures {
             self.departures.push(Departure { to, zone, bytes: bytes.to_vec() });
         }
-        self.fly(Flying { from, to, socket: flow.connection, bytes: bytes.to_vec() });
+        match flow.connection {
+            None if is_stream(transport) => self.dial(edge, flow, bytes),
+            socket => self.fly(Flying { from, to, socket, bytes: bytes.to_vec() }),
+        }
     }
 }

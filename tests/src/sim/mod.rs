@@ -14,6 +14,7 @@ mod judge;
 mod link;
 mod secrecy;
 pub mod stage;
+mod streams;
 mod travel;
 mod world;
 
@@ -21,7 +22,10 @@ pub use by_hand::{Arrival, Departure, answer, replace};
 pub use cast::{BROWSER, CARRIER, EXCHANGE, MEMBERS, OTHER_BROWSER, PHONE, cast, for_seeds};
 pub use chance::Chance;
 use edge::node_config;
-pub use edge::{EdgeSettings, INSIDE, PHONES, TRUNK, WSS, edge_config, unlimited};
+pub use edge::{
+    EdgeSettings, INSIDE, INSIDE_TCP, INSIDE_TCP_ID, PHONES, TRUNK, TRUNK_TCP, TRUNK_TCP_ID, WSS,
+    edge_config, unlimited,
+};
 pub use judge::Judge;
 pub use link::Link;
 pub use world::World;

@@ -14,7 +14,7 @@ use super::{Link, WSS, World};
 pub(super) struct Flying {
     pub(super) from: SocketAddr,
     pub(super) to: SocketAddr,
-    /// Over this WebSocket, in either direction.
+    /// Over this connection, in either direction.
     pub(super) socket: Option<ConnectionId>,
     pub(super) bytes: Vec<u8>,
 }
@@ -31,6 +31,7 @@ impl World {
         let Some(node) = self.nodes.get_mut(&from) else { return };
         for output in node.endpoint().outputs() {
             let socket = self.sockets.get(&from).map(|socket| socket.connection);
+            let socket = socket.or_else(|| self.stream_to(output.to));
             let is_browser = output.to == parse(WSS);
             if is_browser && socket.is_none() {
                 continue;
@@ -109,7 +110,8 @@ impl World {
         }
         let Some(flying) = self.arrive_at_edge(flying) else { return };
         let now = self.now;
-        if self.closed_ports.contains(&flying.to) {
+        let is_refused = flying.socket.is_some() && self.without_tcp.contains(&flying.to);
+        if is_refused || self.closed_ports.contains(&flying.to) {
             self.refuse(&flying);
         } else if let Some(node) = self.nodes.get_mut(&flying.to) {
             node.endpoint().handle(now, flying.from, &flying.bytes);

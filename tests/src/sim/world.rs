@@ -8,6 +8,7 @@ use sbc_core::flow::ConnectionId;
 use sbc_core::time::Time;
 
 use super::edges::{Edge, Socket};
+use super::streams::Streams;
 use super::travel::Flying;
 use super::{Arrival, Chance, Departure, EdgeSettings, Judge, Link, WSS, node_config};
 use crate::agent::{Agent, Carrier, Exchange, LegId, Registered, Settings, State};
@@ -43,7 +44,10 @@ pub struct World {
     pub(super) edges: Vec<Edge>,
     pub(super) nodes: BTreeMap<SocketAddr, Node>,
     pub(super) sockets: BTreeMap<SocketAddr, Socket>,
+    pub(super) streams: Streams,
     pub(super) closed_ports: Vec<SocketAddr>,
+    /// Servers that accept no connections.
+    pub without_tcp: Vec<SocketAddr>,
     /// Inner to outer address of those behind an address translator.
     pub(super) translated: BTreeMap<SocketAddr, SocketAddr>,
     pub(super) flying: BTreeMap<(Time, u64), Flying>,
@@ -86,7 +90,9 @@ impl World {
             chance,
             nodes: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            streams: Streams::default(),
             closed_ports: Vec::new(),
+            without_tcp: Vec::new(),
             translated: BTreeMap::new(),
             flying: BTreeMap::new(),
             last_on_stream: BTreeMap::new(),
@@ -104,7 +110,7 @@ impl World {
         };
         (0..world.edges.len()).for_each(|edge| world.start_workers(edge));
         for member in &settings.members {
-            world.add_member(*member, |_| {});
+            world.add_member(*member, |config| config.tcp = settings.tcp);
         }
         world
     }
@@ -131,6 +137,7 @@ impl World {
         self.nodes.remove(&address);
         if refuses {
             self.closed_ports.push(address);
+            self.close_connections(&address.to_string());
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Media {
     ssrc: u32,
     /// Our DTLS role in answers: it never changes during a call (RFC 8842 §5.3).
     role: &'static str,
+    /// Candidates beside the first one, as of a machine with many interfaces.
+    more_candidates: u16,
 }
 
 impl Media {
@@ -40,7 +42,13 @@ impl Media {
             stream: ids.text(32),
             ssrc: (number >> 20) as u32,
             role: "active",
+            more_candidates: 0,
         }
+    }
+
+    /// With so many candidates beside the first one in descriptions for browsers: each is some 90 bytes.
+    pub fn with_more_candidates(self, more_candidates: u16) -> Self {
+        Self { more_candidates, ..self }
     }
 
     /// Media of a call that begins with our offer: whoever answers takes the active role (RFC 5763 §5).
@@ -103,13 +111,18 @@ impl Media {
 
     fn web(&self, profile: &str, payloads: &str, setup: &str, direction: &str) -> String {
         let Self { port, host, ssrc, stream, .. } = self;
+        let more: String = (1..=self.more_candidates)
+            .map(|n| {
+                format!("a=candidate:{n} 1 udp 2130706431 {host} {} typ host generation 0\r\n", port + n)
+            })
+            .collect();
         let fingerprint: Vec<_> = (0..32u32).map(|n| format!("{:02X}", ssrc.rotate_left(n) & 0xff)).collect();
         format!(
             "{}a=msid-semantic: WMS {stream}\r\nm=audio {port} {profile} {payloads}\r\na=rtpmap:0 PCMU/8000\r\n\
              a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=rtpmap:13 CN/8000\r\n\
              a=fingerprint:sha-256 {}\r\na=setup:{setup}\r\na={direction}\r\na=rtcp-mux\r\n\
              a=rtcp:{port} IN IP4 {host}\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n\
-             a=candidate:2987082786 1 udp 2130706431 {host} {port} typ host generation 0\r\na=end-of-candidates\r\n\
+             a=candidate:2987082786 1 udp 2130706431 {host} {port} typ host generation 0\r\n{more}a=end-of-candidates\r\n\
              a=ssrc:{ssrc} cname:{}\r\na=ssrc:{ssrc} msid:{stream} a0\r\na=ssrc:{ssrc} mslabel:{stream}\r\n\
              a=ssrc:{ssrc} label:{stream}a0\r\na=ptime:20\r\n",
             self.head(),

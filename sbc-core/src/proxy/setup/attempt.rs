@@ -5,6 +5,7 @@ use crate::flow::{Transport, Zone};
 use crate::limits;
 use crate::proxy::hop::refusal_of;
 use crate::proxy::incoming::Incoming;
+use crate::proxy::large::Way;
 use crate::proxy::loops::routing_hash;
 use crate::proxy::outgoing::{Hop, write_request};
 use crate::proxy::reply::Reply;
@@ -19,6 +20,15 @@ use crate::transaction::Timers;
 use crate::transaction::key::proof;
 use crate::wire::Message;
 
+/// A request that is ready to leave.
+struct Written {
+    /// Its Via branch.
+    branch: Vec<u8>,
+    /// Its part of the request's Max-Breadth.
+    breadth: Option<u32>,
+    bytes: Vec<u8>,
+}
+
 impl Setup {
     /// Try the next target; with none left, answer for all of them.
     pub(crate) fn attempt(&mut self, incoming: &Incoming<'_>, step: &mut Step<'_>) {
@@ -29,10 +39,7 @@ impl Setup {
             None
         };
         match next {
-            Some(next) => {
-                self.send(incoming, &next, step);
-                next.target.into_iter().for_each(|target| step.worker.spare.give(target));
-            }
+            Some(next) => self.send(incoming, next, step),
             None => self.nothing_left(&incoming.message, step),
         }
     }
@@ -98,7 +105,24 @@ impl Setup {
         Some(left.saturating_sub(self.plan.left()).max(1))
     }
 
-    fn send(&mut self, incoming: &Incoming<'_>, next: &Next, step: &mut Step<'_>) {
+    fn send(&mut self, incoming: &Incoming<'_>, next: Next, step: &mut Step<'_>) {
+        let Some(written) = self.write(incoming, &next, step) else { return };
+        match step.core.way_of(&next.flow, written.bytes.len(), step.settings, step.now) {
+            Way::Flow => self.go(incoming, next, written, false, step),
+            Way::Refuse => self.answer_to(&incoming.message, &Reply::status(513), step),
+            Way::Connection { listener, falls_back } => {
+                step.worker.spare.give(written.bytes);
+                step.worker.spare.give(written.branch);
+                let next = next.by_connection(listener, step.settings);
+                if let Some(written) = self.write(incoming, &next, step) {
+                    self.go(incoming, next, written, falls_back, step);
+                }
+            }
+        }
+    }
+
+    /// The request as it leaves for `next`. One that leads nowhere is answered here.
+    fn write(&mut self, incoming: &Incoming<'_>, next: &Next, step: &mut Step<'_>) -> Option<Written> {
         let branch = self.branch_text(incoming, next, step);
         let breadth = self.breadth_share();
         let mut bytes = step.worker.spare.take();
@@ -116,12 +140,26 @@ impl Setup {
             breadth,
             replaced_at: step.core.holder_of_replaced(&incoming.message),
         };
-        if let Err(error) = write_request(incoming, &hop, step.settings, &mut step.worker.edits, &mut bytes) {
+        let wrote = write_request(incoming, &hop, step.settings, &mut step.worker.edits, &mut bytes);
+        if let Err(error) = wrote {
             let (status, count) = refusal_of(error);
             step.core.counters.add(count);
             self.answer_to(&incoming.message, &Reply::status(status), step);
-            return;
+            return None;
         }
+        Some(Written { branch, breadth, bytes })
+    }
+
+    /// It leaves, and a client transaction keeps it.
+    fn go(
+        &mut self,
+        incoming: &Incoming<'_>,
+        next: Next,
+        written: Written,
+        falls_back: bool,
+        step: &mut Step<'_>,
+    ) {
+        let Written { branch, breadth, bytes } = written;
         step.worker.outbox.send(next.flow, &bytes);
         step.core.counters.add(Count::Forwarded);
         let id = step.core.hash.of(&[b"branch", &branch, incoming.call_id]);
@@ -151,7 +189,12 @@ impl Setup {
             cancel_missed: false,
             unwanted: Vec::new(),
             missed: false,
+            falls_back,
+            sent_again: false,
         });
+        if let Some(unused) = next.target.and_then(|target| self.plan.keep(target)) {
+            step.worker.spare.give(unused);
+        }
         self.next_attempt_at = self.failover_at(step);
         self.hurry_if_dead(step);
     }
@@ -219,7 +262,7 @@ impl Setup {
 /// Answers to UDP go to the address; a binding is only needed where a connection may have died.
 fn reply_peer(peer: &Peer) -> Peer {
     match peer.address {
-        crate::seal::PeerAddress::Datagram(_) => Peer { binding: None, ..*peer },
+        crate::seal::PeerAddress::At(_) => Peer { binding: None, ..*peer },
         _ => *peer,
     }
 }

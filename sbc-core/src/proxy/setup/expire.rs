@@ -54,7 +54,9 @@ impl Setup {
         loop {
             match self.server.on_timer(step.now, &self.server_timers) {
                 ServerTimer::Resend(bytes) => {
-                    if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
+                    if let Some(flow) =
+                        step.core.reply_flow(self.upstream.reply, &self.upstream_peer, step.settings)
+                    {
                         step.worker.outbox.send(flow, bytes);
                     }
                 }
@@ -133,13 +135,16 @@ impl Setup {
         let mut was_waited_for = false;
         for at in 0..self.branches.len() {
             let branch = &self.branches[at];
-            let is_there = branch.flow.remote != flow.remote;
+            let is_there = branch.flow.remote != flow.remote || branch.flow.listener != flow.listener;
             if is_there || branch.over || branch.rang || branch.client.has_final() {
                 continue;
             }
             // Where it had said 100: the network may be wrong, and then that call must not go on.
             self.cancel_branch(at, step);
             let branch = &mut self.branches[at];
+            if let (true, false, Some(member)) = (branch.falls_back, branch.abandoned, &branch.member) {
+                self.plan.again(member);
+            }
             was_waited_for |= !branch.abandoned;
             branch.over = true;
             branch.client.stop_retransmitting();
@@ -148,6 +153,27 @@ impl Setup {
             self.nobody_is_there(step);
         }
         self.settle(step);
+    }
+
+    /// The connection that was opened to this flow's remote is gone. What was sent over it may never have been read,
+    /// or its answer be lost: once, it is sent again over the next one. The branch tells a repetition from a new
+    /// request.
+    pub(crate) fn on_disconnected(&mut self, flow: crate::flow::Flow, step: &mut Step<'_>) {
+        for branch in &mut self.branches {
+            let went_there = branch.flow.listener == flow.listener
+                && branch.flow.remote == flow.remote
+                && branch.flow.connection.is_none();
+            let owes = !branch.over && !branch.client.has_provisional() && !branch.client.has_final();
+            if !went_there || !owes || branch.sent_again {
+                continue;
+            }
+            branch.sent_again = true;
+            if let (Some(request), Some(member)) = (branch.client.request(), &branch.member) {
+                step.core.counters.add(Count::SentAgain);
+                step.worker.outbox.send(branch.flow, request);
+                member.sent(step.id);
+            }
+        }
     }
 
     /// Probes say that this member is gone. That may be the network's fault, so it is only waited for less.

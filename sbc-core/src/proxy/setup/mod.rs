@@ -84,6 +84,10 @@ struct Branch {
     unwanted: Vec<Unwanted>,
     /// It was counted against its member that it did not answer.
     missed: bool,
+    /// It goes by a connection only because it is large; without one it goes by UDP.
+    falls_back: bool,
+    /// It was sent again over a new connection.
+    sent_again: bool,
 }
 
 /// The best final answer so far.
@@ -269,7 +273,8 @@ impl Setup {
 
     /// To the caller: by the flow it came by, or its next connection.
     fn send_upstream(&self, bytes: &[u8], step: &mut Step<'_>) {
-        if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer) {
+        if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer, step.settings) {
+            step.core.note_large_answer(&flow, bytes.len(), step.settings);
             step.worker.outbox.send(flow, bytes);
         }
     }
@@ -313,6 +318,7 @@ impl Setup {
         step.worker.after.push(After::Remove);
         let spare = &mut step.worker.spare;
         spare.give(std::mem::take(&mut self.request));
+        self.plan.take_buffer().into_iter().for_each(|buffer| spare.give(buffer));
         self.server.take_buffers(&mut |buffer| spare.give(buffer));
         for branch in &mut self.branches {
             branch.client.take_buffers(&mut |buffer| spare.give(buffer));

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::Balance;
-use crate::flow::{AddressText, Flow, Zone};
+use crate::flow::{AddressText, Flow, ListenerId, Zone};
 use crate::hash::Digest;
 use crate::pool::{Health, PoolState, Seat, Tried};
 use crate::proxy::core::Core;
@@ -53,6 +53,16 @@ pub(crate) struct Next {
     pub(crate) leg: u32,
 }
 
+impl Next {
+    /// The same target, asked over a connection from `listener`.
+    pub(crate) fn by_connection(self, listener: ListenerId, settings: &Settings) -> Self {
+        let member = self.member.or_else(|| settings.pools.member_at(self.flow.remote));
+        let flow = Flow::to(listener, self.flow.remote);
+        // Both ways may be tried one after the other: their branches must not be the same.
+        Self { flow, member, leg: !self.leg, ..self }
+    }
+}
+
 impl Plan {
     /// Take the next target.
     pub(crate) fn next(&mut self, call_id: &[u8], core: &Core, settings: &Settings) -> Option<Next> {
@@ -62,7 +72,6 @@ impl Plan {
                 let flow = towards(flow.take()?, call_id, settings)?;
                 let zone = settings.listener(flow.listener)?.zone;
                 let member = settings.pools.member_at(flow.remote).filter(|_| zone == Zone::Pool);
-                // The peer is tried once.
                 let target = target.take();
                 Some(Next {
                     flow,
@@ -80,12 +89,12 @@ impl Plan {
                 *tried = tried.with(place);
                 let member = Seat::of(pool, place)?;
                 let address = member.address();
-                let listener = pool.config.listener;
-                let flow = towards(Flow::udp(listener, address), call_id, settings)?;
+                let listener = member.listener();
+                let flow = towards(Flow::to(listener, address), call_id, settings)?;
                 let peer = Peer {
                     listener: settings.tag_of(listener),
                     port: 0,
-                    address: PeerAddress::Datagram(address),
+                    address: PeerAddress::At(address),
                     binding: None,
                 };
                 let leg = leg_of(&peer, settings);
@@ -109,6 +118,34 @@ impl Plan {
                 let leg = leg_of(&peer, settings);
                 Some(Next { flow: reached.flow, zone, peer, target, member: None, address: None, leg })
             }
+        }
+    }
+
+    /// Let a target that was taken be the next one again: it is there, but not the way it was asked.
+    pub(crate) fn again(&mut self, member: &Seat) {
+        match self {
+            Self::Peer { flow, .. } => *flow = Some(Flow::to(member.listener(), member.address())),
+            Self::Pool { pool, first, left, .. } => {
+                *first = pool.at(member.address());
+                *left = left.saturating_add(1);
+            }
+            Self::Bindings { .. } => {}
+        }
+    }
+
+    /// Keep the target that was tried, where it may be tried again; else it comes back.
+    pub(crate) fn keep(&mut self, tried: Vec<u8>) -> Option<Vec<u8>> {
+        match self {
+            Self::Peer { target, .. } => target.replace(tried),
+            Self::Pool { .. } | Self::Bindings { .. } => Some(tried),
+        }
+    }
+
+    /// The buffer in it.
+    pub(super) fn take_buffer(&mut self) -> Option<Vec<u8>> {
+        match self {
+            Self::Peer { target, .. } => target.take(),
+            Self::Pool { .. } | Self::Bindings { .. } => None,
         }
     }
 
@@ -136,9 +173,11 @@ impl Plan {
     pub(crate) fn left(&self) -> u32 {
         match self {
             Self::Peer { flow, .. } => u32::from(flow.is_some()),
-            Self::Pool { pool, tried, left, then, .. } => {
+            Self::Pool { pool, tried, first, left, then, .. } => {
                 let count = |number: usize| u32::try_from(number).unwrap_or(0);
-                let here = count(pool.members.len()).saturating_sub(tried.count()).min(u32::from(*left));
+                let again = u32::from(first.is_some_and(|first| tried.has(first)));
+                let untried = count(pool.members.len()).saturating_sub(tried.count());
+                let here = (untried + again).min(u32::from(*left));
                 let beyond = |next: &Fallback| {
                     count(next.pool.members.len()).min(u32::from(next.pool.config.failover.attempts.max(1)))
                 };
@@ -162,7 +201,7 @@ pub(crate) fn towards(flow: Flow, call_id: &[u8], settings: &Settings) -> Option
 fn leg_of(peer: &Peer, settings: &Settings) -> u32 {
     let digest = match (peer.binding, peer.address) {
         (Some(binding), _) => binding.0,
-        (None, PeerAddress::Datagram(address)) => {
+        (None, PeerAddress::At(address)) => {
             settings.stable.of(&[b"leg", AddressText::of(address).as_bytes()])
         }
         (None, PeerAddress::Connection { boot, number }) => Digest::from(boot ^ number),

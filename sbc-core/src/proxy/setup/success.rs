@@ -69,7 +69,7 @@ impl Setup {
     /// The pool's side of the call.
     fn member(&self, at: usize) -> Option<SocketAddr> {
         if self.upstream.zone == Zone::Pool {
-            return Some(self.upstream.flow.remote);
+            return Some(self.upstream.address());
         }
         self.branches.get(at).filter(|branch| branch.zone == Zone::Pool).map(|branch| branch.flow.remote)
     }
@@ -104,7 +104,7 @@ impl Setup {
 
     /// The same for the pool's side: another member has the dialog now.
     fn taken(&self, step: &mut Step<'_>) {
-        let (key, member) = (self.dialog, self.upstream.flow.remote);
+        let (key, member) = (self.dialog, self.upstream.address());
         let refreshes = matches!(self.method, Some(Method::Invite | Method::Update));
         if !refreshes || step.core.dialogs.member(key) == Some(member) {
             return;

@@ -9,10 +9,11 @@ use dashmap::DashMap;
 
 /// A source as it is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct SourceKey(u64);
+pub struct SourceKey(u64);
 
 impl SourceKey {
-    pub(crate) fn of(ip: IpAddr) -> Self {
+    /// That of an address.
+    pub fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             // No /64 begins with 32 zero bits (RFC 4291 §2.4), so that the two kinds do not mix.
             IpAddr::V4(v4) => Self(u64::from(v4.to_bits())),
@@ -23,11 +24,11 @@ impl SourceKey {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Sources(DashMap<SourceKey, usize>);
+pub struct Sources(DashMap<SourceKey, usize>);
 
 impl Sources {
     /// One more of `source`, unless it holds `limit` already. [`Sources::give_back`] is owed for each `true`.
-    pub(crate) fn take(&self, source: SourceKey, limit: usize) -> bool {
+    pub fn take(&self, source: SourceKey, limit: usize) -> bool {
         let mut held = self.0.entry(source).or_insert(0);
         let fits = *held < limit;
         *held += usize::from(fits);
@@ -40,7 +41,7 @@ impl Sources {
     }
 
     /// One less of `source`.
-    pub(crate) fn give_back(&self, source: SourceKey) {
+    pub fn give_back(&self, source: SourceKey) {
         if let Some(mut held) = self.0.get_mut(&source) {
             *held = held.saturating_sub(1);
         }

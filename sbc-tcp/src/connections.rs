@@ -1,4 +1,4 @@
-//! All open connections of a process, by number.
+//! All open connections of a process, by number: WebSockets, TCP and TLS, accepted and opened by us.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -21,14 +21,13 @@ impl Connections {
         Arc::new(Self { open: DashMap::new(), last: AtomicU64::new(0) })
     }
 
-    /// A number no other connection of this process has, counted from 1. Other stream transports that share
-    /// the numbering take theirs here too.
+    /// A number no other connection of this process has, counted from 1.
     pub fn next_id(&self) -> NonZeroU64 {
         // 2^64 connections do not happen; were they to, the count would go on from 1.
         NonZeroU64::MIN.saturating_add(self.last.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Queues `bytes` as one WebSocket message: text when they are UTF-8, else binary (RFC 7118 §5).
+    /// Queues `bytes`, one SIP message or keepalive.
     ///
     /// # Errors
     /// [`SendError::Gone`] when the connection is closed or closing; [`SendError::Full`] when it does not read, and
@@ -37,8 +36,9 @@ impl Connections {
         self.egress(connection).ok_or(SendError::Gone)?.push(bytes)
     }
 
-    /// Closes a connection once what is queued for it is written, with a status of RFC 6455 §7.4 (1001 going away,
-    /// 1008 policy, 1012 restart) and at most 123 bytes of reason. Nothing happens when it is gone already.
+    /// Closes a connection once what is queued for it is written. A WebSocket is told why: a status of RFC 6455 §7.4
+    /// (1001 going away, 1008 policy, 1012 restart) and at most 123 bytes of reason. Nothing happens when it is gone
+    /// already.
     pub fn close(&self, connection: NonZeroU64, code: u16, reason: &'static str) {
         if let Some(egress) = self.egress(connection) {
             egress.close(code, reason);
@@ -55,11 +55,13 @@ impl Connections {
         self.open.is_empty()
     }
 
-    pub(crate) fn insert(&self, connection: NonZeroU64, egress: Arc<Egress>) {
+    /// `connection` can be sent to from now on.
+    pub fn insert(&self, connection: NonZeroU64, egress: Arc<Egress>) {
         self.open.insert(connection, egress);
     }
 
-    pub(crate) fn remove(&self, connection: NonZeroU64) {
+    /// `connection` is over; what waits for it is freed.
+    pub fn remove(&self, connection: NonZeroU64) {
         if let Some((_, egress)) = self.open.remove(&connection) {
             egress.end();
         }

@@ -11,7 +11,25 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use crate::settings::EgressLimits;
+/// Bytes that wait for one peer.
+const WAITING_BYTES: usize = 256 * 1024;
+/// Messages that wait for one peer.
+const WAITING_MESSAGES: usize = 512;
+
+/// How much may wait for a peer that does not read. Beyond either number its connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EgressLimits {
+    /// Waiting payload, in bytes.
+    pub bytes: usize,
+    /// Waiting messages.
+    pub messages: usize,
+}
+
+impl Default for EgressLimits {
+    fn default() -> Self {
+        Self { bytes: WAITING_BYTES, messages: WAITING_MESSAGES }
+    }
+}
 
 /// Why a message was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +55,16 @@ impl std::error::Error for SendError {}
 
 /// What the owner of the socket has to do next.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Outgoing {
+pub enum Outgoing {
     /// Write this message.
     Message(Bytes),
     /// Everything queued before is written: say goodbye with this status.
-    Close { code: u16, reason: &'static str },
+    Close {
+        /// A status of RFC 6455 §7.4, for those who have such.
+        code: u16,
+        /// In words.
+        reason: &'static str,
+    },
     /// The bound was passed: drop the connection, there is nobody to say goodbye to.
     Overflow,
 }
@@ -64,13 +87,14 @@ struct Queue {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Egress {
+pub struct Egress {
     limits: EgressLimits,
     queue: Mutex<Queue>,
 }
 
 impl Egress {
-    pub(crate) fn new(limits: EgressLimits) -> Self {
+    /// An open queue.
+    pub fn new(limits: EgressLimits) -> Self {
         let queue = Queue { waiting: VecDeque::new(), bytes: 0, phase: Phase::Open, waker: None };
         Self { limits, queue: Mutex::new(queue) }
     }
@@ -79,7 +103,7 @@ impl Egress {
     ///
     /// # Errors
     /// [`SendError::Full`] once, when this message passes a bound; [`SendError::Gone`] from then on.
-    pub(crate) fn push(&self, message: &[u8]) -> Result<(), SendError> {
+    pub fn push(&self, message: &[u8]) -> Result<(), SendError> {
         let mut queue = self.lock();
         if !matches!(queue.phase, Phase::Open) {
             return Err(SendError::Gone);
@@ -98,7 +122,7 @@ impl Egress {
     }
 
     /// Asks for a close after what is queued already. Only the first one counts.
-    pub(crate) fn close(&self, code: u16, reason: &'static str) {
+    pub fn close(&self, code: u16, reason: &'static str) {
         let mut queue = self.lock();
         if matches!(queue.phase, Phase::Open) {
             queue.phase = Phase::Closing { code, reason };
@@ -107,7 +131,7 @@ impl Egress {
     }
 
     /// The connection is over; frees what waits.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         let mut queue = self.lock();
         queue.phase = Phase::Ended;
         queue.discard();
@@ -115,12 +139,12 @@ impl Egress {
     }
 
     /// What to do next; waits until there is something. Cancel safe.
-    pub(crate) async fn next(&self) -> Outgoing {
+    pub async fn next(&self) -> Outgoing {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
     /// Waits until a bound is passed, for the time a write is stuck. Cancel safe.
-    pub(crate) async fn overflow(&self) {
+    pub async fn overflow(&self) {
         poll_fn(|cx| {
             let mut queue = self.lock();
             if matches!(queue.phase, Phase::Overflowed) {
@@ -132,7 +156,8 @@ impl Egress {
         .await;
     }
 
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Outgoing> {
+    /// The same for those who poll.
+    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Outgoing> {
         let mut queue = self.lock();
         if let Some(message) = queue.waiting.pop_front() {
             queue.bytes -= message.len();

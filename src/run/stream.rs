@@ -1,0 +1,64 @@
+//! SIP over TCP of one worker: from `sbc-tcp` into the core.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use sbc_core::flow::{ConnectionId, Flow, ListenerId};
+use sbc_core::io::Input;
+use sbc_tcp::{CloseReason, Handler, Link, Refused};
+
+use super::shell::Shell;
+use super::websocket::Open;
+
+/// Takes what the connections of one listener say on one worker, accepted and dialled ones.
+pub(super) struct Receiver {
+    shell: Rc<Shell>,
+    listener: ListenerId,
+    open: Rc<Open>,
+}
+
+impl Receiver {
+    pub(super) fn new(shell: Rc<Shell>, listener: ListenerId, open: Rc<Open>) -> Rc<Self> {
+        Rc::new(Self { shell, listener, open })
+    }
+
+    fn flow(&self, link: &Link) -> Flow {
+        Flow { connection: Some(ConnectionId(link.id)), ..Flow::to(self.listener, link.remote) }
+    }
+}
+
+impl Handler for Receiver {
+    fn admits(&self, remote: SocketAddr) -> bool {
+        self.shell.is_peer(self.listener, remote)
+    }
+
+    fn opened(&self, link: &Link) {
+        self.open.borrow_mut().insert(link.id);
+        self.shell.counters().tcp.opened(link.dialled);
+        self.shell.handle(Input::Opened(self.flow(link)));
+    }
+
+    fn received(&self, link: &Link, message: &[u8]) {
+        self.shell.handle(Input::Received { flow: self.flow(link), source: link.remote, bytes: message });
+    }
+
+    fn closed(&self, link: &Link, why: CloseReason) {
+        self.open.borrow_mut().remove(&link.id);
+        self.shell.counters().tcp.closed(why.label());
+        self.shell.handle(Input::Closed(ConnectionId(link.id)));
+        // When we go ourselves, nothing is sent again.
+        if link.dialled && !matches!(why, CloseReason::Stopped | CloseReason::Requested) {
+            self.shell.handle(Input::Disconnected(Flow::to(self.listener, link.remote)));
+        }
+    }
+
+    fn refused(&self, remote: SocketAddr, why: Refused) {
+        self.shell.counters().tcp.refused(why.label());
+        tracing::debug!(%remote, why = why.label(), "refused a TCP connection");
+    }
+
+    fn unreachable(&self, remote: SocketAddr) {
+        self.shell.counters().tcp.unreachable.inc();
+        self.shell.handle(Input::Unreachable(Flow::to(self.listener, remote)));
+    }
+}

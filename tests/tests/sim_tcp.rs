@@ -1,0 +1,221 @@
+//! Members and carriers that are reached by TCP, and requests too large for a datagram.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sbc_core::config::Large;
+use sbc_core::count::Count;
+use sbc_tests::agent::{By, LegId, Policy, State};
+use sbc_tests::sim::{
+    BROWSER, CARRIER, EXCHANGE, EdgeSettings, INSIDE, INSIDE_TCP, INSIDE_TCP_ID, MEMBERS, OTHER_BROWSER,
+    PHONE, TRUNK_TCP_ID, World, cast, for_seeds,
+};
+use sbc_tests::ua::message::Message;
+
+const SEEDS: u64 = 20;
+/// Candidates that make an offer of 6 KiB.
+const MANY: u16 = 62;
+
+fn by_tcp() -> EdgeSettings {
+    EdgeSettings { tcp: true, ..EdgeSettings::new(&MEMBERS) }
+}
+
+fn with_large(members: Large, carriers: Large) -> EdgeSettings {
+    EdgeSettings { large: [members, carriers], ..EdgeSettings::new(&MEMBERS) }
+}
+
+fn call(world: &mut World, caller: &str, number: &str) -> LegId {
+    let leg = world.act(caller, |agent, now| agent.call(now, &format!("sip:{number}@example.test")));
+    world.until_up(caller, leg);
+    leg
+}
+
+fn hang_up(world: &mut World, who: &str, leg: LegId) {
+    world.act(who, |agent, now| agent.bye(now, leg));
+    world.until_ended(who, leg);
+}
+
+fn count(world: &World, what: Count) -> u64 {
+    world.core().counters().get(what)
+}
+
+/// The INVITEs that left for a member: their top Via and size.
+fn invites(world: &World) -> Vec<(String, usize)> {
+    let to_members =
+        world.departures.iter().filter(|one| MEMBERS.iter().any(|at| one.to == at.parse().unwrap()));
+    let read = to_members.map(|one| (one.message(), one.bytes.len()));
+    let invites = read.filter(|(message, _)| message.is_request() && message.method() == "INVITE");
+    invites.map(|(message, size)| (message.get("Via").unwrap_or_default().to_owned(), size)).collect()
+}
+
+#[test]
+fn calls_pass_over_tcp_and_nothing_is_sent_twice() {
+    for_seeds(SEEDS, |seed, loss| {
+        let mut world = cast(seed, &by_tcp(), 0);
+        world.departures.clear();
+        world.agent(OTHER_BROWSER).policy = Policy::Answer { after: Duration::from_millis(800) };
+        for number in ["9196", "1002", "9200"] {
+            let leg = world.act(BROWSER, |agent, now| agent.call(now, &format!("sip:{number}@example.test")));
+            if number == "9200" {
+                world.until_ended(BROWSER, leg);
+                assert_eq!(world.state(BROWSER, leg), State::Ended { by: By::Them, status: 200 });
+                continue;
+            }
+            world.until_up(BROWSER, leg);
+            world.run(1_000);
+            hang_up(&mut world, BROWSER, leg);
+        }
+        if loss == 0 {
+            assert_eq!(count(&world, Count::Repeated), 0);
+            assert_eq!(count(&world, Count::SentAgain), 0);
+        }
+        let calls =
+            world.departures.iter().filter(|one| MEMBERS.iter().any(|at| one.to == at.parse().unwrap()));
+        for departure in calls.filter(|one| one.message().is_request()) {
+            let via = departure.message().get("Via").unwrap_or_default().to_owned();
+            assert!(via.starts_with(&format!("SIP/2.0/TCP {INSIDE_TCP};branch=")), "{via}");
+        }
+        world.assert_quiet();
+    });
+}
+
+#[test]
+fn members_come_back_by_tcp() {
+    let mut world = cast(1, &by_tcp(), 0);
+    world.departures.clear();
+    world.act(BROWSER, |agent, now| agent.register(now, 300));
+    let leg = call(&mut world, BROWSER, "9196");
+    let told = |name: &str| {
+        let messages = world.departures.iter().map(|one| one.message());
+        messages.filter_map(|message| message.get(name).map(str::to_owned)).collect::<Vec<_>>()
+    };
+    for (name, values) in [("Path", told("Path")), ("Record-Route", told("Record-Route"))] {
+        let end = format!("@{INSIDE_TCP};transport=tcp;lr>");
+        assert!(!values.is_empty() && values.iter().all(|value| value.ends_with(&end)), "{name}: {values:?}");
+    }
+    hang_up(&mut world, BROWSER, leg);
+    world.assert_quiet();
+}
+
+#[test]
+fn calls_over_tcp_outlive_a_restart() {
+    for_seeds(SEEDS, |seed, loss| {
+        let mut world = cast(seed, &by_tcp(), loss);
+        world.agent(PHONE).policy = Policy::Answer { after: Duration::from_millis(300) };
+        let leg = call(&mut world, BROWSER, "9196");
+        let from_pool = call(&mut world, BROWSER, "1003");
+        let called = world.call_up(PHONE);
+        world.run(2_000);
+        world.restart();
+        world.connect(BROWSER);
+        world.register(BROWSER);
+        // From the browser to the member it called, and from the phone to the member that called it.
+        hang_up(&mut world, BROWSER, leg);
+        hang_up(&mut world, PHONE, called);
+        world.until_ended(BROWSER, from_pool);
+        world.assert_quiet();
+    });
+}
+
+#[test]
+fn a_member_that_accepts_no_connection_costs_no_call_and_no_time() {
+    for_seeds(SEEDS, |seed, loss| {
+        let mut world = cast(seed, &by_tcp(), loss);
+        world.kill(MEMBERS[seed as usize % 2], true);
+        let begun = world.now;
+        let leg = call(&mut world, BROWSER, "9196");
+        let took = world.now.since(begun).as_millis();
+        assert!(took < 500, "a refused connection is known at once, this took {took} ms");
+        hang_up(&mut world, BROWSER, leg);
+        world.assert_quiet();
+    });
+}
+
+#[test]
+fn a_request_is_sent_again_when_its_connection_closes_before_an_answer() {
+    for_seeds(SEEDS, |seed, _| {
+        let mut world = cast(seed, &EdgeSettings { members: by_tcp().members[..1].to_vec(), ..by_tcp() }, 0);
+        let leg = world.act(BROWSER, |agent, now| agent.call(now, "sip:9196@example.test"));
+        // The INVITE with credentials is on its way when the member's system closes the connection.
+        world.until(5_000, |world| invites(world).len() >= 2 || world.state(BROWSER, leg) == State::Up);
+        world.close_connections(MEMBERS[0]);
+        world.until_up(BROWSER, leg);
+        hang_up(&mut world, BROWSER, leg);
+        world.assert_quiet();
+    });
+}
+
+#[test]
+fn an_offer_of_6_kib_reaches_a_tcp_member_and_a_udp_one() {
+    for (settings, transport) in [
+        (by_tcp(), "TCP"),
+        (with_large(Large::Auto(INSIDE_TCP_ID), Large::Never), "TCP"),
+        (with_large(Large::Always(INSIDE_TCP_ID), Large::Never), "TCP"),
+        (with_large(Large::Never, Large::Never), "UDP"),
+    ] {
+        let mut world = cast(3, &settings, 0);
+        world.agent(BROWSER).more_candidates = MANY;
+        world.departures.clear();
+        let leg = call(&mut world, BROWSER, "9196");
+        let large: Vec<_> = invites(&world).into_iter().filter(|(_, size)| *size > 6 * 1024).collect();
+        assert!(!large.is_empty());
+        assert!(large.iter().all(|(via, _)| via.starts_with(&format!("SIP/2.0/{transport} "))), "{large:?}");
+        let counted = if transport == "UDP" { Count::LargeByDatagram } else { Count::LargeByConnection };
+        assert_eq!(count(&world, counted) > 0, !settings.tcp);
+        hang_up(&mut world, BROWSER, leg);
+        world.assert_quiet();
+    }
+}
+
+#[test]
+fn a_member_without_tcp_gets_large_requests_as_datagrams_for_a_while() {
+    let mut world = cast(5, &with_large(Large::Auto(INSIDE_TCP_ID), Large::Never), 0);
+    world.without_tcp = MEMBERS.iter().map(|member| member.parse().unwrap()).collect();
+    world.agent(BROWSER).more_candidates = MANY;
+    for _ in 0..4 {
+        let leg = call(&mut world, BROWSER, "9196");
+        hang_up(&mut world, BROWSER, leg);
+    }
+    // Each member was asked for a connection once.
+    assert!(
+        (1..=2).contains(&count(&world, Count::LargeByConnection)),
+        "{}",
+        count(&world, Count::LargeByConnection)
+    );
+    assert!(count(&world, Count::LargeByDatagram) >= 4);
+    world.assert_quiet();
+}
+
+/// FreeSWITCH calls the carrier with an INVITE of 6 KiB: what left, the carrier's proxy being reached by UDP.
+fn call_out(large: Large) -> (World, Vec<(SocketAddr, Message)>) {
+    let mut world = cast(7, &with_large(Large::Never, large), 0);
+    world.add_carrier(CARRIER, EXCHANGE, false);
+    let body = format!("v=0\r\n{}", "a=candidate:1 1 udp 1 192.0.2.1 16384 typ host\r\n".repeat(128));
+    let text = format!(
+        "INVITE sip:+4930123@10.0.1.5:5070 SIP/2.0\r\nVia: SIP/2.0/UDP {member};branch=z9hG4bKlarge;rport\r\n\
+         From: <sip:1001@example.test>;tag=1\r\nTo: <sip:+4930123@10.0.1.5>\r\nCall-ID: large\r\nCSeq: 1 INVITE\r\n\
+         Contact: <sip:mod_sofia@{member}>\r\nMax-Forwards: 70\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {length}\r\n\r\n{body}",
+        member = MEMBERS[0],
+        length = body.len(),
+    );
+    let left = world.say(MEMBERS[0], INSIDE, &text, "large");
+    (world, left)
+}
+
+#[test]
+fn the_carriers_leg_never_exceeds_its_limit_silently() {
+    let carrier = CARRIER.parse().unwrap();
+    for (large, via, counted) in [
+        (Large::Never, Some("SIP/2.0/UDP 198.51.100.7:5062"), Count::LargeByDatagram),
+        (Large::Auto(TRUNK_TCP_ID), Some("SIP/2.0/TCP 198.51.100.7:5063"), Count::LargeByConnection),
+        (Large::Refuse, None, Count::LargeRefused),
+    ] {
+        let (world, left) = call_out(large);
+        let out = left.iter().find(|(to, message)| *to == carrier && message.is_request());
+        let top = out.and_then(|(_, message)| message.get("Via"));
+        assert_eq!(top.and_then(|top| top.split(';').next()), via, "{large:?}");
+        assert_eq!(left.iter().any(|(_, message)| message.status() == 513), via.is_none(), "{large:?}");
+        assert_eq!(count(&world, counted), 1, "{large:?}");
+    }
+}

@@ -37,7 +37,7 @@ enum Party {
 
 impl Party {
     fn flow(self) -> Flow {
-        let udp = |listener, address: &str| Flow::udp(listener, address.parse().expect("an address"));
+        let udp = |listener, address: &str| Flow::to(listener, address.parse().expect("an address"));
         match self {
             Self::Phone => udp(PHONES, PHONE),
             Self::Carrier => udp(TRUNK, CARRIER),

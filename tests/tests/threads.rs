@@ -126,7 +126,7 @@ fn request(method: &str, number: u32, target: &str, call: &str, to: &str) -> Mes
 #[test]
 fn every_call_is_set_up_once_whichever_threads_handle_its_messages() {
     let net = Net::new();
-    let phone = Flow::udp(PHONES, PHONE.parse().expect("an address"));
+    let phone = Flow::to(PHONES, PHONE.parse().expect("an address"));
     let mut chance = Chance::new(42);
     for call in 0..CALLS {
         let uri = "sip:9196@example.test";

@@ -29,7 +29,7 @@ test: prepare
 CALLS ?= 100000
 
 sim:
-	$(CARGO) run --release --package sbc-tests --bin sim -- --seeds $(SEEDS) --calls $(CALLS)
+	$(CARGO) run --package sbc-tests --bin sim -- --seeds $(SEEDS) --calls $(CALLS)
 
 lint:
 	$(CARGO) fmt --all --check

@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Let a running sbc take over its changed configuration; exit code 1 when it does not
     Reload(Reload),
+    /// Take a member of a pool out of work, or back into it
+    Pool(Pool),
 }
 
 /// `sbc run`
@@ -118,6 +120,46 @@ pub(crate) struct Reload {
     /// Where its admin API listens
     #[arg(long, value_name = "URL", default_value = ADMIN)]
     pub admin: String,
+}
+
+/// `sbc pool`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A member is named by its URI as configured, or its address. A reload keeps what was said here, a restart does not.
+
+Examples:
+  sbc pool drain sip:10.0.2.10:5080    nothing new goes there; waits until its last call has ended
+  sbc pool enable 10.0.2.10:5080")]
+pub(crate) struct Pool {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: PoolAction,
+    /// Where its admin API listens
+    #[arg(long, global = true, value_name = "URL", default_value = ADMIN)]
+    pub admin: String,
+}
+
+/// What to do with a member.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PoolAction {
+    /// Nothing new goes there; say when its last call has ended
+    Drain {
+        /// Its URI or address
+        member: String,
+        /// Do not wait for its calls to end
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Nothing new goes there, and nobody waits for its calls
+    Disable {
+        /// Its URI or address
+        member: String,
+    },
+    /// It takes its share again
+    Enable {
+        /// Its URI or address
+        member: String,
+    },
 }
 
 #[cfg(test)]

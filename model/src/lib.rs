@@ -16,6 +16,8 @@ pub mod count;
 pub mod dialog;
 #[path = "../../sbc-core/src/flow.rs"]
 pub mod flow;
+#[path = "../../sbc-core/src/gauge.rs"]
+pub mod gauge;
 #[path = "../../sbc-core/src/hash.rs"]
 pub mod hash;
 #[path = "../../sbc-core/src/io.rs"]

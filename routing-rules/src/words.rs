@@ -87,17 +87,22 @@ pub enum Balance {
     HashAor,
     /// One after the other.
     RoundRobin,
+    /// One after the other, each as often as its weight says.
+    Weighted,
+    /// Of two chosen by chance the one with more room for calls.
+    LeastCalls,
+    /// The member of the lowest priority number that is up; of several a rendezvous hash of the Call-ID.
+    Priority,
 }
 
 impl Balance {
     /// Every balance, in the order of [`Balance::NAMES`].
-    pub const ALL: [Self; 3] = [Self::HashCallId, Self::HashAor, Self::RoundRobin];
+    pub const ALL: [Self; 6] =
+        [Self::HashCallId, Self::HashAor, Self::RoundRobin, Self::Weighted, Self::LeastCalls, Self::Priority];
 
     /// What balances are called in configuration files.
-    pub const NAMES: [&'static str; 3] = ["hash:call-id", "hash:aor", "round-robin"];
-
-    /// Balances of the configuration's contract that do not exist yet.
-    const LATER: [&'static str; 3] = ["least-calls", "weighted", "priority"];
+    pub const NAMES: [&'static str; 6] =
+        ["hash:call-id", "hash:aor", "round-robin", "weighted", "least-calls", "priority"];
 
     /// The balance's name in configuration files.
     pub fn as_str(self) -> &'static str {
@@ -105,6 +110,9 @@ impl Balance {
             Self::HashCallId => "hash:call-id",
             Self::HashAor => "hash:aor",
             Self::RoundRobin => "round-robin",
+            Self::Weighted => "weighted",
+            Self::LeastCalls => "least-calls",
+            Self::Priority => "priority",
         }
     }
 }
@@ -122,7 +130,7 @@ impl FromStr for Balance {
         Self::ALL
             .into_iter()
             .find(|balance| balance.as_str() == word)
-            .ok_or_else(|| UnknownWord::new(word, &Self::NAMES, &Self::LATER))
+            .ok_or_else(|| UnknownWord::new(word, &Self::NAMES, &[]))
     }
 }
 
@@ -146,15 +154,7 @@ mod tests {
     fn a_mistyped_balance_is_told_what_exists() {
         assert_eq!(
             "hash:callid".parse::<Balance>().unwrap_err().to_string(),
-            "found \"hash:callid\", expected one of: hash:call-id, hash:aor, round-robin; did you mean \"hash:call-id\"?"
-        );
-    }
-
-    #[test]
-    fn a_later_balance_is_not_yet_supported() {
-        assert_eq!(
-            "least-calls".parse::<Balance>().unwrap_err().to_string(),
-            "found \"least-calls\", which is not yet supported, expected one of: hash:call-id, hash:aor, round-robin"
+            "found \"hash:callid\", expected one of: hash:call-id, hash:aor, round-robin, weighted, least-calls, priority; did you mean \"hash:call-id\"?"
         );
     }
 }

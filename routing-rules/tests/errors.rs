@@ -110,7 +110,7 @@ fn keys_of_the_language_that_do_not_exist_yet_say_so() {
     check_action(
         "route = { pool = \"freeswitch\", balance = \"fastest\" }",
         &[
-            "3:42: rule \"x\": route.balance: found \"fastest\", expected one of: hash:call-id, hash:aor, round-robin",
+            "3:42: rule \"x\": route.balance: found \"fastest\", expected one of: hash:call-id, hash:aor, round-robin, weighted, least-calls, priority",
         ],
     );
 }

@@ -128,6 +128,8 @@ pub struct Pool {
     pub members: Vec<Member>,
     /// How a member is chosen where the rule does not say.
     pub balance: Balance,
+    /// Where registrations live.
+    pub registrations: Registrations,
     /// `None`: members are never asked and always count as up.
     pub probe: Option<Probe>,
     /// When the next member is tried.
@@ -150,6 +152,17 @@ pub enum Large {
     Refuse,
 }
 
+/// Where a user's registration lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Registrations {
+    /// All members share one database: any of them will do.
+    #[default]
+    Shared,
+    /// Each user lives on one member: REGISTER goes by the address of record in To, and what is for a
+    /// registered user by the one in the Request-URI.
+    ByAor,
+}
+
 /// One server of a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -159,6 +172,30 @@ pub struct Member {
     pub address: SocketAddr,
     /// The listener it is reached from, whose transport is its own.
     pub listener: ListenerId,
+    /// What it takes.
+    pub share: Share,
+}
+
+/// What a member takes of its pool's requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// Its part, among those of the others; never 0.
+    pub weight: u16,
+    /// Under the balance `priority` the lowest goes first.
+    pub priority: u8,
+    /// Where it stands: a node of the same region asks it first.
+    pub region: Option<Box<str>>,
+    /// Calls it may have at one time.
+    pub max_calls: Option<u32>,
+    /// New calls it may get in a second.
+    pub max_cps: Option<u32>,
+}
+
+/// As much as the others, and no limit.
+impl Default for Share {
+    fn default() -> Self {
+        Self { weight: 1, priority: 0, region: None, max_calls: None, max_cps: None }
+    }
 }
 
 /// OPTIONS probes of a pool's members.

@@ -9,6 +9,7 @@ pub mod config;
 pub mod count;
 pub mod dialog;
 pub mod flow;
+pub mod gauge;
 pub mod hash;
 pub mod io;
 pub mod limiting;
@@ -26,5 +27,6 @@ pub mod transaction;
 pub mod wire;
 
 pub use proxy::{
-    Change, Core, MemberStatus, NeedsRestart, PoolStatus, Refused, Rehearsal, Status, Unreadable, Worker,
+    Change, Core, MemberStatus, NeedsRestart, NoSuchMember, PoolStatus, Refused, Rehearsal, Status,
+    Unreadable, Worker,
 };

@@ -28,6 +28,14 @@ pub const TAGS: usize = 1024;
 pub const MEMBERS_PER_POOL: usize = 64;
 /// Members that a change of the configuration took out and whose calls may go on; the newest are kept.
 pub const FORMER_MEMBERS: usize = 256;
+/// A member that says it is full and not for how long is left alone for so long.
+pub const PAUSE: Duration = Duration::from_secs(5);
+/// Longer than this no member is believed to be full.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A member without probes that requests found dead is left alone for so long.
+pub const EJECTION: Duration = Duration::from_secs(30);
+/// The call that tries a member which is back is waited for so long before the next one does.
+pub const TRIAL: Duration = Duration::from_secs(2);
 /// Requests remembered per member, for the ICMP error that may concern them.
 pub const IN_FLIGHT_PER_MEMBER: usize = 1024;
 /// Branches that one request may have, all attempts counted.

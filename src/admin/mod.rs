@@ -1,6 +1,7 @@
 //! The admin API: health for load balancers, metrics for Prometheus, status for people. Loopback by default, never
 //! reachable from a SIP listener.
 
+mod member;
 mod metrics;
 mod reload;
 mod report;
@@ -18,6 +19,7 @@ use axum::{Json, Router};
 use prometheus_client::registry::Registry;
 use tokio::task::spawn_blocking;
 
+pub(crate) use self::member::{MemberOrder, MemberRequest};
 pub(crate) use self::metrics::{UdpTotals, registry};
 pub(crate) use self::reload::{Problems, ReloadRequest, Reloaded};
 pub(crate) use self::report::{ListenerReport, Report, Status};
@@ -39,6 +41,8 @@ pub(crate) trait Control: Send + Sync + 'static {
     /// # Errors
     /// All that is wrong, one line each; then nothing has changed.
     fn reload(&self, previous: bool) -> Result<Reloaded, Vec<String>>;
+    /// Let a member, by its URI or address, work, drain or rest. False where no pool has it.
+    fn set_order(&self, member: &str, order: MemberOrder) -> bool;
 }
 
 struct Admin<F> {
@@ -67,6 +71,7 @@ fn router<F: Facts + Control>(admin: Admin<F>) -> Router {
         .route("/metrics", get(show_metrics::<F>))
         .route("/api/v1/status", get(status::<F>))
         .route("/api/v1/reload", post(reload::<F>))
+        .route("/api/v1/pool/member", post(set_order::<F>))
         .with_state(Arc::new(admin))
 }
 
@@ -101,6 +106,18 @@ async fn reload<F: Facts + Control>(
         // The program stops.
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
     }
+}
+
+/// Only as JSON, for the same reason.
+async fn set_order<F: Facts + Control>(
+    State(admin): State<Arc<Admin<F>>>,
+    Json(request): Json<MemberRequest>,
+) -> Response {
+    if admin.facts.set_order(&request.member, request.order) {
+        return Json(request).into_response();
+    }
+    let problems = vec![format!("no pool has a member {:?}", request.member)];
+    (StatusCode::NOT_FOUND, Json(Problems { problems })).into_response()
 }
 
 async fn show_metrics<F: Facts>(State(admin): State<Arc<Admin<F>>>) -> impl IntoResponse {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use sbc_core::count::Count;
 use sbc_core::flow::Zone;
+use sbc_core::time::Time;
 use sbc_core::{MemberStatus, PoolStatus};
 use serde::{Deserialize, Serialize};
 
@@ -74,16 +75,18 @@ pub(crate) struct PoolReport {
 pub(crate) struct MemberReport {
     pub name: String,
     pub address: String,
-    /// `up`, `down`, or `unknown` before the first probe.
+    /// `up`, `full`, `draining`, `down`, `disabled`, or `unknown` before the first probe.
     pub state: String,
+    /// Calls that it has, as far as this node knows.
+    pub calls: u32,
 }
 
 impl Report {
     /// What the core said, in words.
-    pub(crate) fn of(status: &sbc_core::Status) -> Self {
+    pub(crate) fn of(status: &sbc_core::Status, now: Time) -> Self {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         Self {
-            pools: status.pools.iter().map(PoolReport::of).collect(),
+            pools: status.pools.iter().map(|pool| PoolReport::of(pool, now)).collect(),
             registrations: count(status.registrations),
             calls: count(status.calls),
             transactions: count(status.transactions),
@@ -100,11 +103,12 @@ impl Report {
 }
 
 impl PoolReport {
-    fn of(pool: &PoolStatus) -> Self {
+    fn of(pool: &PoolStatus, now: Time) -> Self {
         let member = |member: &MemberStatus| MemberReport {
             name: member.uri.clone(),
             address: member.address.to_string(),
-            state: member.health.as_str().to_owned(),
+            state: member.state(now).to_owned(),
+            calls: member.calls,
         };
         Self {
             name: pool.name.clone(),
@@ -148,8 +152,8 @@ impl fmt::Display for Status {
         }
         for pool in &self.core.pools {
             writeln!(f, "pool {} (zone {})", pool.name, pool.zone)?;
-            for MemberReport { name, address, state } in &pool.members {
-                writeln!(f, "  {state:<8} {name} at {address}")?;
+            for MemberReport { name, address, state, calls } in &pool.members {
+                writeln!(f, "  {state:<8} {name} at {address}, {calls} calls")?;
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ pub(super) fn check(arguments: &Check) -> anyhow::Result<ExitCode> {
     match config::load(&arguments.config, &Machine::this()) {
         Ok(settings) => {
             print!("{}", summary(&settings));
+            settings.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
             Ok(arguments.tests.as_ref().map_or(ExitCode::SUCCESS, |tests| rehearse_all(&settings, tests)))
         }
         Err(problems) => Ok(refuse(&problems)),

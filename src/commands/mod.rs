@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod keygen;
+mod pool;
 mod rehearse;
 mod reload;
 mod run;
@@ -22,6 +23,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::status(&arguments),
         Command::Reload(arguments) => reload::reload(&arguments),
+        Command::Pool(arguments) => pool::pool(&arguments),
         Command::Keygen(arguments) => keygen::keygen(&arguments),
     }
 }

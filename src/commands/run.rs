@@ -20,6 +20,9 @@ pub(super) fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
         None => quickstart::settings(&machine)?,
     };
     logging::start(&settings.log)?;
+    for warning in &settings.warnings {
+        tracing::warn!(warning, "the configuration may be wrong");
+    }
     let greeting = file.is_none().then(|| quickstart::greeting(&settings));
     run::run(settings, file, || print!("{}", greeting.unwrap_or_default()))?;
     Ok(ExitCode::SUCCESS)

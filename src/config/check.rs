@@ -198,8 +198,8 @@ fn workers(parts: &Parts<'_, '_, '_>) -> Option<u8> {
 fn finish_pool(pool: RawPool, ways: &Ways) -> Option<Pool> {
     let id = |index: usize| u16::try_from(index).ok().map(ListenerId);
     let member = |(member, way): (At<RawMember>, &usize)| {
-        let RawMember { uri, address, .. } = member.value;
-        Some(Member { uri, address, listener: id(*way)? })
+        let RawMember { uri, address, share, .. } = member.value;
+        Some(Member { uri, address, listener: id(*way)?, share })
     };
     Some(Pool {
         name: pool.name.into(),
@@ -207,6 +207,7 @@ fn finish_pool(pool: RawPool, ways: &Ways) -> Option<Pool> {
         listener: id(ways.told)?,
         members: pool.members.into_iter().zip(&ways.members).map(member).collect::<Option<_>>()?,
         balance: pool.balance,
+        registrations: pool.registrations,
         probe: pool.probe,
         failover: pool.failover,
         large: ways.large,

@@ -24,11 +24,18 @@ pub(super) struct Document<'d> {
     text: &'d str,
     problems: RefCell<Vec<Problem>>,
     files: RefCell<Vec<PathBuf>>,
+    warnings: RefCell<Vec<String>>,
 }
 
 impl<'d> Document<'d> {
     pub(super) fn new(file: &'d str, text: &'d str) -> Self {
-        Self { file, text, problems: RefCell::default(), files: RefCell::default() }
+        Self {
+            file,
+            text,
+            problems: RefCell::default(),
+            files: RefCell::default(),
+            warnings: RefCell::default(),
+        }
     }
 
     /// Byte offset to line and column.
@@ -49,6 +56,17 @@ impl<'d> Document<'d> {
 
     pub(super) fn push(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
+    }
+
+    /// What an operator should know, and may be right all the same.
+    pub(super) fn warn(&self, place: &Place, what: &str) {
+        let Place { file, line, column, key } = place;
+        self.warnings.borrow_mut().push(format!("{file}:{line}:{column}: {key}: {what}"));
+    }
+
+    /// All of those.
+    pub(super) fn take_warnings(&self) -> Vec<String> {
+        self.warnings.take()
     }
 
     /// Another file that the configuration hangs on.

@@ -82,6 +82,8 @@ pub(crate) struct Settings {
     pub echo: Option<Echo>,
     /// Reload by itself when one of `files` changes.
     pub watch: bool,
+    /// What an operator should know, and may be right all the same.
+    pub warnings: Vec<String>,
     /// The configuration file and all files it names.
     pub files: Vec<PathBuf>,
 }
@@ -206,6 +208,7 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
         log: log?,
         echo: echo?,
         watch: node.watch,
+        warnings: root.document().take_warnings(),
         files: root.document().take_files(),
     })
 }

@@ -6,7 +6,7 @@ use sbc_core::config::Key;
 
 use super::document::{At, Keys, Section, Value};
 use super::machine::Machine;
-use super::units;
+use super::{listener, units};
 use crate::keys;
 
 /// More workers than this gain nothing on the machines that this is made for.
@@ -55,11 +55,7 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) 
         })?;
         Some(if name == "auto" { automatic() } else { name })
     });
-    let region = section.or("region", String::new(), |value| {
-        value.parsed("1 to 40 letters, digits, `-`, `_` or `.`", |text| {
-            units::label(text).then(|| text.to_owned())
-        })
-    });
+    let region = section.or("region", String::new(), |value| listener::name_of(value).map(|name| name.value));
     let workers = section
         .maybe("workers", |value| value.integer(1..=MOST_WORKERS).and_then(|count| u8::try_from(count).ok()));
     let keys = section.maybe("keys", |value| keys_of(value, directory, machine));

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use sbc_core::config::{Balance, Failover, Probe};
+use sbc_core::config::{Balance, Failover, Probe, Registrations, Share};
 use sbc_core::flow::{Transport, Zone};
 
 use super::document::{At, Keys, Section, Value};
@@ -24,7 +24,8 @@ const KEYS: Keys = Keys {
     known: &["members", "zone", "listener", "balance", "registrations", "probe", "failover", "large"],
     later: &["discover"],
 };
-const MEMBER_KEYS: Keys = Keys { known: &["uri"], later: &["weight", "region"] };
+const MEMBER_KEYS: Keys =
+    Keys { known: &["uri", "weight", "priority", "region", "max_calls", "max_cps"], later: &[] };
 const PROBE_KEYS: Keys = Keys { known: &["interval", "timeout", "fall", "rise"], later: &[] };
 const FAILOVER_KEYS: Keys = Keys { known: &["invite_after", "other_after", "attempts"], later: &[] };
 
@@ -47,6 +48,7 @@ pub(super) struct RawPool {
     pub listener: Option<At<String>>,
     pub members: Vec<At<RawMember>>,
     pub balance: Balance,
+    pub registrations: Registrations,
     pub probe: Option<Probe>,
     pub failover: Failover,
     pub large: Option<At<RawLarge>>,
@@ -59,6 +61,7 @@ pub(super) struct RawMember {
     pub uri: Box<str>,
     pub address: SocketAddr,
     pub transport: Transport,
+    pub share: Share,
 }
 
 /// What the operator wants done with requests that are too large for a datagram.
@@ -85,20 +88,27 @@ pub(super) fn read(name: &str, place: Place, value: &Value<'_, '_>) -> Option<Ra
         .require("members", "a list as [{ uri = \"sip:10.0.2.10:5080\" }]")
         .and_then(|value| members(&value));
     let balance = section.or("balance", Balance::HashCallId, balance);
-    let shared = section.or("registrations", (), |value| value.word(&[("shared", ())], &["by-aor"]));
+    let words = [("shared", Registrations::Shared), ("by-aor", Registrations::ByAor)];
+    let registrations = section.maybe("registrations", |value| value.word(&words, &[]));
     let probe = section.or("probe", Some(DEFAULT_PROBE), |value| match value.is_false() {
         true => Some(None),
         false => probe(value).map(Some),
     });
     let failover = section.or("failover", DEFAULT_FAILOVER, failover);
+    let (zone, members, registrations) = (zone?, members?, registrations?);
+    if zone == Zone::Pool && members.len() > 1 && registrations.is_none() {
+        let what = "several members and no `registrations`: say \"shared\" where they share one database, or \
+                    \"by-aor\" so that each user lives on one of them; else users of different members do not meet";
+        section.document().warn(&place, what);
+    }
     let large = section.maybe("large", |value| value.word(&LARGE, &[]));
-    shared?;
     let pool = RawPool {
         name: name.to_owned(),
-        zone: zone?,
+        zone,
         listener: listener?,
-        members: members?,
+        members,
         balance: balance?,
+        registrations: registrations.map_or(Registrations::Shared, |at| at.value),
         probe: probe?,
         failover: failover?,
         large: large?,
@@ -109,7 +119,7 @@ pub(super) fn read(name: &str, place: Place, value: &Value<'_, '_>) -> Option<Ra
 
 fn balance(value: &Value<'_, '_>) -> Option<Balance> {
     let words = Balance::ALL.map(|balance| (balance.as_str(), balance));
-    value.word(&words, &["least-calls", "weighted", "priority"])
+    value.word(&words, &[])
 }
 
 fn members(value: &Value<'_, '_>) -> Option<Vec<At<RawMember>>> {
@@ -126,9 +136,32 @@ fn member(value: &Value<'_, '_>) -> Option<At<RawMember>> {
     let section = value.section(MEMBER_KEYS)?;
     let uri = section.require("uri", "a URI as \"sip:10.0.2.10:5080\"")?;
     let text = uri.text("a URI as \"sip:10.0.2.10:5080\"")?;
-    let (address, transport) = member_address(&uri, text)?;
-    let member = RawMember { uri: text.into(), address, transport };
+    let address = member_address(&uri, text);
+    let share = share(&section)?;
+    let (address, transport) = address?;
+    let member = RawMember { uri: text.into(), address, transport, share };
     Some(At { value: member, place: uri.place() })
+}
+
+/// What it takes of the pool's requests.
+fn share(section: &Section<'_, '_>) -> Option<Share> {
+    let whole = Share::default();
+    let weight = section.or("weight", whole.weight, |value| {
+        value.integer(1..=1000).and_then(|weight| u16::try_from(weight).ok())
+    });
+    let priority = section.or("priority", whole.priority, |value| {
+        value.integer(0..=255).and_then(|priority| u8::try_from(priority).ok())
+    });
+    let region = section.maybe("region", |value| listener::name_of(value).map(|name| name.value));
+    let max_calls = section.maybe("max_calls", |value| value.integer(1..=1_000_000));
+    let max_cps = section.maybe("max_cps", |value| value.integer(1..=100_000));
+    Some(Share {
+        weight: weight?,
+        priority: priority?,
+        region: region?.map(|region| region.value.into()),
+        max_calls: max_calls?.map(|most| most.value),
+        max_cps: max_cps?.map(|most| most.value),
+    })
 }
 
 /// `sip:IP:PORT`, with the transport or nothing behind.

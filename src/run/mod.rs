@@ -36,7 +36,7 @@ use self::clock::Clock;
 use self::reload::{Reloader, SelfSigned};
 use self::sockets::{Sockets, WorkerSockets};
 use self::worker::{Shared, StreamListener};
-use crate::admin::{self, Control, Facts, Reloaded, Report, Status, UdpTotals};
+use crate::admin::{self, Control, Facts, MemberOrder, Reloaded, Report, Status, UdpTotals};
 use crate::config::{Echo, ListenerSettings, Problems, Settings, Stream, Tls, WebSocket};
 use crate::keys;
 use crate::metrics::{Counters, Heartbeats};
@@ -351,6 +351,10 @@ impl Control for Known {
     fn reload(&self, previous: bool) -> Result<Reloaded, Vec<String>> {
         if previous { self.reloader.previous() } else { self.reloader.reload() }
     }
+
+    fn set_order(&self, member: &str, order: MemberOrder) -> bool {
+        self.shared.core.set_order(member, order.into()).is_ok()
+    }
 }
 
 impl Known {
@@ -368,7 +372,7 @@ impl Facts for Known {
 
     fn status(&self) -> Status {
         let now = self.shared.clock.now();
-        let core = Report::of(&self.shared.core.status());
+        let core = Report::of(&self.shared.core.status(), now);
         Status {
             node: self.node.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use loom::thread;
 use sbc_model::config::{
-    Admission, Balance, Config, Failover, Headers, HostPort, Key, Listener, Member, Pool, Rules, Strictness,
-    Timers,
+    Admission, Balance, Config, Failover, Headers, HostPort, Key, Large, Listener, Member, Pool,
+    Registrations, Rules, Share, Strictness, Timers,
 };
 use sbc_model::flow::{ConnectionId, Flow, ListenerId, Transport, WorkerId, Zone};
 use sbc_model::io::Input;
@@ -269,7 +269,12 @@ fn config() -> Config {
     };
     let member = |party: &Party| {
         let address = party.flow().remote;
-        Member { uri: format!("sip:{address}").into(), address }
+        Member {
+            uri: format!("sip:{address}").into(),
+            address,
+            listener: ListenerId(1),
+            share: Share::default(),
+        }
     };
     Config {
         listeners: vec![
@@ -283,6 +288,8 @@ fn config() -> Config {
             listener: ListenerId(1),
             members: MEMBERS.iter().map(member).collect(),
             balance: Balance::RoundRobin,
+            large: Large::Never,
+            registrations: Registrations::Shared,
             probe: None,
             failover: Failover {
                 invite_after: Duration::from_secs(2),

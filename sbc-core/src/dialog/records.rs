@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::flow::Flow;
+use crate::gauge::Held;
 use crate::hash::Digest;
 use crate::limiting::Permit;
 use crate::limits;
@@ -43,6 +44,8 @@ struct Record {
     permits: Vec<Permit>,
     /// That member took the dialog over after it had begun.
     is_taken: bool,
+    /// Its places among the calls of members: given back when the record goes.
+    holds: [Option<Held>; 2],
 }
 
 impl Record {
@@ -55,6 +58,7 @@ impl Record {
             inside: None,
             member: None,
             is_taken: false,
+            holds: [None, None],
             permits: Vec::new(),
         }
     }
@@ -83,9 +87,11 @@ impl Records {
         key: DialogKey,
         member: Option<SocketAddr>,
         inside: Option<Box<Inside>>,
+        holds: [Option<Held>; 2],
         now: Time,
     ) -> Noted {
         self.note(key, now, |record| {
+            record.holds = holds;
             record.member = member;
             record.inside = inside;
             !std::mem::replace(&mut record.is_call, true)
@@ -210,8 +216,8 @@ mod tests {
     fn a_call_counts_once_and_ends() {
         let records = Records::default();
         let key = DialogKey(1);
-        assert!(records.answered(key, None, None, Time::ZERO).changed);
-        assert!(!records.answered(key, None, None, Time::ZERO).changed);
+        assert!(records.answered(key, None, None, [None, None], Time::ZERO).changed);
+        assert!(!records.answered(key, None, None, [None, None], Time::ZERO).changed);
         assert_eq!(records.calls(), 1);
         assert!(records.ended(key));
         assert!(!records.ended(key));
@@ -226,7 +232,7 @@ mod tests {
             Peer { listener: ListenerTag(1), port: 0, address: PeerAddress::Binding, binding: None },
         );
         let members = ["10.0.0.1:5080", "10.0.0.2:5080"].map(|member| member.parse().unwrap());
-        records.answered(key, Some(members[0]), None, Time::ZERO);
+        records.answered(key, Some(members[0]), None, [None, None], Time::ZERO);
         assert_eq!((records.member(key), records.taken_by(key)), (Some(members[0]), None));
         assert!(records.taken(key, members[1], peer, b"sip:b@10.0.0.2:5080", Time::ZERO).changed);
         assert_eq!((records.member(key), records.taken_by(key)), (Some(members[1]), Some(members[1])));
@@ -236,7 +242,7 @@ mod tests {
     fn a_forgotten_dialog_is_forgotten() {
         let records = Records::default();
         let key = DialogKey(1);
-        records.answered(key, None, None, Time::ZERO);
+        records.answered(key, None, None, [None, None], Time::ZERO);
         let due = records.expire(key, 0, Time::from_millis(1)).unwrap();
         assert_eq!(records.expire(key, 0, due), None);
         assert_eq!(records.calls(), 0);

@@ -1,18 +1,21 @@
-//! Whether a member is alive: probes and what really happened to requests.
+//! What is known of a member: whether it is alive, has room, and what the operator wants of it.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use super::pace::Pace;
 use super::probe::Probing;
 use crate::config::Member;
 use crate::flow::ListenerId;
+use crate::gauge::{Gauge, Held};
 use crate::limits;
 use crate::time::Time;
 use crate::transaction::EntryId;
 
-/// What is known of a member.
+/// Whether a member is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
     /// Not asked yet.
@@ -34,6 +37,17 @@ impl Health {
     }
 }
 
+/// What the operator wants of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// It takes its share.
+    Enabled,
+    /// It gets nothing new; its calls go on to their end.
+    Draining,
+    /// It gets nothing new, and is not waited for.
+    Disabled,
+}
+
 /// One member; the same under every configuration that has it.
 #[derive(Debug)]
 pub struct MemberState {
@@ -45,10 +59,25 @@ pub struct MemberState {
     pub uri: Box<str>,
     /// Hash of its address with the stable key.
     pub(super) id: u64,
+    /// It joined a pool at work: until it has answered, others go first.
+    pub(super) joined_late: bool,
     health: AtomicU8,
+    order: AtomicU8,
     probing: Mutex<Probing>,
     /// A request to it went unanswered since it last said anything.
     suspect: AtomicBool,
+    /// Its probes say that it takes nothing.
+    busy: AtomicBool,
+    /// Full until then, in microseconds: it said so.
+    full_until: AtomicU64,
+    /// Back after requests had found it dead: one call at a time tries it.
+    half_open: AtomicBool,
+    /// When the last such call was sent, in microseconds.
+    trial: AtomicU64,
+    /// Down by requests alone, without probes that could bring it back: until then, in microseconds.
+    ejected_until: AtomicU64,
+    calls: Gauge,
+    pub(super) pace: Pace,
     /// Until when it is not asked for a connection that large requests would need, in microseconds.
     no_connection_until: AtomicU64,
     /// The newest requests sent to it: whom an ICMP error concerns.
@@ -57,15 +86,24 @@ pub struct MemberState {
 
 impl MemberState {
     /// A member nobody has asked yet; `id` is the stable hash of its address.
-    pub fn new(member: &Member, id: u64) -> Self {
+    pub fn new(member: &Member, id: u64, joined_late: bool) -> Self {
         Self {
             address: member.address,
             listener: member.listener,
             uri: member.uri.clone(),
             id,
+            joined_late,
             health: AtomicU8::new(0),
-            probing: Mutex::new(Probing::default()),
+            order: AtomicU8::new(0),
+            probing: Mutex::new(Probing::new(id)),
             suspect: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
+            full_until: AtomicU64::new(0),
+            half_open: AtomicBool::new(false),
+            trial: AtomicU64::new(0),
+            ejected_until: AtomicU64::new(0),
+            calls: Gauge::default(),
+            pace: Pace::default(),
             no_connection_until: AtomicU64::new(0),
             in_flight: Mutex::new(VecDeque::new()),
         }
@@ -76,7 +114,7 @@ impl MemberState {
         self.address == member.address && self.uri == member.uri && self.listener == member.listener
     }
 
-    /// What is known of it.
+    /// Whether it is there.
     pub fn health(&self) -> Health {
         match self.health.load(Ordering::Relaxed) {
             0 => Health::Unknown,
@@ -85,25 +123,88 @@ impl MemberState {
         }
     }
 
+    /// What the operator wants of it.
+    pub fn order(&self) -> Order {
+        match self.order.load(Ordering::Relaxed) {
+            0 => Order::Enabled,
+            1 => Order::Draining,
+            _ => Order::Disabled,
+        }
+    }
+
+    /// The operator wants something else of it.
+    pub fn set_order(&self, order: Order) {
+        self.order.store(order as u8, Ordering::Relaxed);
+    }
+
+    /// Calls that it has, set-ups included, as far as this process knows.
+    pub fn calls(&self) -> u32 {
+        self.calls.get()
+    }
+
+    /// One more call, as long as what is returned lives.
+    pub fn hold_call(&self) -> Held {
+        self.calls.hold()
+    }
+
+    /// When it has room again, as it said itself; in the past where it has.
+    pub fn full_until(&self) -> Time {
+        Time::from_micros(self.full_until.load(Ordering::Relaxed))
+    }
+
+    /// It said that it is full, and when to ask again.
+    pub fn full(&self, retry_after: Option<Duration>, now: Time) {
+        let pause = retry_after.unwrap_or(limits::PAUSE).min(limits::LONGEST_PAUSE);
+        self.full_until.fetch_max((now + pause).as_micros(), Ordering::Relaxed);
+    }
+
+    /// Whether its probes say that it takes nothing.
+    pub fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
+    }
+
     /// Run `step` on its probe state, and take over the health that results.
     pub fn probing<R>(&self, step: impl FnOnce(&mut Probing) -> R) -> R {
         let mut probing = self.probing.lock().unwrap_or_else(PoisonError::into_inner);
         let result = step(&mut probing);
         self.health.store(probing.health() as u8, Ordering::Relaxed);
+        self.busy.store(probing.is_busy(), Ordering::Relaxed);
         result
     }
 
-    /// A request was not answered in time: it counts like a missed probe.
-    pub fn missed(&self, fall: u8) {
+    /// A request was not answered in time. `may_eject`: that alone may take it down. Without probes it is
+    /// down for a while only.
+    pub(super) fn missed(&self, fall: u8, may_eject: bool, has_probes: bool, now: Time) {
         self.suspect.store(true, Ordering::Relaxed);
-        self.probing(|probing| probing.missed(fall));
+        let was_trial = self.half_open.load(Ordering::Relaxed);
+        let fall = if was_trial { 1 } else { fall };
+        let down = self.probing(|probing| probing.missed_request(fall, may_eject));
+        if down {
+            self.half_open.store(true, Ordering::Relaxed);
+            if !has_probes {
+                self.ejected_until.store((now + limits::EJECTION).as_micros(), Ordering::Relaxed);
+            }
+        }
     }
 
-    /// It answered a request: misses are no longer in a row.
+    /// It answered a request: misses are no longer in a row, and a trial went well.
     pub fn answered(&self) {
-        if self.suspect.swap(false, Ordering::Relaxed) {
+        if self.suspect.load(Ordering::Relaxed) && self.suspect.swap(false, Ordering::Relaxed) {
+            self.half_open.store(false, Ordering::Relaxed);
             self.probing(Probing::on_request_answered);
         }
+    }
+
+    /// Whether a call that would only try it has to wait for the one that does.
+    pub(super) fn is_on_trial(&self, now: Time) -> bool {
+        let since = Time::from_micros(self.trial.load(Ordering::Relaxed));
+        self.half_open.load(Ordering::Relaxed) && since != Time::ZERO && now.since(since) < limits::TRIAL
+    }
+
+    /// Down by requests alone and without probes, but long enough.
+    pub(super) fn may_be_tried(&self, now: Time) -> bool {
+        let until = self.ejected_until.load(Ordering::Relaxed);
+        until != 0 && until <= now.as_micros()
     }
 
     /// It is reached by UDP and did not accept a connection.
@@ -118,7 +219,10 @@ impl MemberState {
     }
 
     /// A request was sent to it.
-    pub fn sent(&self, entry: EntryId) {
+    pub fn sent(&self, entry: EntryId, now: Time) {
+        if self.half_open.load(Ordering::Relaxed) {
+            self.trial.store(now.as_micros(), Ordering::Relaxed);
+        }
         let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         if in_flight.len() >= limits::IN_FLIGHT_PER_MEMBER {
             in_flight.pop_front();

@@ -1,13 +1,15 @@
 //! Servers that do the same work: who is alive, and who takes the next request.
 
+mod balance;
 mod challenges;
 mod choice;
 mod health;
+mod pace;
 mod probe;
 mod seat;
 
 pub use challenges::Challenges;
-pub use choice::{PoolState, Pools, Tried};
-pub use health::{Health, MemberState};
+pub use choice::{PoolState, Pools, Tried, Wish};
+pub use health::{Health, MemberState, Order};
 pub use probe::{ProbeDue, Probing};
 pub use seat::Seat;

@@ -6,8 +6,10 @@
 
 use std::time::Duration;
 
+use super::balance::mix;
 use super::health::Health;
 use crate::config::Probe;
+use crate::hash::Digest;
 use crate::time::Time;
 
 /// What a probe timer asks for.
@@ -33,6 +35,10 @@ pub struct Probing {
     health: Health,
     missed: u8,
     answered: u8,
+    /// It said at its last probe that it takes nothing.
+    busy: bool,
+    /// Spreads its probes, so that many members or nodes do not fall into step.
+    spread: u64,
     sequence: u32,
     /// When the probe in flight has missed its time.
     waiting_until: Option<Time>,
@@ -42,12 +48,15 @@ pub struct Probing {
     next_resend: Time,
 }
 
-impl Default for Probing {
-    fn default() -> Self {
+impl Probing {
+    /// Nothing is known; `spread` is different for each member.
+    pub const fn new(spread: u64) -> Self {
         Self {
             health: Health::Unknown,
             missed: 0,
             answered: 0,
+            busy: false,
+            spread,
             sequence: 0,
             waiting_until: None,
             excused: false,
@@ -55,9 +64,7 @@ impl Default for Probing {
             next_resend: Time::NEVER,
         }
     }
-}
 
-impl Probing {
     /// What is known of the member.
     pub const fn health(&self) -> Health {
         self.health
@@ -91,10 +98,16 @@ impl Probing {
             self.waiting_until = Some(now + probe.timeout);
             self.excused = false;
             self.next_resend = now + probe.timeout / 3;
-            self.next = now + probe.interval;
+            self.next = now + self.jittered(probe.interval);
             return ProbeDue::Send { sequence: self.sequence };
         }
         ProbeDue::Nothing
+    }
+
+    /// Up to a tenth shorter, so that the timeout of one probe never reaches the next.
+    fn jittered(&self, interval: Duration) -> Duration {
+        let chance = mix(self.spread, Digest::from(self.sequence)) % 1000;
+        interval - interval.mul_f64(chance as f64 / 10_000.0)
     }
 
     /// When `on_timer` has something to do next.
@@ -124,14 +137,41 @@ impl Probing {
         self.answered = self.answered.saturating_add(1);
         if self.health == Health::Unknown || self.answered >= probe.rise {
             self.health = Health::Up;
+            self.busy = false;
         }
         true
+    }
+
+    /// An answer to probe `sequence` arrived that says: alive, but take nothing here (503). True where it
+    /// changed anything. It takes `rise` good answers in a row to be believed again.
+    pub fn on_busy(&mut self, sequence: u32) -> bool {
+        if self.waiting_until.is_none() || sequence != self.sequence {
+            return false;
+        }
+        self.waiting_until = None;
+        self.missed = 0;
+        self.answered = 0;
+        self.busy = true;
+        if self.health == Health::Unknown {
+            self.health = Health::Up;
+        }
+        true
+    }
+
+    /// Whether its probes say that it takes nothing.
+    pub const fn is_busy(&self) -> bool {
+        self.busy
     }
 
     /// The network said that nobody is there.
     pub fn on_unreachable(&mut self, probe: &Probe) {
         self.waiting_until = None;
         self.missed(probe.fall);
+    }
+
+    /// Whether a probe is on its way.
+    pub const fn is_waiting(&self) -> bool {
+        self.waiting_until.is_some()
     }
 
     /// It answered a request: it takes `fall` misses in a row again.
@@ -141,7 +181,19 @@ impl Probing {
         }
     }
 
-    /// A request, or a probe, was not answered in time.
+    /// A request was not answered in time. `may_eject`: that alone may take the member down. True where it
+    /// did.
+    pub fn missed_request(&mut self, fall: u8, may_eject: bool) -> bool {
+        let before = self.health;
+        self.missed(if may_eject { fall } else { u8::MAX });
+        if !may_eject {
+            // The next missed probe decides.
+            self.health = before;
+        }
+        before != Health::Down && self.health == Health::Down
+    }
+
+    /// A probe was not answered in time.
     pub fn missed(&mut self, fall: u8) {
         self.answered = 0;
         self.missed = self.missed.saturating_add(1);
@@ -177,21 +229,21 @@ mod tests {
 
     #[test]
     fn the_first_answer_brings_an_unknown_member_up() {
-        let mut probing = Probing::default();
+        let mut probing = Probing::new(7);
         answer_one(&mut probing);
         assert_eq!(probing.health(), Health::Up);
     }
 
     #[test]
     fn the_first_miss_takes_an_unknown_member_down() {
-        let mut probing = Probing::default();
+        let mut probing = Probing::new(7);
         miss_one(&mut probing);
         assert_eq!(probing.health(), Health::Down);
     }
 
     #[test]
     fn fall_and_rise_count_in_a_row() {
-        let mut probing = Probing::default();
+        let mut probing = Probing::new(7);
         answer_one(&mut probing);
         miss_one(&mut probing);
         answer_one(&mut probing);
@@ -207,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_late_answer_to_an_old_probe_counts_for_nothing() {
-        let mut probing = Probing::default();
+        let mut probing = Probing::new(7);
         let old = send(&mut probing);
         while probing.on_timer(probing.deadline(), &PROBE) != ProbeDue::Missed {}
         send(&mut probing);
@@ -216,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_probe_is_repeated_within_its_time() {
-        let mut probing = Probing::default();
+        let mut probing = Probing::new(7);
         let first = send(&mut probing);
         let again = send(&mut probing);
         assert_eq!(first, again);
@@ -224,7 +276,7 @@ mod tests {
 
     #[test]
     fn our_own_lateness_is_no_silence_of_the_member() {
-        let mut probing = Probing::default();
+        let mut probing = Probing::new(7);
         let sequence = send(&mut probing);
         let late = Time::ZERO + PROBE.timeout * 3;
         assert_eq!(probing.on_timer(late, &PROBE), ProbeDue::Nothing);
@@ -233,10 +285,24 @@ mod tests {
     }
 
     #[test]
-    fn probes_keep_their_interval() {
-        let mut probing = Probing::default();
+    fn a_busy_member_is_believed_again_after_some_good_answers() {
+        let mut probing = Probing::new(7);
         answer_one(&mut probing);
-        assert_eq!(probing.deadline(), Time::ZERO + PROBE.interval);
+        let sequence = send(&mut probing);
+        assert!(probing.on_busy(sequence));
+        assert!(probing.is_busy() && probing.health() == Health::Up);
+        answer_one(&mut probing);
+        assert!(probing.is_busy());
+        answer_one(&mut probing);
+        assert!(!probing.is_busy());
+    }
+
+    #[test]
+    fn probes_keep_their_interval() {
+        let mut probing = Probing::new(7);
+        answer_one(&mut probing);
+        let interval = probing.deadline().since(Time::ZERO);
+        assert!(interval <= PROBE.interval && interval >= PROBE.interval * 9 / 10, "{interval:?}");
         assert_eq!(probing.on_timer(Time::from_millis(10), &PROBE), ProbeDue::Nothing);
     }
 }

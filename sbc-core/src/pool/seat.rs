@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::choice::PoolState;
+use super::choice::{FALL, PoolState};
 use super::health::{Health, MemberState};
 use crate::config::Large;
 use crate::flow::ListenerId;
+use crate::gauge::Held;
 use crate::time::Time;
 use crate::transaction::EntryId;
 
@@ -65,8 +67,20 @@ impl Seat {
     }
 
     /// A request was sent to it.
-    pub fn sent(&self, entry: EntryId) {
-        self.member.sent(entry);
+    pub fn sent(&self, entry: EntryId, now: Time) {
+        self.member.sent(entry, now);
+    }
+
+    /// A new call was given to it; it has one more as long as what is returned lives.
+    pub fn hold_call(&self, now: Time) -> Held {
+        let own = self.pool.config.members.iter().find(|one| self.member.is(one));
+        self.member.pace.count(own.and_then(|one| one.share.max_cps), now);
+        self.member.hold_call()
+    }
+
+    /// It said that it is full, and when to ask again.
+    pub fn full(&self, retry_after: Option<Duration>, now: Time) {
+        self.member.full(retry_after, now);
     }
 
     /// It answered a request.
@@ -75,9 +89,9 @@ impl Seat {
     }
 
     /// It did not answer a request in time.
-    pub fn missed(&self) {
-        if let Some(probe) = &self.pool.config.probe {
-            self.member.missed(probe.fall);
-        }
+    pub fn missed(&self, now: Time) {
+        let probe = self.pool.config.probe.as_ref();
+        let fall = probe.map_or(FALL, |probe| probe.fall);
+        self.member.missed(fall, self.pool.may_eject(), probe.is_some(), now);
     }
 }

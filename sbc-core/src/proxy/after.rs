@@ -49,8 +49,8 @@ impl Core {
                 }
                 After::Registered { id, binding } => self.registered(turn, id, &binding),
                 After::Unregistered(id) => self.directory.removed(id),
-                After::Answered { key, member, inside } => {
-                    let noted = self.dialogs.answered(key, member, inside, turn.now);
+                After::Answered { key, member, inside, holds } => {
+                    let noted = self.dialogs.answered(key, member, inside, holds, turn.now);
                     if noted.changed {
                         self.counters.add(Count::Answered);
                     }

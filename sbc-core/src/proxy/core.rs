@@ -211,14 +211,13 @@ impl Core {
 
     fn unreachable(&self, turn: &mut Turn<'_>, flow: Flow) {
         for state in turn.settings.pools.iter() {
-            let Some(member) = state.at(flow.remote).and_then(|member| state.members.get(member)) else {
-                continue;
-            };
+            let Some(place) = state.at(flow.remote) else { continue };
+            let Some(member) = state.members.get(place) else { continue };
             if member.listener != flow.listener {
                 // Only a large request asked for a connection; the member itself is reached by UDP.
                 member.refused_connection(turn.now);
-            } else if let Some(probe) = &state.config.probe {
-                member.probing(|probing| probing.on_unreachable(probe));
+            } else {
+                state.unreachable(place, turn.now);
             }
             for id in member.take_in_flight() {
                 self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));

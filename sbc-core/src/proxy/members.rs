@@ -1,13 +1,14 @@
-//! Which members a request to a pool is tried at, and which one first.
+//! Which members a request to a pool is tried at, which one first, and what their answers say of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use routing_rules::Changes;
 
-use crate::config::Balance;
+use crate::config::{Balance, Registrations};
 use crate::count::Count;
 use crate::limits;
-use crate::pool::{Health, PoolState, Tried};
+use crate::pool::{Health, Order, PoolState, Seat, Tried};
 use crate::proxy::core::Core;
 use crate::proxy::credentials;
 use crate::proxy::hop::called_aor;
@@ -17,6 +18,8 @@ use crate::proxy::setup::{Fallback, Plan};
 use crate::proxy::turn::Turn;
 use crate::seal::OpenError;
 use crate::sip::Method;
+use crate::time::Time;
+use crate::wire::{HeaderName, Message};
 
 impl Core {
     /// The members of a pool, in the order that the balance and the request's credentials give.
@@ -30,19 +33,41 @@ impl Core {
         let settings = turn.settings;
         let key = |balance: Balance| match balance {
             Balance::HashAor => called_aor(incoming, changes, settings),
-            Balance::HashCallId | Balance::RoundRobin => settings.stable.of(&[b"call", incoming.call_id]),
+            _ => settings.stable.of(&[b"call", incoming.call_id]),
+        };
+        let balance_of = |pool: &PoolState| match self.lives_on_one_member(turn, incoming, changes, pool) {
+            true => Balance::HashAor,
+            false => to.balance.unwrap_or(pool.config.balance),
         };
         let fallback = |pool: &Arc<PoolState>| {
-            let balance = to.balance.unwrap_or(pool.config.balance);
+            let balance = balance_of(pool);
             Fallback { pool: Arc::clone(pool), balance, key: key(balance) }
         };
         let then = to.fallback.iter().map(fallback).collect();
         let pool = &to.pool;
-        let balance = to.balance.unwrap_or(pool.config.balance);
+        let balance = balance_of(pool);
         let first = self.challenger(turn, incoming, pool, balance);
         let left = pool.config.failover.attempts.max(1);
         let (pool, key, answers) = (Arc::clone(pool), key(balance), first.is_some());
         Plan::Pool { pool, balance, key, tried: Tried::default(), first, answers, left, then }
+    }
+
+    /// Whether a request has to meet the registration of one user, where each lives on one member: it makes or
+    /// asks for that registration, or wants a user who has one. Shortly after the start, anybody may have one.
+    fn lives_on_one_member(
+        &self,
+        turn: &Turn<'_>,
+        incoming: &Incoming<'_>,
+        changes: Option<&Changes>,
+        pool: &PoolState,
+    ) -> bool {
+        if pool.config.registrations != Registrations::ByAor {
+            return false;
+        }
+        let is_relearning = turn.now.since(self.started) < limits::RELEARNING;
+        let called = || called_aor(incoming, changes, turn.settings);
+        let is_registered = || self.directory.is_registered(called(), turn.now);
+        incoming.method == Some(Method::Register) || is_relearning || is_registered()
     }
 
     /// The member whose challenge a request answers: by the `opaque` we added, else by its Call-ID.
@@ -73,8 +98,30 @@ impl Core {
             return None;
         }
         let older = named.and_then(Result::ok).or(recent.map(|(member, _)| member))?;
-        let alive =
-            |member: &usize| state.members.get(*member).is_some_and(|member| member.health() != Health::Down);
+        let alive = |member: &usize| {
+            state
+                .members
+                .get(*member)
+                .is_some_and(|member| member.health() != Health::Down && member.order() == Order::Enabled)
+        };
         state.at(older).filter(alive)
     }
+}
+
+/// What an answer says of the member that gave it: it is there; and where it says 503 and no Reason, that it
+/// is full. With a Reason the same 503 speaks of the call beyond it.
+pub(super) fn note_answer(member: &Seat, response: &Message<'_>, now: Time) {
+    member.answered();
+    if response.status() == 503 && response.first(HeaderName::Reason).is_none() {
+        member.full(retry_after(response), now);
+    }
+}
+
+/// RFC 3261 §20.33: seconds, then perhaps a comment and parameters.
+pub(super) fn retry_after(response: &Message<'_>) -> Option<Duration> {
+    let value = response.first(HeaderName::RetryAfter)?.value.trim_ascii_start();
+    let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).take(9);
+    let seconds = digits
+        .fold(None, |seconds: Option<u64>, digit| Some(seconds.unwrap_or(0) * 10 + u64::from(digit - b'0')));
+    seconds.map(Duration::from_secs)
 }

@@ -44,5 +44,5 @@ mod worker;
 pub use core::Core;
 pub use reconfigure::{Change, NeedsRestart, Refused};
 pub use rehearse::{Rehearsal, Unreadable};
-pub use status::{MemberStatus, PoolStatus, Status};
+pub use status::{MemberStatus, NoSuchMember, PoolStatus, Status};
 pub use worker::Worker;

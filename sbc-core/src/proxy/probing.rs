@@ -99,12 +99,12 @@ impl Core {
                     continue;
                 }
                 let sequence = CSeq::parse(response.value(HeaderName::CSeq)).map_or(0, |cseq| cseq.number);
-                // 503 to OPTIONS says that the server as a whole takes nothing (System Busy, Paused).
-                if response.status() == 503 {
-                    return true;
-                }
                 let before = member.health();
-                member.probing(|probing| probing.on_answer(sequence, probe));
+                // 503 to OPTIONS: it is there, and as a whole takes nothing (System Busy, Paused).
+                member.probing(|probing| match response.status() {
+                    503 => probing.on_busy(sequence),
+                    _ => probing.on_answer(sequence, probe),
+                });
                 if before != member.health() {
                     tracing::info!(pool = &*state.config.name, member = &*member.uri, "member answers: up");
                 }

@@ -51,7 +51,7 @@ impl Settings {
         Self {
             tokens: Tokens::new(&config.keys, &config.path_key),
             version: before.map_or(1, |before| before.version + 1),
-            pools: Pools::new(&config.pools, &stable, before.map(|before| &before.pools)),
+            pools: Pools::new(&config, &stable, before.map(|before| &before.pools)),
             hidden: Hidden::new(&config, &left),
             gate: GateRules::new(&config.admission),
             members: members.map(|address| address.ip().to_canonical()).collect(),

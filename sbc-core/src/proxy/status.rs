@@ -1,11 +1,13 @@
 //! What the admin listener shows.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::count::Count;
 use crate::flow::Zone;
-use crate::pool::Health;
+use crate::pool::{Health, MemberState, Order};
 use crate::proxy::core::Core;
+use crate::time::Time;
 
 /// A look at the whole.
 #[derive(Debug, Clone)]
@@ -61,11 +63,55 @@ pub struct MemberStatus {
     pub uri: String,
     /// Where messages for it go.
     pub address: SocketAddr,
-    /// What is known of it.
+    /// Whether it is there.
     pub health: Health,
+    /// What the operator wants of it.
+    pub order: Order,
+    /// When it has room again, as it said itself; in the past where it has.
+    pub full_until: Time,
+    /// Its probes say that it takes nothing.
+    pub is_busy: bool,
+    /// Calls that it has, as far as this process knows.
+    pub calls: u32,
 }
 
+impl MemberStatus {
+    /// Its state in one word: up, full, draining, down, disabled, or unknown before it was asked.
+    pub fn state(&self, now: Time) -> &'static str {
+        match (self.order, self.health) {
+            (Order::Disabled, _) => "disabled",
+            (Order::Draining, _) => "draining",
+            (Order::Enabled, Health::Up) if self.is_busy || self.full_until > now => "full",
+            (Order::Enabled, health) => health.as_str(),
+        }
+    }
+}
+
+/// Why an order was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSuchMember;
+
 impl Core {
+    /// The operator wants something else of a member: by its URI as written, or its address. In every pool
+    /// that has it; a reload keeps it, a restart does not.
+    ///
+    /// # Errors
+    /// When no pool has it.
+    pub fn set_order(&self, member: &str, order: Order) -> Result<(), NoSuchMember> {
+        let settings = self.settings.load();
+        let members = settings.pools.iter().flat_map(|pool| pool.members.iter());
+        let is_meant = |one: &&Arc<MemberState>| {
+            *one.uri == *member || member.parse().is_ok_and(|address: SocketAddr| one.address == address)
+        };
+        let mut found = Err(NoSuchMember);
+        for one in members.filter(is_meant) {
+            one.set_order(order);
+            tracing::info!(member = &*one.uri, order = ?order, calls = one.calls(), "the operator decided");
+            found = Ok(());
+        }
+        found
+    }
+
     /// Look at everything.
     pub fn status(&self) -> Status {
         let settings = self.settings.load();
@@ -80,6 +126,10 @@ impl Core {
                     uri: member.uri.to_string(),
                     address: member.address,
                     health: member.health(),
+                    order: member.order(),
+                    full_until: member.full_until(),
+                    is_busy: member.is_busy(),
+                    calls: member.calls(),
                 })
                 .collect(),
         });

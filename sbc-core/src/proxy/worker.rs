@@ -6,6 +6,7 @@ use routing_rules::Scratch;
 
 use crate::dialog::{DialogKey, Inside};
 use crate::flow::WorkerId;
+use crate::gauge::Held;
 use crate::io::Outbox;
 use crate::limiting::Permit;
 use crate::limits;
@@ -69,7 +70,12 @@ pub(crate) enum After {
     /// The registrar removed a binding.
     Unregistered(BindingId),
     /// A call was answered.
-    Answered { key: DialogKey, member: Option<SocketAddr>, inside: Option<Box<Inside>> },
+    Answered {
+        key: DialogKey,
+        member: Option<SocketAddr>,
+        inside: Option<Box<Inside>>,
+        holds: [Option<Held>; 2],
+    },
     /// A call that was answered keeps its places among the calls of rules.
     Hold { key: DialogKey, permits: Vec<Permit> },
     /// The pool granted a request of a dialog that its outside party sent from here.

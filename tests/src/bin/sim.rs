@@ -3,13 +3,15 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::Parser;
-use sbc_tests::sim::chaos::{Chaos, Outcome, Table, Weather};
+use sbc_tests::sim::chaos::{Chaos, Kills, Outcome, Table, Weather};
 
+/// Loss while sbc is killed during call set-up, in the second run of that.
+const LOSS_OF_KILLS: u64 = 5;
 /// Complaints printed.
 const MOST_PRINTED: usize = 40;
 
@@ -22,9 +24,18 @@ struct Arguments {
     /// How many calls, in all of them together.
     #[arg(long, default_value_t = 100_000)]
     calls: u64,
+    /// How often sbc is killed during call set-up.
+    #[arg(long, default_value_t = 200)]
+    kills: u64,
     /// Play this seed only.
     #[arg(long)]
     seed: Option<u64>,
+    /// With --seed: play its kill, not its chaos.
+    #[arg(long)]
+    kill: bool,
+    /// With --kill: so many of a hundred datagrams are lost.
+    #[arg(long, default_value_t = 0)]
+    loss: u64,
     /// With --seed: print every datagram.
     #[arg(long)]
     trace: bool,
@@ -33,70 +44,151 @@ struct Arguments {
     threads: Option<usize>,
 }
 
+/// What is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Chaos of all weathers.
+    Chaos,
+    /// The same with several threads in sbc at once.
+    Threads,
+    /// sbc killed during call set-up.
+    Kills,
+    /// The same where datagrams are lost too.
+    LossyKills,
+}
+
+/// What came of it so far.
+#[derive(Default)]
+struct Done {
+    table: Table,
+    kills: Kills,
+    broken: Vec<String>,
+}
+
 /// What the threads share.
 struct Work {
+    part: Part,
     next: AtomicU64,
     seeds: u64,
     calls_each: usize,
-    done: Mutex<(Table, Vec<Outcome>)>,
+    done: Mutex<Done>,
     begun: Instant,
 }
 
 impl Work {
+    fn new(part: Part, seeds: u64, calls: u64) -> Self {
+        Self {
+            part,
+            next: AtomicU64::new(0),
+            seeds,
+            calls_each: calls.div_ceil(seeds.max(1)) as usize,
+            done: Mutex::default(),
+            begun: Instant::now(),
+        }
+    }
+
+    /// Play all of it on so many threads.
+    fn play(self, threads: usize) -> Done {
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| self.run());
+            }
+        });
+        self.done.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn run(&self) {
         loop {
             let seed = self.next.fetch_add(1, Ordering::Relaxed);
             if seed >= self.seeds {
                 return;
             }
-            let outcome = Chaos::new(seed, Weather::of(seed), self.calls_each).play();
-            let Ok(mut done) = self.done.lock() else { return };
-            done.0.add(&outcome);
-            if !outcome.broken.is_empty() {
-                done.1.push(outcome);
+            let weather = Weather::of(seed);
+            match self.part {
+                Part::Chaos => self.note(&Chaos::new(seed, weather, self.calls_each).play()),
+                Part::Threads => self.note(&Chaos::threaded(seed, calmer(weather), self.calls_each).play()),
+                Part::Kills => self.note_kill(Chaos::kill_once(seed, 0)),
+                Part::LossyKills => self.note_kill(Chaos::kill_once(seed, LOSS_OF_KILLS)),
             }
-            self.show(&done.0, done.1.len());
         }
     }
 
-    fn show(&self, table: &Table, broken: usize) {
-        let total = table.total();
-        if std::io::stderr().is_terminal() || total.worlds.is_multiple_of(100) {
-            let end = if std::io::stderr().is_terminal() { "\r" } else { "\n" };
-            let seconds = self.begun.elapsed().as_secs();
-            let (worlds, calls) = (total.worlds, total.calls);
-            eprint!("{worlds} of {} worlds, {calls} calls, {broken} broken, {seconds} s{end}", self.seeds);
+    fn note(&self, outcome: &Outcome) {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.table.add(outcome);
+        let name = outcome.weather.name();
+        let told = outcome.broken.iter().map(|what| format!("seed {} ({name}): {what}", outcome.seed));
+        done.broken.extend(told);
+        let total = done.table.total();
+        self.show(total.worlds, total.calls, done.broken.len());
+    }
+
+    fn note_kill(&self, kills: Kills) {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.broken.extend(kills.broken.iter().cloned());
+        done.kills.add(kills);
+        self.show(done.kills.kills, done.kills.calls, done.broken.len());
+    }
+
+    fn show(&self, worlds: u64, calls: u64, broken: usize) {
+        let is_terminal = std::io::stderr().is_terminal();
+        if is_terminal || worlds.is_multiple_of(100) {
+            let end = if is_terminal { "\r" } else { "\n" };
+            let (part, seconds) = (self.part, self.begun.elapsed().as_secs());
+            eprint!(
+                "{part:?}: {worlds} of {} worlds, {calls} calls, {broken} broken, {seconds} s{end}",
+                self.seeds
+            );
             let _ = std::io::stderr().flush();
         }
     }
 }
 
+/// Nobody is killed while several threads are in the core: it would have to wait for them.
+const fn calmer(weather: Weather) -> Weather {
+    match weather {
+        Weather::Killed => Weather::Rain,
+        other => other,
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let calls_each = arguments.calls.div_ceil(arguments.seeds.max(1)) as usize;
     if let Some(seed) = arguments.seed {
-        let mut chaos = Chaos::new(seed, Weather::of(seed), calls_each);
-        chaos.world.trace_from = arguments.trace.then_some(chaos.world.now);
-        let outcome = chaos.play();
-        println!("{outcome:#?}");
-        return if outcome.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return replay(seed, &arguments);
     }
-    let work = Work {
-        next: AtomicU64::new(0),
-        seeds: arguments.seeds,
-        calls_each,
-        done: Mutex::default(),
-        begun: Instant::now(),
-    };
     let threads = arguments.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
-    std::thread::scope(|scope| {
-        (0..threads.unwrap_or(1)).for_each(|_| drop(scope.spawn(|| work.run())));
-    });
-    let Ok((table, broken)) = work.done.into_inner() else { return ExitCode::FAILURE };
-    println!("{table}");
-    for outcome in broken.iter().take(MOST_PRINTED) {
-        println!("seed {} ({}): {:#?}", outcome.seed, outcome.weather.name(), outcome.broken);
+    let threads = threads.unwrap_or(1);
+    let begun = Instant::now();
+    let chaos = Work::new(Part::Chaos, arguments.seeds, arguments.calls).play(threads);
+    // These bring threads of their own.
+    let (seeds, calls) = (arguments.seeds.div_ceil(20), arguments.calls.div_ceil(20));
+    let threaded = Work::new(Part::Threads, seeds, calls).play(1);
+    let kills = Work::new(Part::Kills, arguments.kills, 0).play(threads);
+    let lossy = Work::new(Part::LossyKills, arguments.kills, 0).play(threads);
+    println!("{}\nseveral threads in one core at once:\n{}", chaos.table, threaded.table);
+    println!("nothing lost but by the kill:\n{}\n{LOSS_OF_KILLS} % lost:\n{}", kills.kills, lossy.kills);
+    let parts = [&chaos, &threaded, &kills, &lossy];
+    let broken: Vec<_> = parts.into_iter().flat_map(|part| &part.broken).collect();
+    broken.iter().take(MOST_PRINTED).for_each(|what| println!("{what}"));
+    println!("{} invariants broken; {} s", broken.len(), begun.elapsed().as_secs());
+    if broken.is_empty() && kills.kills.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One world again, and all that there is to say of it.
+fn replay(seed: u64, arguments: &Arguments) -> ExitCode {
+    let calls_each = arguments.calls.div_ceil(arguments.seeds.max(1)) as usize;
+    let mut chaos = match arguments.kill {
+        true => Chaos::before_kill(seed, arguments.loss),
+        false => Chaos::new(seed, Weather::of(seed), calls_each),
+    };
+    chaos.world.trace_from = arguments.trace.then_some(chaos.world.now);
+    if arguments.kill {
+        let kills = chaos.play_kill();
+        println!("{kills}{:#?}", kills.broken);
+        return if kills.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    println!("{} worlds with a broken invariant; {} s", broken.len(), work.begun.elapsed().as_secs());
-    if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let outcome = chaos.play();
+    println!("{outcome:#?}");
+    if outcome.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -12,7 +12,7 @@ use crate::ua::{Parts, ServerId};
 impl Member {
     /// True when another session would reach `max-sessions`.
     pub(super) fn is_full(&self) -> bool {
-        self.ua.leg_count() + 1 >= self.config.max_sessions
+        self.config.paused || self.ua.leg_count() + 1 >= self.config.max_sessions
     }
 
     /// FreeSWITCH's answer at its limit.
@@ -64,7 +64,7 @@ impl Member {
     /// A request other than INVITE that belongs to no leg.
     pub(super) fn on_outside(&mut self, now: Time, id: &ServerId, from: SocketAddr, message: &Message) {
         let limited = matches!(message.method(), "REGISTER" | "NOTIFY" | "INFO");
-        if limited && self.is_full() {
+        if self.config.paused || (limited && self.is_full()) {
             return self.refuse_full(now, id);
         }
         match message.method() {

@@ -21,6 +21,9 @@ impl Member {
     pub(super) fn call_user(&mut self, now: Time, caller: LegId, user: &str) {
         let aor = format!("{user}@{}", self.config.domain);
         let bindings: Vec<_> = self.registrar.of(now, &aor).cloned().collect();
+        if let (true, Some(edge)) = (bindings.is_empty(), self.config.edge) {
+            return self.call_elsewhere(now, caller, user, edge);
+        }
         if bindings.is_empty() {
             let reason = "SIP;cause=806;text=\"USER_NOT_REGISTERED\"";
             return self.give_up_as(now, caller, 480, reason.into());
@@ -32,6 +35,22 @@ impl Member {
         }
         if let Some(call) = self.calls.get_mut(&caller) {
             call.branches = reached;
+        }
+    }
+
+    /// Call a user who lives on another member: the edge knows where he is.
+    fn call_elsewhere(&mut self, now: Time, caller: LegId, user: &str, edge: SocketAddr) {
+        let domain = self.config.domain.clone();
+        let call = Invite {
+            uri: format!("sip:{user}@{domain}"),
+            from: self.identity_of(caller, &domain),
+            to: format!("<sip:{user}@{domain}>"),
+            contact: format!("<sip:mod_sofia@{}>", self.config.sip),
+            ..self.outgoing(caller, edge)
+        };
+        let branch = self.start(now, caller, call, (user, Kind::Web, &domain));
+        if let Some(call) = self.calls.get_mut(&caller) {
+            call.branches = vec![branch];
         }
     }
 

@@ -172,6 +172,7 @@ impl Member {
         }
         parts.tail.extend(answer.into_iter().flat_map(super::compose::passed_on));
         self.counters.answered += 1;
+        self.counters.invite(invite.call_id(), |count| count.answered += 1);
         self.ua.answer(now, leg, 200, parts);
     }
 

@@ -52,6 +52,10 @@ pub struct Config {
     pub peers: Vec<SocketAddr>,
     /// `max-sessions`: as seen, N lets N-1 inbound calls through; the B leg of a bridge counts as one too.
     pub max_sessions: usize,
+    /// `fsctl pause`: everything from outside dialogs gets 503.
+    pub paused: bool,
+    /// Where users are dialled who are not registered here (`fs_path`): the edge knows their bindings.
+    pub edge: Option<SocketAddr>,
     /// `multiple-registrations`.
     pub multiple: Multiple,
     /// `enable-100rel`.
@@ -85,6 +89,8 @@ impl Config {
             token_header: None,
             peers: Vec::new(),
             max_sessions: 1000,
+            paused: false,
+            edge: None,
             multiple: Multiple::Contact,
             enable_100rel: false,
             ring_as_183: true,

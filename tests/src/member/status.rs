@@ -24,6 +24,8 @@ pub struct Invites {
     pub challenged: u32,
     /// Calls begun: more than one is a call set up twice.
     pub started: u32,
+    /// Calls answered with 200.
+    pub answered: u32,
 }
 
 /// Counted since the start.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use routing_rules::{Balance, Names, Rules};
 use sbc_core::config::{
     Admission, CallerIdentity, Config, Failover, Headers, HostPort, Key, Large, Listener, Member, Pool,
-    Probe, SourceRates, Strictness, Timers,
+    Probe, Registrations, Share, SourceRates, Strictness, Timers,
 };
 use sbc_core::flow::{ListenerId, Transport, Zone};
 use sbc_core::rate::Rate;
@@ -76,6 +76,10 @@ pub struct EdgeSettings {
     pub large: [Large; 2],
     /// How a member is chosen.
     pub balance: Balance,
+    /// Where registrations live.
+    pub registrations: Registrations,
+    /// What the members take, in their order; as much as the others where nothing is said.
+    pub shares: Vec<Share>,
     /// The rules, as an operator writes them.
     pub rules: String,
     /// How many workers share the work.
@@ -104,6 +108,8 @@ impl EdgeSettings {
             tcp: false,
             large: [Large::Never; 2],
             balance: Balance::HashCallId,
+            registrations: Registrations::Shared,
+            shares: Vec::new(),
             rules: RULES.to_owned(),
             workers: 2,
             symmetric: true,
@@ -154,13 +160,19 @@ fn pool(
     let listener = ListenerId(listener);
     let transport = if listener == INSIDE_TCP_ID { ";transport=tcp" } else { "" };
     let uri = |address: &SocketAddr| format!("sip:{address}{transport}").into();
-    let member = |address: &SocketAddr| Member { uri: uri(address), address: *address, listener };
+    let member = |address: &SocketAddr| Member {
+        uri: uri(address),
+        address: *address,
+        listener,
+        share: Share::default(),
+    };
     Pool {
         name: name.into(),
         zone,
         listener,
         members: members.iter().map(member).collect(),
         balance,
+        registrations: Registrations::Shared,
         probe: (zone == Zone::Pool).then_some(Probe {
             interval: Duration::from_secs(5),
             timeout: Duration::from_secs(1),
@@ -209,13 +221,19 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
     let inside = if settings.tcp { INSIDE_TCP_ID.0 } else { 3 };
     let rules =
         Rules::parse(&settings.rules, "routes.toml", &names).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let mut members =
+        pool("freeswitch", Zone::Pool, inside, &settings.members, settings.balance, settings.large[0]);
+    members.registrations = settings.registrations;
+    for (member, share) in members.members.iter_mut().zip(&settings.shares) {
+        member.share = share.clone();
+    }
     Arc::new(Config {
         listeners,
+        region: "eu".into(),
         pools: vec![
-            pool("freeswitch", Zone::Pool, inside, &settings.members, settings.balance, settings.large[0]),
+            members,
             pool("carrier", Zone::Trunk, 2, &settings.carriers, Balance::HashCallId, settings.large[1]),
         ],
-        region: "eu".into(),
         rules: Arc::new(rules),
         admission: Admission {
             domains: vec!["example.test".into()],

@@ -207,7 +207,7 @@ impl World {
     }
 
     /// The node that gets what is sent to this address, and where it comes in; `None`: nobody has it.
-    fn edge_at(&self, flying: &Flying) -> Option<(usize, ListenerId, u8)> {
+    pub(super) fn edge_at(&self, flying: &Flying) -> Option<(usize, ListenerId, u8)> {
         let having: Vec<_> =
             (0..self.edges.len()).filter(|edge| self.edges[*edge].listener_at(flying.to).is_some()).collect();
         let of_socket =
@@ -223,7 +223,7 @@ impl World {
     }
 
     /// The node that something is for, and how it sees that.
-    fn flow_of(&mut self, flying: &Flying) -> Option<(usize, Flow)> {
+    pub(super) fn flow_of(&mut self, flying: &Flying) -> Option<(usize, Flow)> {
         self.stream_flow(flying).or_else(|| {
             let (edge, listener, port) = self.edge_at(flying)?;
             Some((edge, Flow { listener, port, remote: flying.from, connection: flying.socket }))
@@ -241,14 +241,18 @@ impl World {
         if let Some(arrivals) = &mut self.arrivals {
             arrivals.push(Arrival { from: source, to: flying.to, bytes: bytes.clone() });
         }
-        let zone = self.edges[edge].config.listeners[usize::from(flow.listener.0)].zone;
-        if let Some(judge) = &mut self.judge {
-            judge.arrived(self.now, zone, &bytes);
-        }
+        self.judge_arrival(edge, flow.listener, &bytes);
         self.input(edge, worker, |core, worker, now| {
             core.handle(worker, now, Input::Received { flow, source, bytes: &bytes });
         });
         None
+    }
+
+    pub(super) fn judge_arrival(&mut self, edge: usize, listener: ListenerId, bytes: &[u8]) {
+        let zone = self.edges[edge].config.listeners[usize::from(listener.0)].zone;
+        if let Some(judge) = &mut self.judge {
+            judge.arrived(self.now, zone, bytes);
+        }
     }
 
     /// ICMP port unreachable, or a refused connection.

@@ -42,19 +42,19 @@ impl World {
         found
     }
 
-    /// Calls that the members began more than once, in words; a member that died has forgotten its own.
+    /// Calls that one member answered more than once, in words; a member that died has forgotten its own.
     pub fn doubles(&mut self) -> Vec<String> {
         let now = self.now;
-        let mut begun: BTreeMap<String, u32> = BTreeMap::new();
+        let mut answered: BTreeMap<String, u32> = BTreeMap::new();
         for node in self.nodes.values() {
             let Node::Member(member) = node else { continue };
             for (call_id, invites) in member.status(now).counters.invites {
-                if invites.started > 1 {
-                    *begun.entry(call_id).or_default() += invites.started;
+                if invites.answered > 1 {
+                    *answered.entry(call_id).or_default() += invites.answered;
                 }
             }
         }
-        begun.into_iter().map(|(call_id, times)| format!("{call_id} was begun {times} times")).collect()
+        answered.into_iter().map(|(call_id, times)| format!("{call_id} was answered {times} times")).collect()
     }
 
     /// No agent refreshes its registration any more.

@@ -46,6 +46,10 @@ pub struct SetUp {
     pub answered: bool,
     /// It was under way when a node was killed, after our 100 and before the pool's first answer.
     pub lost_between: bool,
+    /// The same between a failure that we sent and its ACK.
+    pub answer_lost: bool,
+    /// Its caller acknowledged an answer.
+    pub acknowledged: bool,
 }
 
 /// The judge of one world.
@@ -55,6 +59,8 @@ pub struct Judge {
     known: BTreeSet<SocketAddr>,
     /// Damaged datagrams are other messages than were sent: what they look like proves nothing.
     pub is_damaged: bool,
+    /// Several threads send side by side: what left first cannot be told.
+    pub is_unordered: bool,
     requests: HashMap<Request, Vec<(SocketAddr, String)>>,
     servers: HashMap<Server, Answered>,
     setups: HashMap<(String, u32), SetUp>,
@@ -116,6 +122,7 @@ impl Judge {
         self.restarts += 1;
         for setup in self.setups.values_mut() {
             setup.lost_between |= setup.trying && !setup.pool_spoke && !setup.answered;
+            setup.answer_lost |= setup.answered && !setup.acknowledged;
         }
     }
 
@@ -132,10 +139,14 @@ impl Judge {
         if message.method() != "OPTIONS" {
             self.last_arrival = now;
         }
+        let key = (message.call_id().to_owned(), message.cseq());
+        if message.method() == "ACK" && zone != Zone::Pool {
+            self.setups.entry(key).and_modify(|setup| setup.acknowledged = true);
+            return;
+        }
         if message.method() != "INVITE" {
             return;
         }
-        let key = (message.call_id().to_owned(), message.cseq());
         if message.is_request() && zone != Zone::Pool && message.tag("To").is_empty() {
             self.setups.entry(key).or_default().arrived = true;
         } else if !message.is_request() && zone == Zone::Pool {
@@ -197,6 +208,7 @@ impl Judge {
         let remembers = server.life == life;
         let now_said = (status, message.tag("To"));
         let complaint = match &server.fin {
+            Some(_) if status < 200 && self.is_unordered => None,
             Some((fin, _)) if status < 200 => Some(format!("{status} after {fin}")),
             Some(fin) if *fin != now_said && status < 300 => Some(format!("{now_said:?} after {fin:?}")),
             // The failure of a branch that nobody remembers any more goes home by its branch: it changes nothing.

@@ -15,6 +15,7 @@ mod link;
 mod secrecy;
 pub mod stage;
 mod streams;
+mod threads;
 mod travel;
 mod world;
 

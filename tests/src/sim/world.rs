@@ -57,6 +57,8 @@ pub struct World {
     pub(super) sent: u64,
     pub(super) last_socket: u64,
     pub(super) restarts: u32,
+    /// Whether the members share one database of registrations.
+    pub share_registrations: bool,
     /// Print every datagram sent from now on (a debugging aid for a failing seed).
     pub trace_from: Option<Time>,
     /// What was seen outside and must not be.
@@ -64,6 +66,8 @@ pub struct World {
     /// Every message that left sbc, for tests that look closer. They may clear it.
     pub departures: Vec<Departure>,
     pub(super) most_departures: usize,
+    /// All workers of the first node handle what arrives at once, each in a thread of its own.
+    pub at_once: bool,
     /// Looks at every message that comes and goes, where a test wants one.
     pub judge: Option<Box<Judge>>,
     /// What came in at sbc, where a test wants to know.
@@ -100,10 +104,12 @@ impl World {
             sent: 0,
             last_socket: 0,
             restarts: 0,
+            share_registrations: true,
             trace_from: None,
             told: Vec::new(),
             departures: Vec::new(),
             most_departures: MAX_KEPT,
+            at_once: false,
             judge: None,
             arrivals: None,
             destinations: BTreeSet::new(),
@@ -244,6 +250,9 @@ impl World {
 
     /// Run for so many virtual microseconds.
     pub fn run_micros(&mut self, micros: u64) {
+        if self.at_once {
+            return self.run_at_once(micros);
+        }
         let end = self.now + Duration::from_micros(micros);
         for _ in 0..MAX_STEPS {
             if !self.step(end) {
@@ -275,7 +284,9 @@ impl World {
         let done =
             self.until(120_000, |world| matches!(world.agent(address).registered(), Registered::Yes(_)));
         assert!(done, "{address} did not get registered: {:?}", self.agent(address).registered());
-        self.share_registrations();
+        if self.share_registrations {
+            self.share_registrations();
+        }
     }
 
     /// The members share one database of registrations: what one knows, all know.

@@ -6,6 +6,7 @@ use crate::flow::Zone;
 use crate::hash::Digest;
 use crate::pool::Seat;
 use crate::proxy::incoming::tag_of;
+use crate::proxy::members::note_answer;
 use crate::proxy::passing::{Passing, write_response};
 use crate::proxy::setup::machines::Client;
 use crate::proxy::setup::{Branch, Setup, Step, with_message};
@@ -40,7 +41,10 @@ impl Setup {
         let branch = &mut self.branches[at];
         let status = response.status();
         if let (Some(member), true) = (&branch.member, status >= 100) {
-            member.answered();
+            note_answer(member, response, step.now);
+        }
+        if status >= 300 {
+            branch.call = None;
         }
         let verdict = branch.client.on_response(step.now, &branch.timers, status);
         if matches!(verdict, ClientResponse::Success | ClientResponse::Failure) {

@@ -34,7 +34,7 @@ impl Setup {
     pub(crate) fn attempt(&mut self, incoming: &Incoming<'_>, step: &mut Step<'_>) {
         self.next_attempt_at = None;
         let next = if self.branches.len() < limits::BRANCHES && self.breadth_left() != Some(0) {
-            self.plan.next(incoming.call_id, step.core, step.settings)
+            self.plan.next(incoming.call_id, self.is_new_call(), step.now, step.core, step.settings)
         } else {
             None
         };
@@ -170,8 +170,10 @@ impl Setup {
         let timers = Timers::new(&step.settings.config.timers, transport);
         let client = Client::new(self.method == Some(Method::Invite), step.now, &timers, bytes);
         if let Some(member) = &next.member {
-            member.sent(step.id);
+            member.sent(step.id, step.now);
         }
+        let call = next.member.as_ref().filter(|_| self.is_new_call());
+        let call = call.map(|member| member.hold_call(step.now));
         self.branches.push(Branch {
             id,
             client,
@@ -180,6 +182,7 @@ impl Setup {
             zone: next.zone,
             peer: next.peer,
             member: next.member.clone(),
+            call,
             abandoned: false,
             over: false,
             rang: false,
@@ -197,6 +200,11 @@ impl Setup {
         }
         self.next_attempt_at = self.failover_at(step);
         self.hurry_if_dead(step);
+    }
+
+    /// Whether it begins a call, and so counts where calls are counted.
+    fn is_new_call(&self) -> bool {
+        self.method == Some(Method::Invite) && !self.in_dialog
     }
 
     /// When the next member is tried if this one says nothing.

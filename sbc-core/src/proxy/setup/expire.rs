@@ -91,7 +91,7 @@ impl Setup {
         let branch = &mut self.branches[at];
         let was_waited_for = !branch.abandoned && !branch.over;
         branch.over = true;
-        miss(branch);
+        miss(branch, step.now);
         if was_waited_for && !self.tries_next(step) {
             self.give_up(step);
         }
@@ -123,7 +123,7 @@ impl Setup {
             return;
         }
         if let Some(branch) = self.branches.iter_mut().rfind(|branch| !branch.over) {
-            miss(branch);
+            miss(branch, step.now);
         }
         step.core.counters.add(Count::Failovers);
         self.attempt_again(step);
@@ -171,7 +171,7 @@ impl Setup {
             if let (Some(request), Some(member)) = (branch.client.request(), &branch.member) {
                 step.core.counters.add(Count::SentAgain);
                 step.worker.outbox.send(branch.flow, request);
-                member.sent(step.id);
+                member.sent(step.id, step.now);
             }
         }
     }
@@ -277,10 +277,10 @@ impl Setup {
 
 /// An INVITE that got nothing at all in its time counts against its member, once. Other requests do not:
 /// a slow look-up is not a dead server, and probes will tell.
-fn miss(branch: &mut Branch) {
+fn miss(branch: &mut Branch, now: Time) {
     let is_silent = branch.client.is_invite() && !branch.client.has_provisional();
     if let (Some(member), true, false) = (&branch.member, is_silent, branch.missed) {
         branch.missed = true;
-        member.missed();
+        member.missed(now);
     }
 }

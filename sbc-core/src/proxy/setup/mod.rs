@@ -18,6 +18,7 @@ mod unwanted;
 
 use crate::dialog::DialogKey;
 use crate::flow::Flow;
+use crate::gauge::Held;
 use crate::hash::Digest;
 use crate::limits;
 use crate::pool::Seat;
@@ -67,6 +68,8 @@ struct Branch {
     peer: Peer,
     /// Where it is one of a pool.
     member: Option<Seat>,
+    /// Its place among the calls of that member, until it fails; an answered call takes it along.
+    call: Option<Held>,
     /// Another member was tried instead.
     abandoned: bool,
     /// It answered, or was given up: nothing more is expected for the caller.

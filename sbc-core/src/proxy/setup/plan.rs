@@ -6,11 +6,12 @@ use std::sync::Arc;
 use crate::config::Balance;
 use crate::flow::{AddressText, Flow, ListenerId, Zone};
 use crate::hash::Digest;
-use crate::pool::{Health, PoolState, Seat, Tried};
+use crate::pool::{PoolState, Seat, Tried, Wish};
 use crate::proxy::core::Core;
 use crate::proxy::settings::Settings;
 use crate::registration::Reached;
 use crate::seal::{Peer, PeerAddress};
+use crate::time::Time;
 
 /// The targets of a request, in the order they are tried.
 pub(crate) enum Plan {
@@ -65,8 +66,15 @@ impl Next {
 
 impl Plan {
     /// Take the next target.
-    pub(crate) fn next(&mut self, call_id: &[u8], core: &Core, settings: &Settings) -> Option<Next> {
-        self.fall_back();
+    pub(crate) fn next(
+        &mut self,
+        call_id: &[u8],
+        is_new_call: bool,
+        now: Time,
+        core: &Core,
+        settings: &Settings,
+    ) -> Option<Next> {
+        self.fall_back(is_new_call, now);
         match self {
             Self::Peer { peer, flow, target } => {
                 let flow = towards(flow.take()?, call_id, settings)?;
@@ -85,7 +93,8 @@ impl Plan {
             }
             Self::Pool { pool, balance, key, tried, first, left, .. } => {
                 *left = left.checked_sub(1)?;
-                let place = first.take().or_else(|| pool.choose(*balance, *key, *tried))?;
+                let wish = Wish { balance: *balance, key: *key, is_new_call };
+                let place = first.take().or_else(|| pool.choose(&wish, *tried, now))?;
                 *tried = tried.with(place);
                 let member = Seat::of(pool, place)?;
                 let address = member.address();
@@ -149,14 +158,14 @@ impl Plan {
         }
     }
 
-    /// Go on to the next pool when this one has no living member left to try, or was tried often enough.
-    fn fall_back(&mut self) {
+    /// Go on to the next pool when this one has no member with room left to try, or was tried often enough.
+    fn fall_back(&mut self, is_new_call: bool, now: Time) {
         let Self::Pool { pool, balance, key, tried, first, answers, left, then } = self else { return };
-        let has_somebody = |pool: &PoolState, tried: Tried| {
-            let mut members = pool.members.iter().enumerate();
-            members.any(|(place, member)| !tried.has(place) && member.health() != Health::Down)
-        };
-        while first.is_none() && (*left == 0 || !has_somebody(pool, *tried)) {
+        while first.is_none() {
+            let wish = Wish { balance: *balance, key: *key, is_new_call };
+            if *left > 0 && pool.has_somebody(&wish, *tried, now) {
+                return;
+            }
             let Some(next) = then.pop() else { return };
             *left = next.pool.config.failover.attempts.max(1);
             (*pool, *balance, *key) = (next.pool, next.balance, next.key);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::count::Count;
 use crate::dialog::{DialogKey, Inside};
 use crate::flow::Zone;
+use crate::gauge::Held;
 use crate::proxy::bindings;
 use crate::proxy::incoming::{dialog_key, tag_of};
 use crate::proxy::setup::machines::Server;
@@ -41,7 +42,8 @@ impl Setup {
                 let key = self.answered_dialog(response, step);
                 let inside = self.inside(at, response, step);
                 let member = self.member(at);
-                step.worker.after.push(After::Answered { key, member, inside });
+                let holds = self.holds(at, step);
+                step.worker.after.push(After::Answered { key, member, inside, holds });
                 let permits = std::mem::take(&mut self.ruled.permits);
                 if !permits.is_empty() {
                     step.worker.after.push(After::Hold { key, permits });
@@ -55,6 +57,15 @@ impl Setup {
             self.send_upstream(&bytes, step);
         }
         step.worker.spare.give(bytes);
+    }
+
+    /// The call's places among those of the members that have it: of the one that answered, and of one
+    /// that called.
+    fn holds(&mut self, at: usize, step: &Step<'_>) -> [Option<Held>; 2] {
+        let answering = self.branches.get_mut(at).and_then(|branch| branch.call.take());
+        let from_pool = (self.upstream.zone == Zone::Pool).then_some(self.upstream.flow.remote);
+        let calling = from_pool.and_then(|address| step.settings.pools.member_at(address));
+        [answering, calling.map(|member| member.hold_call(step.now))]
     }
 
     /// The dialog's outside tag is in From of a call from outside, in To of one from the pool.

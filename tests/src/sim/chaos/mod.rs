@@ -4,6 +4,7 @@
 //! copy of a datagram may be lost, RFC 3261's own timers give calls up. What is promised always: each call ends
 //! once, on both sides; nothing is left over; and what the [`Judge`](super::Judge) watches.
 
+mod killing;
 mod outcome;
 mod script;
 mod weather;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use sbc_core::time::Time;
 
+pub use self::killing::Kills;
 pub use self::outcome::{Figures, Outcome, Table};
 pub use self::weather::Weather;
 
@@ -29,8 +31,11 @@ const SESSION_TIMEOUT: u64 = 90;
 /// How long all may take to be over once the last call has been hung up, in milliseconds: ringing and sessions
 /// time out, and what ends them may take 64*T1 and as much again.
 const ENDING: u64 = 300_000;
-/// 64*T1 for the last transaction, and as much for the one that its end may begin; then a moment.
-const EMPTYING: u64 = 64 * 500 * 2 + 2_000;
+/// Threads in sbc, where there are several.
+const THREADS: u8 = 4;
+/// 64*T1 for the last transaction, and as much for the one that its end may begin; twice that, because a phone
+/// that refreshes its registration meanwhile begins another.
+const EMPTYING: u64 = 64 * 500 * 4;
 
 /// One world with its agenda.
 pub struct Chaos {
@@ -56,9 +61,26 @@ fn add_member(world: &mut World, address: &str) {
 impl Chaos {
     /// A world with everybody registered, and so many calls to be made.
     pub fn new(seed: u64, weather: Weather, calls: usize) -> Self {
+        Self::with(seed, weather, calls, &EdgeSettings::new(&MEMBERS))
+    }
+
+    /// The same with several threads in sbc at once, and most datagrams doubled, so that they meet.
+    pub fn threaded(seed: u64, weather: Weather, calls: usize) -> Self {
+        let settings = EdgeSettings { workers: THREADS, ..EdgeSettings::new(&MEMBERS) };
+        let mut chaos = Self::with(seed, weather, calls, &settings);
+        for link in [Some(&mut chaos.world.link), chaos.world.inside_link.as_mut()].into_iter().flatten() {
+            link.duplicate_percent = 60;
+        }
+        if let Some(judge) = &mut chaos.world.judge {
+            judge.is_unordered = true;
+        }
+        chaos.world.at_once = true;
+        chaos
+    }
+
+    fn with(seed: u64, weather: Weather, calls: usize, settings: &EdgeSettings) -> Self {
         let mut chance = Chance::new(seed ^ 0x00C4_A05C_4A05);
-        let settings = EdgeSettings::new(&MEMBERS);
-        let mut world = World::new(seed, &settings);
+        let mut world = World::new(seed, settings);
         MEMBERS.iter().for_each(|member| add_member(&mut world, member));
         world.forget_departures();
         for (index, browser) in BROWSERS.iter().enumerate() {
@@ -176,6 +198,9 @@ impl Chaos {
         match act {
             Act::Call(at) => {
                 let plan = &mut self.plans[at];
+                if BROWSERS.contains(&plan.caller) && !world.is_connected(plan.caller) {
+                    return;
+                }
                 // JsSIP asks for the shortest session there is.
                 let headers = vec![("Session-Expires".into(), SESSION_TIMEOUT.to_string())];
                 let leg = world.act(plan.caller, |agent, now| {

@@ -1,0 +1,184 @@
+//! Streams over real sockets, hostile ones among them: each is closed in time and for a counted reason.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sbc_tcp::{CloseReason, Connections, Dialer, Handler, Link, Listener, Refused, Settings, bind, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::{LocalSet, spawn_local};
+
+const OPTIONS: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n";
+
+#[derive(Debug, PartialEq)]
+enum Told {
+    Message(Vec<u8>),
+    Closed(CloseReason),
+    Refused(Refused),
+    Unreachable,
+}
+
+/// Echoes every message, and tells the test of everything.
+struct Echo {
+    connections: Arc<Connections>,
+    told: RefCell<mpsc::UnboundedSender<Told>>,
+}
+
+impl Echo {
+    fn tell(&self, told: Told) {
+        let _ = self.told.borrow().send(told);
+    }
+}
+
+impl Handler for Echo {
+    fn admits(&self, _remote: SocketAddr) -> bool {
+        true
+    }
+
+    fn opened(&self, _link: &Link) {}
+
+    fn received(&self, link: &Link, message: &[u8]) {
+        let _ = self.connections.send(link.id, message);
+        self.tell(Told::Message(message.to_vec()));
+    }
+
+    fn closed(&self, _link: &Link, why: CloseReason) {
+        self.tell(Told::Closed(why));
+    }
+
+    fn refused(&self, _remote: SocketAddr, why: Refused) {
+        self.tell(Told::Refused(why));
+    }
+
+    fn unreachable(&self, _remote: SocketAddr) {
+        self.tell(Told::Unreachable);
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    told: mpsc::UnboundedReceiver<Told>,
+    handler: Rc<Echo>,
+    listener: Arc<Listener>,
+}
+
+fn server(settings: Settings) -> io::Result<Server> {
+    let socket = bind("127.0.0.1:0".parse().expect("an address"), false)?;
+    let (address, connections) = (socket.local_addr()?, Connections::new());
+    let listener = Listener::new(settings, Arc::clone(&connections));
+    let (tell, told) = mpsc::unbounded_channel();
+    let handler = Rc::new(Echo { connections, told: RefCell::new(tell) });
+    spawn_local(serve(socket, Arc::clone(&listener), Rc::clone(&handler) as Rc<dyn Handler>));
+    Ok(Server { address, told, handler, listener })
+}
+
+fn hasty() -> Settings {
+    let short = Duration::from_millis(100);
+    Settings { first_message: short, message: short, max_message: 1000, ..Settings::default() }
+}
+
+fn play(test: impl AsyncFnOnce() -> io::Result<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    LocalSet::new().block_on(&runtime, test()).expect("sockets work");
+}
+
+#[test]
+fn one_byte_at_a_time_is_one_message() {
+    play(async || {
+        let mut server = server(Settings::default())?;
+        let mut peer = TcpStream::connect(server.address).await?;
+        peer.set_nodelay(true)?;
+        for byte in OPTIONS {
+            peer.write_all(&[*byte]).await?;
+        }
+        assert_eq!(server.told.recv().await, Some(Told::Message(OPTIONS.to_vec())));
+        let mut echoed = vec![0; OPTIONS.len()];
+        peer.read_exact(&mut echoed).await?;
+        assert_eq!(echoed, OPTIONS);
+        drop(peer);
+        assert_eq!(server.told.recv().await, Some(Told::Closed(CloseReason::Peer)));
+        Ok(())
+    });
+}
+
+#[test]
+fn hostile_streams_are_closed_for_their_reason() {
+    play(async || {
+        for (stream, why) in [
+            (&b""[..], CloseReason::Silent),
+            (b"OPTIONS sip:a SIP/2.0\r\nVia", CloseReason::Unfinished),
+            (b"GET / HTTP/1.1\r\n\r\n", CloseReason::NotSip),
+            (b"BYE sip:a SIP/2.0\r\nl: 99999999999\r\n\r\n", CloseReason::TooBig),
+            (b"BYE sip:a SIP/2.0\r\nVia: x\r\n\r\n", CloseReason::NoLength),
+            (b"BYE sip:a SIP/2.0\r\nl: 1\r\nl: 2\r\n\r\n", CloseReason::BadLength),
+        ] {
+            let mut server = server(hasty())?;
+            let mut peer = TcpStream::connect(server.address).await?;
+            peer.write_all(stream).await?;
+            let closed = loop {
+                match server.told.recv().await {
+                    Some(Told::Message(_)) => {}
+                    other => break other,
+                }
+            };
+            assert_eq!(closed, Some(Told::Closed(why)));
+            // The socket is closed, too; what the head was owed came before.
+            peer.read_to_end(&mut Vec::new()).await?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_thousand_silent_connections_are_bounded_and_closed() {
+    play(async || {
+        let settings = Settings { max_connections: 200, ..hasty() };
+        let mut server = server(settings)?;
+        let mut peers = Vec::new();
+        for _ in 0..1000 {
+            peers.push(TcpStream::connect(server.address).await?);
+        }
+        let (mut silent, mut refused) = (0, 0);
+        while silent + refused < 1000 {
+            match server.told.recv().await {
+                Some(Told::Closed(CloseReason::Silent)) => silent += 1,
+                Some(Told::Refused(Refused::TooManyConnections)) => refused += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(silent >= 200);
+        assert!(server.handler.connections.is_empty());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_dialled_connection_is_kept_and_a_refusing_server_is_told_at_once() {
+    play(async || {
+        let mut server = server(Settings::default())?;
+        let dialer = Dialer::new(
+            server.address.ip(),
+            Arc::clone(&server.listener),
+            Rc::clone(&server.handler) as Rc<dyn Handler>,
+        );
+        let far = TcpListener::bind("127.0.0.1:0").await?;
+        let remote = far.local_addr()?;
+        dialer.send(remote, OPTIONS).expect("queued");
+        dialer.send(remote, OPTIONS).expect("queued");
+        let (mut accepted, _) = far.accept().await?;
+        let mut both = vec![0; 2 * OPTIONS.len()];
+        accepted.read_exact(&mut both).await?;
+        assert_eq!(both, [OPTIONS, OPTIONS].concat());
+        drop((accepted, far));
+        assert_eq!(server.told.recv().await, Some(Told::Closed(CloseReason::Peer)));
+        dialer.send(remote, OPTIONS).expect("a new connection is tried");
+        assert_eq!(server.told.recv().await, Some(Told::Unreachable));
+        assert!(dialer.send(remote, OPTIONS).is_err(), "nobody waits for it again");
+        Ok(())
+    });
+}

@@ -1,0 +1,150 @@
+//! Members that die, fall silent, fill up or drain under fifty calls a second: no new call fails, and none
+//! goes to a member before it has answered two probes.
+
+use sbc_core::config::{Balance, Share};
+use sbc_core::pool::Order;
+use sbc_tests::agent::{LegId, State};
+use sbc_tests::sim::{EdgeSettings, MEMBERS, PHONE, World, cast};
+
+/// Milliseconds between calls.
+const EVERY: u64 = 20;
+const BAD: &str = MEMBERS[0];
+
+/// What becomes of the member.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fault {
+    /// Nobody listens any more: ICMP says so.
+    Refuses,
+    /// Nothing comes back.
+    Silent,
+    /// 503 to everything, probes too.
+    Busy,
+}
+
+/// So many calls, evenly; each is hung up as soon as it has lasted a second.
+fn storm(world: &mut World, calls: usize) -> Vec<LegId> {
+    let mut legs: Vec<LegId> = Vec::new();
+    let lasts = (1000 / EVERY) as usize;
+    for number in 0..calls {
+        legs.push(world.act(PHONE, |agent, now| agent.call(now, "sip:9196@example.test")));
+        world.run(EVERY);
+        if let Some(old) = number.checked_sub(lasts).and_then(|old| legs.get(old).copied())
+            && world.state(PHONE, old) == State::Up
+        {
+            world.act(PHONE, |agent, now| agent.bye(now, old));
+        }
+    }
+    legs
+}
+
+/// Every call came up, and ends.
+fn finish(world: &mut World, legs: &[LegId]) {
+    for leg in legs {
+        let came_up = |world: &mut World| match world.state(PHONE, *leg) {
+            State::Up | State::Ended { status: 200, .. } => true,
+            State::Ended { status, .. } => panic!("a call failed with {status}"),
+            _ => false,
+        };
+        assert!(world.until(20_000, came_up), "a call hangs: {:?}", world.state(PHONE, *leg));
+        if world.state(PHONE, *leg) == State::Up {
+            world.act(PHONE, |agent, now| agent.bye(now, *leg));
+        }
+    }
+}
+
+/// Requests of a method that left for a member since the departures were cleared.
+fn sent(world: &World, member: &str, method: &str) -> usize {
+    let to = member.parse().expect("an address");
+    let of_method = |bytes: &[u8]| bytes.starts_with(method.as_bytes());
+    world.departures.iter().filter(|one| one.to == to && of_method(&one.bytes)).count()
+}
+
+fn play(fault: Fault) {
+    let settings = EdgeSettings { balance: Balance::LeastCalls, ..EdgeSettings::new(&MEMBERS) };
+    let mut world = cast(7, &settings, 0);
+    let calm = storm(&mut world, 60);
+    finish(&mut world, &calm);
+    world.run(3_000);
+    match fault {
+        Fault::Refuses => world.kill(BAD, true),
+        Fault::Silent => world.kill(BAD, false),
+        Fault::Busy => world.add_member(BAD.parse().unwrap(), |config| config.paused = true),
+    }
+    let hit = storm(&mut world, 200);
+    finish(&mut world, &hit);
+    world.run(12_000);
+    world.departures.clear();
+    let known = storm(&mut world, 50);
+    finish(&mut world, &known);
+    assert_eq!(sent(&world, BAD, "INVITE"), 0, "{fault:?}: a call went to a member that is known to be dead");
+    world.add_member(BAD.parse().unwrap(), |_| {});
+    world.departures.clear();
+    let mut back = Vec::new();
+    while sent(&world, BAD, "INVITE") == 0 {
+        back.extend(storm(&mut world, 1));
+        assert!(back.len() < 1500, "{fault:?}: it gets no call any more");
+    }
+    assert!(sent(&world, BAD, "OPTIONS") >= 2, "{fault:?}: a call before two good probes");
+    finish(&mut world, &back);
+    world.assert_quiet();
+}
+
+#[test]
+fn a_member_that_is_killed_costs_no_call() {
+    play(Fault::Refuses);
+}
+
+#[test]
+fn a_member_that_falls_silent_costs_no_call() {
+    play(Fault::Silent);
+}
+
+#[test]
+fn a_member_that_takes_nothing_costs_no_call() {
+    play(Fault::Busy);
+}
+
+#[test]
+fn a_member_drains_to_its_last_call() {
+    let mut world = cast(3, &EdgeSettings::new(&MEMBERS), 0);
+    let legs = storm(&mut world, 30);
+    world.run(500);
+    world.core().set_order(BAD, Order::Draining).expect("a member");
+    assert!(world.core().set_order("10.0.2.99:5080", Order::Draining).is_err());
+    world.departures.clear();
+    let later = storm(&mut world, 30);
+    assert_eq!(sent(&world, BAD, "INVITE"), 0);
+    let status = |world: &World| world.core().status().pools[0].members[0].clone();
+    assert!(status(&world).calls > 0 && status(&world).state(world.now) == "draining");
+    // A reload keeps what the operator said.
+    world.reload(&EdgeSettings::new(&MEMBERS)).expect("no restart needed");
+    finish(&mut world, &legs);
+    finish(&mut world, &later);
+    world.run(1_000);
+    assert_eq!((status(&world).calls, status(&world).state(world.now)), (0, "draining"));
+    world.core().set_order(&format!("sip:{BAD}"), Order::Enabled).expect("a member");
+    let legs = storm(&mut world, 30);
+    assert!(sent(&world, BAD, "INVITE") > 0);
+    finish(&mut world, &legs);
+    world.assert_quiet();
+}
+
+#[test]
+fn calls_are_kept_below_what_a_member_may_have() {
+    let share = Share { max_calls: Some(5), ..Share::default() };
+    let settings = EdgeSettings { shares: vec![share], ..EdgeSettings::new(&MEMBERS) };
+    let mut world = cast(5, &settings, 0);
+    let mut legs = Vec::new();
+    for _ in 0..20 {
+        legs.push(world.act(PHONE, |agent, now| agent.call(now, "sip:9196@example.test")));
+        world.run(100);
+        assert!(world.core().status().pools[0].members[0].calls <= 5);
+    }
+    let now = world.now;
+    assert!(world.member(MEMBERS[0]).status(now).legs.len() <= 5);
+    assert!(world.member(MEMBERS[1]).status(now).legs.len() >= 15);
+    finish(&mut world, &legs);
+    world.assert_quiet();
+    let calls: u32 = world.core().status().pools[0].members.iter().map(|member| member.calls).sum();
+    assert_eq!(calls, 0, "calls that are over count no more");
+}

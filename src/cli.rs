@@ -15,6 +15,7 @@ Examples:
   sbc keygen --out sbc.key             a new key for `node.keys` or `node.path_key`
   sbc status --json                    what a running sbc says of itself
   sbc reload                           take over a changed file; calls go on
+  sbc bans                             who is not heard, and why
 
 Exit codes: 0 fine, 1 the answer is no, 2 wrong usage.";
 
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Let a running sbc take over its changed configuration; exit code 1 when it does not
     Reload(Reload),
+    /// Show which sources are banned, why and until when; or end a ban
+    Bans(Bans),
     /// Take a member of a pool out of work, or back into it
     Pool(Pool),
 }
@@ -117,6 +120,24 @@ pub(crate) struct Reload {
     /// Go back to the version that ran before
     #[arg(long)]
     pub previous: bool,
+    /// Where its admin API listens
+    #[arg(long, value_name = "URL", default_value = ADMIN)]
+    pub admin: String,
+}
+
+/// `sbc bans`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sbc bans
+  sbc bans --lift 192.0.2.7            hear this address again; exit code 1 when it is not banned")]
+pub(crate) struct Bans {
+    /// End the ban that this address is under
+    #[arg(long, value_name = "IP")]
+    pub lift: Option<std::net::IpAddr>,
+    /// JSON as the admin API gives it
+    #[arg(long)]
+    pub json: bool,
     /// Where its admin API listens
     #[arg(long, value_name = "URL", default_value = ADMIN)]
     pub admin: String,

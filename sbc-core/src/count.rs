@@ -147,6 +147,8 @@ counters! {
     AuthenticationFailed = "sbc_admission_evidence_total", "authentication_failed";
     /// Requests of strangers for users that the pool does not know.
     UnknownUser = "sbc_admission_evidence_total", "unknown_user";
+    /// Connections that broke the rules of TLS, of the upgrade or of WebSocket frames.
+    BadConnection = "sbc_admission_evidence_total", "connection";
     /// Sources banned.
     Bans = "sbc_admission_bans_total", "";
     /// Sources that would have been banned, were it not a dry run.

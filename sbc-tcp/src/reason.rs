@@ -52,6 +52,14 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// How much it speaks against the source, for whoever weighs evidence: 0 for what happens to good clients daily.
+    pub const fn evidence(self) -> u8 {
+        match self {
+            Self::NotSip | Self::NoLength | Self::BadLength | Self::TooBig => 2,
+            _ => 0,
+        }
+    }
+
     /// The word for a counter's label.
     pub const fn label(self) -> &'static str {
         match self {

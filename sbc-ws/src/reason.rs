@@ -82,18 +82,20 @@ impl Refused {
             | Self::Disconnected
             | Self::NotAnUpgrade
             | Self::ForwardedFor
-            | Self::Draining => 0,
-            // A page of a neighbour, an old bookmark, a network that lost the rest of the handshake.
-            Self::TooManyFromSource | Self::UpgradeTimeout | Self::TlsTimeout | Self::Path | Self::Origin => {
-                1
-            }
+            | Self::Draining
+            // A network that lost the rest of the handshake, an office with many tabs.
+            | Self::TooManyFromSource
+            | Self::UpgradeTimeout
+            | Self::TlsTimeout => 0,
+            // A page of a neighbour, an old bookmark, a browser that does not know our certificate.
+            Self::Path | Self::Origin | Self::TlsFailed => 1,
             Self::HeadTooLarge
             | Self::Malformed
             | Self::Method
             | Self::Version
             | Self::Key
-            | Self::SubProtocol => 2,
-            Self::TlsFailed | Self::ServerName => 3,
+            | Self::SubProtocol
+            | Self::ServerName => 2,
         }
     }
 }
@@ -147,8 +149,13 @@ impl CloseReason {
     /// good connections all day.
     pub const fn evidence(self) -> u8 {
         match self {
-            Self::Peer { .. } | Self::Lost | Self::PingTimeout | Self::Requested | Self::Stopped => 0,
-            Self::NoMessage | Self::SlowReader => 1,
+            Self::Peer { .. }
+            | Self::Lost
+            | Self::PingTimeout
+            | Self::Requested
+            | Self::Stopped
+            | Self::NoMessage
+            | Self::SlowReader => 0,
             Self::Protocol | Self::NotUtf8 | Self::TooBig => 2,
         }
     }

@@ -1,6 +1,7 @@
 //! The admin API: health for load balancers, metrics for Prometheus, status for people. Loopback by default, never
 //! reachable from a SIP listener.
 
+mod bans;
 mod member;
 mod metrics;
 mod reload;
@@ -19,6 +20,7 @@ use axum::{Json, Router};
 use prometheus_client::registry::Registry;
 use tokio::task::spawn_blocking;
 
+pub(crate) use self::bans::{Bans, Lift};
 pub(crate) use self::member::{MemberOrder, MemberRequest};
 pub(crate) use self::metrics::{UdpTotals, registry};
 pub(crate) use self::reload::{Problems, ReloadRequest, Reloaded};
@@ -32,6 +34,8 @@ pub(crate) trait Facts: Send + Sync + 'static {
     fn alive(&self) -> bool;
     /// Everything else.
     fn status(&self) -> Status;
+    /// The bans in force.
+    fn bans(&self) -> Bans;
 }
 
 /// What the API can have done. A call may block; it never runs on a worker's thread.
@@ -41,6 +45,8 @@ pub(crate) trait Control: Send + Sync + 'static {
     /// # Errors
     /// All that is wrong, one line each; then nothing has changed.
     fn reload(&self, previous: bool) -> Result<Reloaded, Vec<String>>;
+    /// End a ban. False: there is none.
+    fn lift_ban(&self, source: std::net::IpAddr) -> bool;
     /// Let a member, by its URI or address, work, drain or rest. False where no pool has it.
     fn set_order(&self, member: &str, order: MemberOrder) -> bool;
 }
@@ -71,6 +77,8 @@ fn router<F: Facts + Control>(admin: Admin<F>) -> Router {
         .route("/metrics", get(show_metrics::<F>))
         .route("/api/v1/status", get(status::<F>))
         .route("/api/v1/reload", post(reload::<F>))
+        .route("/api/v1/bans", get(bans::<F>))
+        .route("/api/v1/bans/lift", post(lift_ban::<F>))
         .route("/api/v1/pool/member", post(set_order::<F>))
         .with_state(Arc::new(admin))
 }
@@ -105,6 +113,21 @@ async fn reload<F: Facts + Control>(
         Ok(Err(problems)) => (StatusCode::UNPROCESSABLE_ENTITY, Json(Problems { problems })).into_response(),
         // The program stops.
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+    }
+}
+
+async fn bans<F: Facts>(State(admin): State<Arc<Admin<F>>>) -> impl IntoResponse {
+    Json(admin.facts.bans())
+}
+
+async fn lift_ban<F: Facts + Control>(
+    State(admin): State<Arc<Admin<F>>>,
+    Json(Lift { source }): Json<Lift>,
+) -> impl IntoResponse {
+    if admin.facts.lift_ban(source) {
+        (StatusCode::OK, "lifted\n")
+    } else {
+        (StatusCode::NOT_FOUND, "not banned\n")
     }
 }
 

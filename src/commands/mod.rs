@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod bans;
 mod check;
 mod client;
 mod keygen;
@@ -23,6 +24,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::status(&arguments),
         Command::Reload(arguments) => reload::reload(&arguments),
+        Command::Bans(arguments) => bans::bans(&arguments),
         Command::Pool(arguments) => pool::pool(&arguments),
         Command::Keygen(arguments) => keygen::keygen(&arguments),
     }

@@ -19,7 +19,7 @@ const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(20);
 const DEFAULT_PONG_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTIONS_PER_SOURCE: RangeInclusive<u32> = 1..=1_000_000;
 /// Hundreds of agents sit behind one office's address, and a browser that reconnects holds two for a moment.
-const DEFAULT_CONNECTIONS_PER_SOURCE: u32 = 1000;
+const DEFAULT_CONNECTIONS_PER_SOURCE: u32 = 10_000;
 const FIRST_MESSAGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 /// Longest path, in bytes.
 const LONGEST_PATH: usize = 256;

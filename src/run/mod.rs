@@ -36,7 +36,7 @@ use self::clock::Clock;
 use self::reload::{Reloader, SelfSigned};
 use self::sockets::{Sockets, WorkerSockets};
 use self::worker::{Shared, StreamListener};
-use crate::admin::{self, Control, Facts, MemberOrder, Reloaded, Report, Status, UdpTotals};
+use crate::admin::{self, Bans, Control, Facts, MemberOrder, Reloaded, Report, Status, UdpTotals};
 use crate::config::{Echo, ListenerSettings, Problems, Settings, Stream, Tls, WebSocket};
 use crate::keys;
 use crate::metrics::{Counters, Heartbeats};
@@ -352,6 +352,10 @@ impl Control for Known {
         if previous { self.reloader.previous() } else { self.reloader.reload() }
     }
 
+    fn lift_ban(&self, source: std::net::IpAddr) -> bool {
+        self.shared.core.lift_ban(source)
+    }
+
     fn set_order(&self, member: &str, order: MemberOrder) -> bool {
         self.shared.core.set_order(member, order.into()).is_ok()
     }
@@ -366,6 +370,11 @@ impl Known {
 }
 
 impl Facts for Known {
+    fn bans(&self) -> Bans {
+        let now = self.shared.clock.now();
+        Bans::of(&self.shared.core.bans(now), now)
+    }
+
     fn alive(&self) -> bool {
         self.shared.heartbeats.all_alive(self.shared.clock.now())
     }

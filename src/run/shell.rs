@@ -1,7 +1,7 @@
 //! One worker's hands: gives inputs to the core and carries out what it says.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -75,6 +75,16 @@ impl Shell {
 
     pub(super) fn udp(&self) -> &[UdpSockets] {
         &self.udp
+    }
+
+    /// Whether a source may connect to a listener at all.
+    pub(super) fn is_welcome(&self, listener: ListenerId, source: IpAddr) -> bool {
+        self.core.is_welcome(listener, source, self.clock.now())
+    }
+
+    /// A connection from `source` ended as good ones do not; a weight of 0 is nothing.
+    pub(super) fn misbehaved(&self, listener: ListenerId, source: IpAddr, weight: u8) {
+        self.core.misbehaved(listener, source, weight, self.clock.now());
     }
 
     /// One input, and everything that follows from it.

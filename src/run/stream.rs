@@ -29,7 +29,7 @@ impl Receiver {
 
 impl Handler for Receiver {
     fn admits(&self, remote: SocketAddr) -> bool {
-        self.shell.is_peer(self.listener, remote)
+        self.shell.is_peer(self.listener, remote) && self.shell.is_welcome(self.listener, remote.ip())
     }
 
     fn opened(&self, link: &Link) {
@@ -46,6 +46,9 @@ impl Handler for Receiver {
         self.open.borrow_mut().remove(&link.id);
         self.shell.counters().tcp.closed(why.label());
         self.shell.handle(Input::Closed(ConnectionId(link.id)));
+        if !link.dialled {
+            self.shell.misbehaved(self.listener, link.remote.ip(), why.evidence());
+        }
         // When we go ourselves, nothing is sent again.
         if link.dialled && !matches!(why, CloseReason::Stopped | CloseReason::Requested) {
             self.shell.handle(Input::Disconnected(Flow::to(self.listener, link.remote)));

@@ -33,9 +33,8 @@ impl Receiver {
 }
 
 impl Handler for Receiver {
-    /// Who may speak is the core's word, once there is a message to judge.
-    fn admits(&self, _source: SocketAddr) -> bool {
-        true
+    fn admits(&self, source: SocketAddr) -> bool {
+        self.shell.is_welcome(self.listener, source.ip())
     }
 
     fn opened(&self, connection: NonZeroU64, remote: SocketAddr, _source: SocketAddr) {
@@ -49,7 +48,8 @@ impl Handler for Receiver {
         self.shell.handle(Input::Received { flow, source, bytes: message });
     }
 
-    fn closed(&self, connection: NonZeroU64, _source: SocketAddr, why: CloseReason) {
+    fn closed(&self, connection: NonZeroU64, source: SocketAddr, why: CloseReason) {
+        self.shell.misbehaved(self.listener, source.ip(), why.evidence());
         self.open.borrow_mut().remove(&connection);
         self.shell.counters().closed(why.label());
         self.shell.handle(Input::Closed(ConnectionId(connection)));
@@ -57,6 +57,9 @@ impl Handler for Receiver {
 
     fn refused(&self, source: Option<SocketAddr>, why: Refused) {
         self.shell.counters().refused(why.label());
+        if let Some(source) = source {
+            self.shell.misbehaved(self.listener, source.ip(), why.evidence());
+        }
         tracing::debug!(?source, why = why.label(), "refused a WebSocket connection");
     }
 }

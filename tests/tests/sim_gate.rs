@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sbc_core::config::{Admission, BanPolicy, SourceRates};
 use sbc_core::count::Count;
+use sbc_core::flow::ListenerId;
 use sbc_core::rate::Rate;
 use sbc_tests::agent::Registered;
 use sbc_tests::sim::{BROWSER, EdgeSettings, MEMBERS, PHONE, PHONES, WSS, World, cast};
@@ -11,6 +12,8 @@ use sbc_tests::ua::message::Message;
 
 const STRANGER: &str = "192.0.2.66:5066";
 const WIDGET: &str = "192.0.2.67:4067";
+/// The first listener of the simulation.
+const BROWSERS: ListenerId = ListenerId(0);
 
 fn world(admission: Admission) -> World {
     let mut world = cast(1, &EdgeSettings { admission, ..EdgeSettings::new(&MEMBERS) }, 0);
@@ -50,7 +53,7 @@ fn answer_to(world: &mut World, from: &str, to: &str, text: &str) -> Option<u16>
     sent.iter()
         .filter(|(to, answer)| *to == own && answer.status() > 100)
         .map(|(_, answer)| answer.status())
-        .last()
+        .next_back()
 }
 
 #[test]
@@ -141,8 +144,11 @@ fn guess(world: &mut World, from: &str, to: &str, number: usize, nonce: &str) ->
     let call_id = format!("gate-REGISTER-{number}");
     let own = from.parse().unwrap();
     let sent = world.say(from, to, &text, &call_id);
-    let answer =
-        sent.iter().filter(|(to, answer)| *to == own && answer.status() > 100).map(|(_, one)| one).last();
+    let answer = sent
+        .iter()
+        .filter(|(to, answer)| *to == own && answer.status() > 100)
+        .map(|(_, one)| one)
+        .next_back();
     let nonce = answer
         .and_then(|answer| answer.get("WWW-Authenticate"))
         .and_then(|challenge| Some(challenge.split("nonce=\"").nth(1)?.split('"').next()?.to_owned()));
@@ -218,9 +224,9 @@ fn scanners_hear_nothing_and_connected_ones_are_banned() {
         (3, 1, 1)
     );
     let banned = WIDGET.parse::<std::net::SocketAddr>().unwrap().ip();
-    assert!(!world.core().is_welcome(banned, world.now));
+    assert!(!world.core().is_welcome(BROWSERS, banned, world.now));
     world.run(601_000);
-    assert!(world.core().is_welcome(banned, world.now));
+    assert!(world.core().is_welcome(BROWSERS, banned, world.now));
 }
 
 #[test]

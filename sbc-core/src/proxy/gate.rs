@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::admission::{Asks, Ban, Knock, Refusal};
 use crate::count::Count;
-use crate::flow::{Flow, Zone};
+use crate::flow::{Flow, ListenerId, Zone};
 use crate::limits;
 use crate::proxy::core::Core;
 use crate::proxy::hop::Answer;
@@ -141,8 +141,24 @@ impl Core {
     }
 
     /// Whether a source is heard at all; front ends ask before they shake hands.
-    pub fn is_welcome(&self, source: IpAddr, now: Time) -> bool {
-        self.gate.is_welcome(&self.settings.load().gate, source, now)
+    pub fn is_welcome(&self, listener: ListenerId, source: IpAddr, now: Time) -> bool {
+        let settings = self.settings.load();
+        match settings.listener(listener).map(|listener| listener.zone) {
+            Some(Zone::Public) => self.gate.is_welcome(&settings.gate, source, now),
+            Some(Zone::Trunk) => !settings.gate.is_denied(source),
+            Some(Zone::Pool) | None => true,
+        }
+    }
+
+    /// A front end holds something against whoever connected from `source`; 0 weighs nothing.
+    pub fn misbehaved(&self, listener: ListenerId, source: IpAddr, weight: u8, now: Time) {
+        let settings = self.settings.load();
+        let public = settings.listener(listener).is_some_and(|listener| listener.zone == Zone::Public);
+        if public && weight > 0 {
+            self.counters.add(Count::BadConnection);
+            let evidence = Evidence { source: source.to_canonical(), weight, reason: Count::BadConnection };
+            self.hold_against(&settings, &evidence, now);
+        }
     }
 
     /// The bans in force.

@@ -140,7 +140,7 @@ impl Core {
             calls: self.dialogs.calls(),
             transactions: self.entries.len(),
             tags: self.tags.all(),
-            sources: self.gate.sources().len(),
+            sources: self.gate.sources().known(),
             branches: self.branches.len(),
             waiting: self.directory.waiting(),
             merges: self.merges.len(),

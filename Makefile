@@ -2,12 +2,13 @@
 CARGO ?= cargo
 IMAGE ?= sbc
 
-.PHONY: help run test sim lint fuzz bench image prepare
+.PHONY: help run test sim load lint fuzz bench image prepare
 
 help:
 	@echo 'make run    build and start sbc with the quickstart defaults'
 	@echo 'make test   install what the tests need, run all of them'
 	@echo 'make sim    $(CALLS) simulated calls over $(SEEDS) seeds of bad links and dying nodes'
+	@echo 'make load   sbc killed under SIPp, and calls over UDP and wss that lose packets'
 	@echo 'make lint   formatting, clippy, documentation, licences and bans'
 	@echo 'make fuzz   throw bytes at everything that reads bytes, TIME=60 seconds for each target'
 	@echo 'make bench  what one message and one decision of the rules cost'
@@ -30,6 +31,11 @@ CALLS ?= 100000
 
 sim:
 	$(CARGO) run --package sbc-tests --bin sim -- --seeds $(SEEDS) --calls $(CALLS)
+
+load:
+	tests/prepare load
+	$(CARGO) build --package sbc --package sbc-tests --bins
+	$(CARGO) run --package sbc-tests --bin load
 
 lint:
 	$(CARGO) fmt --all --check

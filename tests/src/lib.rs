@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod load;
 pub mod member;
 #[cfg(test)]
 mod net;

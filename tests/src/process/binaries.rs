@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 /// The directory with the programs of this build, as `target/debug`.
 fn directory() -> PathBuf {
     let test = std::env::current_exe().expect("a test is a program");
-    let parent = test.ancestors().nth(2).expect("tests are in <target>/<profile>/deps");
-    parent.to_owned()
+    let parent = test.parent().expect("tests are in <target>/<profile>/deps, programs in <target>/<profile>");
+    if parent.ends_with("deps") { parent.parent().unwrap_or(parent) } else { parent }.to_owned()
 }
 
 /// The `fs-member` that was built with the tests.

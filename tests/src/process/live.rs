@@ -1,5 +1,6 @@
 //! Agents of the test's own behind real sockets, told what to do from synchronous tests.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -13,7 +14,7 @@ use crate::shell::Shell;
 use sbc_core::time::Time;
 
 /// The sockets of all agents of a test program live here.
-fn runtime() -> &'static Runtime {
+pub(super) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -40,8 +41,16 @@ impl Live {
     /// # Panics
     /// When its port is taken.
     pub fn phone(site: &Site, user: &str) -> Self {
+        Self::phone_at(site, user, site.udp)
+    }
+
+    /// The same, sending to another address than sbc's own.
+    ///
+    /// # Panics
+    /// When its port is taken.
+    pub fn phone_at(site: &Site, user: &str, edge: SocketAddr) -> Self {
         let own = site.outside();
-        let settings = settings(user, own, site.udp);
+        let settings = settings(user, own, edge);
         let shell = runtime().block_on(Shell::bind(own, Agent::phone(settings))).expect("a free port");
         let shell = Arc::new(shell);
         let served = Arc::clone(&shell);
@@ -58,6 +67,20 @@ impl Live {
         let (socket, stream) = runtime()
             .block_on(websocket::connect(edge, Agent::browser(settings(user, own, edge))))
             .expect("a WebSocket");
+        let socket = Arc::new(socket);
+        let served = Arc::clone(&socket);
+        let serving = runtime().spawn(async move { served.run(stream).await });
+        Self { socket: Socket::WebSocket(socket), serving }
+    }
+
+    /// A browser's habits over WebSocket with TLS, connected to this address.
+    ///
+    /// # Panics
+    /// When the connection is refused.
+    pub fn browser_at(site: &Site, user: &str, edge: SocketAddr) -> Self {
+        let agent = Agent::browser(settings(user, site.outside(), edge));
+        let (socket, stream) =
+            runtime().block_on(websocket::connect_tls(edge, agent)).expect("a WebSocket with TLS");
         let socket = Arc::new(socket);
         let served = Arc::clone(&socket);
         let serving = runtime().spawn(async move { served.run(stream).await });
@@ -161,13 +184,18 @@ impl Live {
         view.judge_all(self.act(received));
     }
 
+    /// What was done to the agent that must not be.
+    pub fn violations(&self) -> Vec<String> {
+        self.act(|agent, _| agent.violations())
+    }
+
     /// Says that nobody did to the agent what must not be done.
     ///
     /// # Panics
     /// When somebody did.
     #[track_caller]
     pub fn assert_no_violations(&self) {
-        let violations = self.act(|agent, _| agent.violations());
+        let violations = self.violations();
         assert!(violations.is_empty(), "{violations:#?}");
     }
 }

@@ -8,14 +8,15 @@ mod browser;
 mod fs_member;
 mod live;
 mod public_view;
+mod relay;
 mod sbc;
 mod sipp;
 mod site;
+mod tls;
 mod websocket;
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,8 +25,9 @@ pub use self::browser::{Browser, Page};
 pub use self::fs_member::FsMember;
 pub use self::live::Live;
 pub use self::public_view::PublicView;
+pub use self::relay::{Path, Relay};
 pub use self::sbc::Sbc;
-pub use self::sipp::{Caller, Member as SippMember};
+pub use self::sipp::{Caller, Member as SippMember, Outcome};
 pub use self::site::{Balance, Site};
 
 /// Much longer than anything here takes; only a failure waits for it.
@@ -61,6 +63,18 @@ pub(crate) fn until_or(mut done: impl FnMut() -> bool, what: impl FnOnce() -> St
     }
 }
 
+/// Looks for so long whether `done` comes to hold.
+pub fn until_within(patience: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let begun = Instant::now();
+    while !done() {
+        if begun.elapsed() >= patience {
+            return false;
+        }
+        std::thread::sleep(LOOK);
+    }
+    true
+}
+
 /// A running program, killed with the value.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -69,7 +83,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a program; what it prints goes to `<name>.out` in `directory`.
-    pub(crate) fn start(name: &str, directory: &Path, command: &mut Command) -> io::Result<Self> {
+    pub(crate) fn start(name: &str, directory: &std::path::Path, command: &mut Command) -> io::Result<Self> {
         let output = File::options().create(true).append(true).open(directory.join(format!("{name}.out")))?;
         let child = command
             .current_dir(directory)

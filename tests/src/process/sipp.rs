@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::public_view::split_messages;
-use super::{Process, Site, binaries, until};
+use super::{PATIENCE, Process, Site, binaries, until_within};
 
 /// Where the scenarios are.
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/sipp");
@@ -111,7 +111,9 @@ impl Caller {
         command.arg(site.udp.to_string());
         command.args(["-m", &calls.to_string(), "-r", &rate.to_string(), "-l", &calls.to_string()]);
         command.args(["-d", &length.as_millis().to_string(), "-s", "9196"]);
-        command.args(["-trace_msg", "-message_file", "caller.messages", "-timeout", "50"]);
+        // A call that hears nothing for so long has failed; and some time everything has an end.
+        command.args(["-recv_timeout", "45000", "-timeout", &(calls / rate + 120).to_string()]);
+        command.args(["-trace_msg", "-message_file", "caller.messages"]);
         let process = Process::start(name, site.directory(), &mut command).expect("sipp starts");
         let file = |name: &str| site.directory().join(name);
         Self { process, statistics: file("caller.csv"), messages: file("caller.messages") }
@@ -127,7 +129,15 @@ impl Caller {
     /// # Panics
     /// When they do not end.
     pub fn finish(&mut self) -> Outcome {
-        until("the caller has finished", || self.process.ended().is_some());
+        self.finish_within(PATIENCE)
+    }
+
+    /// The same, for longer.
+    ///
+    /// # Panics
+    /// When they do not end.
+    pub fn finish_within(&mut self, patience: Duration) -> Outcome {
+        assert!(until_within(patience, || self.process.ended().is_some()), "the caller has not finished");
         let seen = statistics(&self.statistics);
         Outcome {
             begun: number(&seen, "TotalCallCreated"),

@@ -50,6 +50,8 @@ pub struct Site {
     pub ws: SocketAddr,
     /// The same over UDP.
     pub udp: SocketAddr,
+    /// What callers are told of it, where something stands in front.
+    pub advertised_udp: Option<SocketAddr>,
     /// What members talk to; the ports after it are the workers'.
     pub inside: SocketAddr,
     /// Where members listen.
@@ -78,6 +80,7 @@ impl Site {
             wss: free_tcp(ip(1)),
             ws: free_tcp(ip(1)),
             udp: free_udp(ip(1)),
+            advertised_udp: None,
             inside: free_run(ip(2), WORKERS + 1),
             members: [free_udp(ip(3)), free_udp(ip(4))],
             admin: free_tcp(ip(2)),
@@ -93,6 +96,11 @@ impl Site {
     /// A free UDP address of the outside for one more endpoint.
     pub fn outside(&self) -> SocketAddr {
         free_udp(Ipv4Addr::new(127, self.network[0], self.network[1], 5))
+    }
+
+    /// A free TCP address of the outside.
+    pub fn outside_tcp(&self) -> SocketAddr {
+        free_tcp(Ipv4Addr::new(127, self.network[0], self.network[1], 5))
     }
 
     /// A free TCP address for something that a test asks.
@@ -120,6 +128,8 @@ impl Site {
     pub(super) fn write_config(&self, balance: Balance) -> PathBuf {
         let Self { wss, ws, udp, inside, admin, members: [first, second], .. } = self;
         let (from, to) = (inside.port() + 1, inside.port() + WORKERS);
+        let advertise =
+            self.advertised_udp.map(|address| format!("advertise = \"{address}\"\n")).unwrap_or_default();
         let config = format!(
             r#"routes = "routes.toml"
 [node]
@@ -140,7 +150,7 @@ zone = "public"
 name = "phones"
 transport = "udp"
 bind = "{udp}"
-zone = "public"
+{advertise}zone = "public"
 [[listener]]
 name = "inside"
 transport = "udp"

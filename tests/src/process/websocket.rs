@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use sbc_core::time::Time;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
+use super::tls;
 use crate::agent::{Endpoint, Output};
 
 /// Longest sleep when the endpoint has nothing to do.
@@ -36,9 +39,30 @@ pub(super) async fn connect<E: Endpoint>(
     server: SocketAddr,
     endpoint: E,
 ) -> io::Result<(WebSocket<E>, WebSocketStream<TcpStream>)> {
-    let mut request = format!("ws://{server}/").into_client_request().map_err(io::Error::other)?;
-    request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("sip"));
     let socket = TcpStream::connect(server).await?;
+    upgrade("ws", server, socket, endpoint).await
+}
+
+/// The same over TLS, whoever the server says it is.
+///
+/// # Errors
+/// When nobody listens there, or the handshake or the upgrade is refused.
+pub(super) async fn connect_tls<E: Endpoint>(
+    server: SocketAddr,
+    endpoint: E,
+) -> io::Result<(WebSocket<E>, WebSocketStream<TlsStream<TcpStream>>)> {
+    let socket = tls::connect(TcpStream::connect(server).await?).await?;
+    upgrade("wss", server, socket, endpoint).await
+}
+
+async fn upgrade<E: Endpoint, S: AsyncRead + AsyncWrite + Unpin>(
+    scheme: &str,
+    server: SocketAddr,
+    socket: S,
+    endpoint: E,
+) -> io::Result<(WebSocket<E>, WebSocketStream<S>)> {
+    let mut request = format!("{scheme}://{server}/").into_client_request().map_err(io::Error::other)?;
+    request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("sip"));
     let (stream, _) = tokio_tungstenite::client_async(request, socket).await.map_err(io::Error::other)?;
     let start = Instant::now();
     Ok((WebSocket { endpoint: Mutex::new(endpoint), server, start, wake: Notify::new() }, stream))
@@ -59,7 +83,7 @@ impl<E: Endpoint> WebSocket<E> {
     }
 
     /// Serve until the connection or the task ends.
-    pub(super) async fn run(&self, mut stream: WebSocketStream<TcpStream>) {
+    pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: WebSocketStream<S>) {
         loop {
             let (outputs, deadline) = self.drain();
             for Output { bytes, .. } in outputs {

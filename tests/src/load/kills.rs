@@ -1,0 +1,94 @@
+//! `kill -9` of sbc again and again while SIPp calls through it, each time started again as a supervisor would.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::process::{Balance, Caller, Outcome, PATIENCE, Sbc, SippMember, Site, until, until_within};
+
+/// How long each call lasts.
+const LENGTH: Duration = Duration::from_millis(500);
+/// From one kill to the next, in seconds of calls.
+const EVERY: u32 = 2;
+/// A call that has said nothing for so long is lost, and everything else over.
+const SILENCE: Duration = Duration::from_secs(45);
+/// The restarted program answers within this.
+const BACK_WITHIN: Duration = Duration::from_secs(2);
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Killed {
+    /// How often sbc was killed.
+    pub kills: u32,
+    /// What the caller counted.
+    pub outcome: Outcome,
+    /// Calls that reached the members, all together.
+    pub at_members: u64,
+    /// The longest time from a kill to all members being up again in the restarted program's eyes.
+    pub longest_away: Duration,
+}
+
+impl Killed {
+    /// Calls that never got an answer.
+    pub const fn lost(&self) -> u64 {
+        self.outcome.begun.saturating_sub(self.outcome.answered)
+    }
+
+    /// What is not as it must be.
+    pub fn broken(&self) -> Vec<String> {
+        let Outcome { begun, failed, .. } = self.outcome;
+        let mut broken = Vec::new();
+        if self.lost() * 200 > begun {
+            broken.push(format!("{} of {begun} calls got no answer", self.lost()));
+        }
+        if failed > self.lost() {
+            broken.push(format!("{failed} calls failed, {} of them without an answer", self.lost()));
+        }
+        if self.at_members > begun {
+            broken.push(format!("{begun} calls were {} at the members", self.at_members));
+        }
+        if self.longest_away > BACK_WITHIN {
+            broken.push(format!("away for {:?}", self.longest_away));
+        }
+        broken
+    }
+}
+
+impl fmt::Display for Killed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outcome { begun, answered, orphaned, .. } = self.outcome;
+        writeln!(f, "kill -9 under calls         {:>7}", self.kills)?;
+        writeln!(f, "calls                       {begun:>7}")?;
+        writeln!(f, "answered once               {answered:>7}")?;
+        writeln!(f, "without an answer           {:>7}", self.lost())?;
+        writeln!(f, "calls at the members        {:>7}", self.at_members)?;
+        writeln!(f, "BYE found nobody            {orphaned:>7}")?;
+        writeln!(f, "longest until ready, ms     {:>7}", self.longest_away.as_millis())
+    }
+}
+
+/// Kill sbc so often, under so many calls a second.
+///
+/// # Panics
+/// When a program does not start or does not end.
+pub fn kills(kills: u32, rate: u32, mut tell: impl FnMut(u32)) -> Killed {
+    let site = Site::new("kills");
+    let members = SippMember::pair(&site);
+    let mut sbc = Sbc::start(&site, Balance::CallId);
+    let calls = rate * EVERY * (kills + 1);
+    let mut caller = Caller::start(&site, calls, rate, LENGTH);
+    let mut longest_away = Duration::ZERO;
+    for kill in 1..=kills {
+        let wanted = u64::from(rate * EVERY * kill) * 9 / 10;
+        until("calls go on being answered", || caller.answered() >= wanted);
+        let begun = Instant::now();
+        sbc.kill();
+        sbc.restart();
+        longest_away = longest_away.max(begun.elapsed());
+        tell(kill);
+    }
+    let outcome = caller.finish_within(SILENCE + PATIENCE);
+    let all = || members.iter().map(SippMember::calls).sum::<u64>();
+    // SIPp writes its counts once a second; where calls were lost they never add up.
+    until_within(Duration::from_secs(3), || all() >= outcome.begun);
+    Killed { kills, outcome, at_members: all(), longest_away }
+}

@@ -85,11 +85,14 @@ fn route(tokens: &Tokens, peer: Peer, choice: &[u8; 8]) {
 }
 
 fn branch(tokens: &Tokens, peer: Peer, choice: &[u8; 8], vias: &[u8]) {
-    let seal = BranchSeal { peer, leg: u32::from(choice[5]), proof: u64::from_le_bytes(*choice), vias };
+    let [first, second, third, fourth, ..] = *choice;
+    let proof = u32::from_le_bytes([first, second, third, fourth]);
+    let seal = BranchSeal { peer, leg: u32::from(choice[5]), proof, routing: !proof, vias };
     let mut text = Vec::new();
     tokens.write_branch(b"call", &seal, &mut text);
     let same = |opened: BranchSeal<'_>| {
-        (opened.peer, opened.leg, opened.proof) == (seal.peer, seal.leg, seal.proof)
+        (opened.peer, opened.leg, opened.proof, opened.routing)
+            == (seal.peer, seal.leg, seal.proof, seal.routing)
             && (opened.vias == vias || opened.vias.is_empty())
     };
     assert_eq!(tokens.open_branch(b"call", &text, same), Ok(true));

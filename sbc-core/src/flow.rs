@@ -65,3 +65,48 @@ pub const fn is_stream(transport: Transport) -> bool {
 pub const fn is_websocket(transport: Transport) -> bool {
     matches!(transport, Transport::Ws | Transport::Wss)
 }
+
+/// Longest text of an address: IPv6 with scope and port.
+const ADDRESS_TEXT: usize = 64;
+
+/// `ip:port` as URIs write it, on the stack.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AddressText {
+    bytes: [u8; ADDRESS_TEXT],
+    length: usize,
+}
+
+impl AddressText {
+    /// No address.
+    pub(crate) const EMPTY: Self = Self { bytes: [0; ADDRESS_TEXT], length: 0 };
+
+    pub(crate) fn of(address: SocketAddr) -> Self {
+        use std::io::Write as _;
+        let mut text = Self::EMPTY;
+        let mut room = &mut text.bytes[..];
+        let fits = write!(room, "{address}").is_ok();
+        let left = room.len();
+        text.length = if fits { ADDRESS_TEXT - left } else { 0 };
+        text
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_as_text_is_what_display_writes() {
+        for text in
+            ["192.0.2.1:5060", "[2001:db8::1]:65535", "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535"]
+        {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(AddressText::of(address).as_bytes(), text.as_bytes());
+        }
+        assert!(AddressText::EMPTY.as_bytes().is_empty());
+    }
+}

@@ -4,7 +4,7 @@
 //! `path_key`, so that a choice made by it (a member, a local port, a binding's name) is the same
 //! after a restart and on every node.
 
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
@@ -70,9 +70,6 @@ impl Hasher for AlreadyHashed {
         self.0 = digest.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
 }
-
-/// A concurrent table keyed by digests.
-pub type DigestMap<V> = dashmap::DashMap<Digest, V, BuildHasherDefault<AlreadyHashed>>;
 
 #[cfg(test)]
 mod tests {

@@ -20,6 +20,7 @@ pub mod rate;
 pub mod registration;
 pub mod seal;
 pub mod sip;
+pub mod table;
 pub mod tally;
 pub mod time;
 pub mod transaction;

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use routing_rules::Limit;
 
-use crate::hash::{Digest, DigestMap, KeyedHash};
+use crate::hash::{Digest, KeyedHash};
 use crate::limits;
 use crate::rate::{Due, Rate};
+use crate::table::DigestMap;
 use crate::time::Time;
 
 /// All gates, by the names of their rules.

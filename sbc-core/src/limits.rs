@@ -14,6 +14,8 @@ pub const CONNECTIONS: usize = 500_000;
 pub const DIALOGS: usize = 500_000;
 /// Server transactions in progress.
 pub const TRANSACTIONS: usize = 500_000;
+/// Server transactions that the tables have room for from the start, so that they seldom grow.
+pub const TRANSACTIONS_AT_ONCE: usize = 4096;
 /// Requests waiting for one binding or dialog to come back.
 pub const WAITING_PER_PEER: usize = 8;
 /// Requests waiting for a binding or dialog to come back.
@@ -68,6 +70,8 @@ pub const SDP_LINES: usize = 4096;
 pub const SDP_MEDIA: usize = 64;
 /// Recycled buffers kept by one worker.
 pub const SPARE_BUFFERS: usize = 256;
+/// Recycled entries of requests kept by one worker.
+pub const SPARE_ENTRIES: usize = 256;
 /// A buffer that grew beyond this is not kept.
 pub const SPARE_BUFFER_BYTES: usize = 16 * 1024;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 7] = [
     &["wire", "hash", "flow", "gauge", "time", "limits", "count"],
     &["rate"],
-    &["config"],
+    &["config", "table"],
     &["sip", "seal", "io"],
     &["admission", "transaction", "limiting", "tally"],
     &["dialog", "registration", "pool"],

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use crate::flow::{ConnectionId, Flow};
-use crate::hash::{Digest, DigestMap};
+use crate::hash::Digest;
+use crate::table::DigestMap;
 
 /// The bounds of one connection.
 #[derive(Debug, PartialEq, Eq)]

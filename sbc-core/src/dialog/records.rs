@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::flow::Flow;
 use crate::gauge::Held;
-use crate::hash::{Digest, DigestMap};
+use crate::hash::Digest;
 use crate::limiting::Permit;
 use crate::limits;
 use crate::seal::Peer;
+use crate::table::DigestMap;
 use crate::time::Time;
 
 /// Call-ID and the tag of the party outside the pool, hashed.

@@ -360,7 +360,7 @@ mod tests {
         for _ in 0..3 {
             pool.members[1].pace.count(Some(10), Time::from_millis(1));
         }
-        assert_eq!(order(&pool, Balance::HashCallId), []);
+        assert!(order(&pool, Balance::HashCallId).is_empty());
         let registers = Wish { is_new_call: false, ..call(Balance::HashAor, 1) };
         assert!(first(&pool, &registers).is_some(), "a registration is no call");
         drop(held);

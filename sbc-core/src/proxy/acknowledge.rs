@@ -23,7 +23,7 @@ impl Core {
             return;
         }
         let incoming = &asked.incoming;
-        match self.route_by_token(asked, turn.settings) {
+        match self.route_by_token(turn, asked) {
             Some(Route::Peer { peer, target }) => {
                 let peer = self.holder_of(&peer, incoming, turn.settings);
                 let dialog = (incoming.upstream.zone == Zone::Pool).then(|| incoming.dialog(&self.hash));
@@ -31,6 +31,7 @@ impl Core {
                     let flow = trunk_hop(flow, asked, target.as_deref(), turn.settings);
                     self.forward_statelessly(turn, asked, flow, target.as_deref());
                 }
+                target.into_iter().for_each(|target| turn.worker.spare.give(target));
             }
             Some(Route::Drop(count)) => self.counters.add(count),
             _ => self.counters.add(Count::StrayAck),

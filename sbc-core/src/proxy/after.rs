@@ -44,7 +44,8 @@ impl Core {
                     self.merges.remove_if(&key, |_, owner| *owner == id);
                 }
                 After::Remove => {
-                    self.entries.remove(&id.0);
+                    let left = self.entries.remove(&id.0);
+                    left.into_iter().for_each(|(_, setup)| turn.worker.entries.give(setup));
                 }
                 After::Registered { id, binding } => self.registered(turn, id, &binding),
                 After::Unregistered(id) => self.directory.removed(id),

@@ -1,5 +1,6 @@
 //! Contact: sealed towards the outside, left alone towards the pool.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::config::Listener;
@@ -25,14 +26,12 @@ impl Sealing<'_> {
     /// Append the URI; false where it cannot be sealed.
     pub(crate) fn write(&self, target: &[u8], out: &mut Vec<u8>) -> bool {
         // It comes back as a Request-URI, where no line may be folded.
-        let mut unfolded = Vec::new();
-        write_unfolded(&mut unfolded, target);
-        let target = unfolded.as_slice();
+        let target = unfolded(target);
         let contact = ContactUri {
             kind: self.kind,
             call_id: self.call_id,
             peer: self.peer,
-            target,
+            target: &target,
             advertise: &self.listener.advertise,
             parameters: transport_param(self.listener.transport),
         };
@@ -48,11 +47,10 @@ impl Sealing<'_> {
             let mut written = true;
             for item in split(header.value) {
                 written &= NameAddr::parse(item.text).is_ok_and(|address| {
-                    let mut uri = Vec::new();
-                    let sealed = self.write(address.uri, &mut uri);
-                    if sealed {
-                        replace_uri(&header, &item, &address, &uri, edits);
-                    }
+                    let mut sealed = false;
+                    replace_uri_with(&header, &item, &address, edits, |out| {
+                        sealed = self.write(address.uri, out);
+                    });
                     sealed
                 });
             }
@@ -71,16 +69,37 @@ pub(crate) fn replace_uri(
     uri: &[u8],
     edits: &mut Edits,
 ) {
+    replace_uri_with(header, item, address, edits, |out| out.extend_from_slice(uri));
+}
+
+/// The same with the URI that `write` appends.
+fn replace_uri_with(
+    header: &Header<'_>,
+    item: &Item<'_>,
+    address: &NameAddr<'_>,
+    edits: &mut Edits,
+    write: impl FnOnce(&mut Vec<u8>),
+) {
     let range = absolute(header, item.range.start, &address.uri_range);
     edits.replace_with(range, |out| {
         if !address.bracketed {
             out.push(b'<');
         }
-        out.extend_from_slice(uri);
+        write(out);
         if !address.bracketed {
             out.push(b'>');
         }
     });
+}
+
+/// A URI without folding; nearly none has any.
+fn unfolded(uri: &[u8]) -> Cow<'_, [u8]> {
+    if !uri.iter().any(u8::is_ascii_whitespace) {
+        return Cow::Borrowed(uri);
+    }
+    let mut text = Vec::new();
+    write_unfolded(&mut text, uri);
+    Cow::Owned(text)
 }
 
 /// A range inside an item of a header's value, in the message.

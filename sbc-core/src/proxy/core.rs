@@ -11,15 +11,17 @@ use crate::config::Config;
 use crate::count::{Count, Counters};
 use crate::dialog::Records;
 use crate::flow::{Flow, ListenerId, Transport, is_stream, is_websocket};
-use crate::hash::{DigestMap, KeyedHash};
+use crate::hash::KeyedHash;
 use crate::io::Input;
 use crate::limiting::{Callers, Gates};
+use crate::limits;
 use crate::pool::Challenges;
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::Setup;
 use crate::proxy::turn::Turn;
 use crate::proxy::worker::{Timer, Worker};
 use crate::registration::Directory;
+use crate::table::{DigestMap, with_room};
 use crate::tally::Tally;
 use crate::time::Time;
 use crate::transaction::EntryId;
@@ -67,9 +69,9 @@ impl Core {
             hash: KeyedHash::new(key),
             boot: u64::from_be_bytes(boot),
             started: now,
-            entries: DigestMap::default(),
-            branches: DigestMap::default(),
-            merges: DigestMap::default(),
+            entries: with_room(limits::TRANSACTIONS_AT_ONCE),
+            branches: with_room(limits::TRANSACTIONS_AT_ONCE),
+            merges: with_room(limits::TRANSACTIONS_AT_ONCE),
             directory: Directory::default(),
             dialogs: Records::default(),
             challenges: Challenges::default(),

@@ -16,6 +16,7 @@ use crate::proxy::setup::{NewSetup, Plan, Registers, Setup, Step};
 use crate::proxy::turn::{Asked, Turn};
 use crate::seal::{ListenerTag, Peer, PeerAddress};
 use crate::sip::Method;
+use crate::table::Entry;
 use crate::time::Time;
 use crate::transaction::EntryId;
 use crate::wire::{HeaderName, NameAddr, Uri, split};
@@ -105,11 +106,11 @@ impl Core {
         };
         match self.entries.entry(asked.id.0) {
             // Another worker got the same request a moment ago.
-            dashmap::Entry::Occupied(_) => return,
-            dashmap::Entry::Vacant(vacant) => {
+            Entry::Occupied(_) => return,
+            Entry::Vacant(vacant) => {
                 let mut step = Step::of(self, turn, asked.id);
-                let setup = Box::new(Setup::new(incoming, new, &mut step));
-                let mut setup = vacant.insert(setup);
+                let setup = Setup::new(incoming, new, &mut step);
+                let mut setup = vacant.insert(step.worker.entries.fill(setup));
                 match wait {
                     Some((key, until)) if self.directory.wait(key, asked.id) => setup.wait(key, until),
                     Some(_) => setup.answer(&Reply::status(430), &mut step),

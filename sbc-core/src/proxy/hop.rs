@@ -10,6 +10,7 @@ use crate::proxy::route::{self, Consumed};
 use crate::proxy::ruled::{Pooled, Ruled};
 use crate::proxy::settings::Settings;
 use crate::proxy::turn::{Asked, Turn};
+use crate::proxy::worker::Spare;
 use crate::registration::Reached;
 use crate::seal::{KeyRing, Kind, OpenError, Peer};
 use crate::sip::Method;
@@ -61,7 +62,7 @@ impl Core {
         if is_out_of_hops_ping(incoming) {
             return Route::Answer(Answer { status: 200, reason: None, retry_after: None, count: None });
         }
-        match self.route_by_token(asked, settings) {
+        match self.route_by_token(turn, asked) {
             Some(route) => route,
             None if asks_us(incoming, settings) => {
                 Route::Answer(Answer { status: 200, reason: None, retry_after: None, count: None })
@@ -71,15 +72,22 @@ impl Core {
     }
 
     /// Where a sealed address or the dialog's record leads; `None`: there is none.
-    pub(super) fn route_by_token(&self, asked: &Asked<'_>, settings: &Settings) -> Option<Route> {
-        let (incoming, top) = (&asked.incoming, &asked.top);
+    pub(super) fn route_by_token(&self, turn: &mut Turn<'_>, asked: &Asked<'_>) -> Option<Route> {
+        let (incoming, top, settings) = (&asked.incoming, &asked.top, turn.settings);
+        let spare = &mut turn.worker.spare;
         match incoming.upstream.zone {
-            Zone::Pool => self.route_from_pool(incoming, top, settings),
-            Zone::Public | Zone::Trunk => self.route_from_outside(incoming, top, settings),
+            Zone::Pool => self.route_from_pool(incoming, top, settings, spare),
+            Zone::Public | Zone::Trunk => self.route_from_outside(incoming, top, settings, spare),
         }
     }
 
-    fn route_from_pool(&self, incoming: &Incoming<'_>, top: &Consumed, settings: &Settings) -> Option<Route> {
+    fn route_from_pool(
+        &self,
+        incoming: &Incoming<'_>,
+        top: &Consumed,
+        settings: &Settings,
+        spare: &mut Spare,
+    ) -> Option<Route> {
         match top.peer {
             Some(Ok(peer)) => return Some(Route::Peer { peer, target: None }),
             Some(Err(error)) => return Some(refuse_token(incoming, error)),
@@ -89,7 +97,7 @@ impl Core {
         if let Some(Ok(peer)) = uri.user.map(|user| settings.tokens.open_route(user)) {
             return Some(Route::Peer { peer, target: None });
         }
-        if let Some(route) = open_request_uri(incoming, &uri, settings) {
+        if let Some(route) = open_request_uri(incoming, &uri, settings, spare) {
             return Some(route);
         }
         if !incoming.is_in_dialog() {
@@ -108,13 +116,14 @@ impl Core {
         incoming: &Incoming<'_>,
         top: &Consumed,
         settings: &Settings,
+        spare: &mut Spare,
     ) -> Option<Route> {
         // Our Route tokens are never told outside: whoever brings an altered one has tried to make one.
         if let Some(Err(error @ OpenError::Forged)) = top.peer {
             return Some(refuse_token(incoming, error));
         }
         let uri = Uri::parse(incoming.message.request_uri()).ok()?;
-        if let Some(route) = open_request_uri(incoming, &uri, settings) {
+        if let Some(route) = open_request_uri(incoming, &uri, settings, spare) {
             return Some(route);
         }
         // A stranger's Route chooses nothing; one that is not even ours wants a relay.
@@ -137,7 +146,12 @@ impl Core {
 
 /// The Request-URI as a Contact of ours. An INVITE with Replaces may carry the token that a Refer-To
 /// held: that one is bound to the replaced Call-ID.
-fn open_request_uri(incoming: &Incoming<'_>, uri: &Uri<'_>, settings: &Settings) -> Option<Route> {
+fn open_request_uri(
+    incoming: &Incoming<'_>,
+    uri: &Uri<'_>,
+    settings: &Settings,
+    spare: &mut Spare,
+) -> Option<Route> {
     let kind = KeyRing::kind_of(uri.user?)?;
     let open = |kind, call_id| settings.tokens.open_contact(kind, call_id, uri);
     let replaced = refer::replaced_by(&incoming.message);
@@ -152,7 +166,7 @@ fn open_request_uri(incoming: &Incoming<'_>, uri: &Uri<'_>, settings: &Settings)
     let opened = opened.and_then(|seal| if leads_on { Ok(seal) } else { Err(OpenError::Forged) });
     match opened {
         Ok(seal) => {
-            let mut target = Vec::new();
+            let mut target = spare.take();
             seal.write_target(&mut target);
             Some(Route::Peer { peer: seal.peer, target: Some(target) })
         }

@@ -247,7 +247,6 @@ pub(crate) fn hide(
     description::hide_maker(message, &settings.hidden, edits);
     let domain = settings.outside_name(listener);
     warning::hide_agents(message, domain, edits);
-    let carrier = carrier.map(|ip| ip.to_string());
     for header in message.headers() {
         if has_own_rule(header.name) || boundary.stops(&header) {
             continue;
@@ -259,16 +258,18 @@ pub(crate) fn hide(
             edits.delete(header.line());
             continue;
         }
-        let name = match (&carrier, header.name) {
-            (Some(carrier), HeaderName::To) => carrier,
-            _ => domain,
-        };
+        let carrier = carrier.filter(|_| header.name == HeaderName::To);
         let start = header.value_range().start;
         let mut at = 0;
         while let Some(found) = settings.hidden.next(header.value, at) {
             at = found.range.end;
-            let text = found.word.unwrap_or(name);
-            edits.replace(start + found.range.start..start + found.range.end, text.as_bytes());
+            let range = start + found.range.start..start + found.range.end;
+            edits.replace_with(range, |out| match (found.word, carrier) {
+                (Some(word), _) => out.extend_from_slice(word.as_bytes()),
+                // Writing to a Vec cannot fail.
+                (None, Some(ip)) => drop(write!(out, "{ip}")),
+                (None, None) => out.extend_from_slice(domain.as_bytes()),
+            });
         }
     }
 }

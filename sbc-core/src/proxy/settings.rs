@@ -201,7 +201,10 @@ impl Reachable {
 
 /// The local address of a listener's port, as a Via names it.
 pub(crate) fn sent_by(listener: &Listener, port: u8) -> HostPort {
-    let worker: Option<&SocketAddr> =
-        usize::from(port).checked_sub(1).and_then(|index| listener.worker_ports.get(index));
-    worker.map_or_else(|| listener.advertise.clone(), |address| HostPort::from(*address))
+    worker_port(listener, port).map_or_else(|| listener.advertise.clone(), HostPort::from)
+}
+
+/// The address of one of a listener's worker ports; `None` for its own.
+pub(crate) fn worker_port(listener: &Listener, port: u8) -> Option<SocketAddr> {
+    listener.worker_ports.get(usize::from(port).checked_sub(1)?).copied()
 }

@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use crate::config::{HostPort, Listener};
+use crate::config::Listener;
 use crate::flow::Transport;
-use crate::proxy::settings::{sent_by, strip_brackets};
+use crate::proxy::settings::{strip_brackets, worker_port};
 use crate::seal::{BranchSeal, Tokens};
 use crate::transaction::key::COOKIE;
 use crate::wire::{HeaderName, Message, Via, split};
@@ -124,8 +124,11 @@ pub(crate) const fn transport_param(transport: Transport) -> &'static str {
 }
 
 fn write_sent_by(listener: &Listener, port: u8, out: &mut Vec<u8>) {
-    let us: HostPort = sent_by(listener, port);
-    crate::seal::write_host(&us, out);
+    match worker_port(listener, port) {
+        // Writing to a Vec cannot fail.
+        Some(address) => drop(write!(out, "{address}")),
+        None => crate::seal::write_host(&listener.advertise, out),
+    }
 }
 
 /// The range that holds the top Via value and its separator: what a response loses when it passes.

@@ -10,6 +10,7 @@ use crate::gauge::Held;
 use crate::io::Outbox;
 use crate::limiting::Permit;
 use crate::limits;
+use crate::proxy::setup::SpareEntries;
 use crate::registration::Binding;
 use crate::seal::BindingId;
 use crate::time::Time;
@@ -29,6 +30,7 @@ pub struct Worker {
     pub(crate) edits: Edits,
     pub(crate) after: Vec<After>,
     pub(crate) spare: Spare,
+    pub(crate) entries: SpareEntries,
     /// What the rules think with.
     pub(crate) rules: Scratch,
 }
@@ -99,6 +101,7 @@ impl Worker {
             edits: Edits::new(),
             after: Vec::new(),
             spare: Spare::default(),
+            entries: SpareEntries::default(),
             rules: Scratch::default(),
         }
     }

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::flow::{ConnectionId, Flow};
-use crate::hash::{Digest, DigestMap};
+use crate::hash::Digest;
 use crate::limits;
 use crate::seal::{BindingId, Peer};
+use crate::table::{DigestMap, Entry};
 use crate::time::Time;
 use crate::transaction::EntryId;
 
@@ -217,12 +218,10 @@ impl Directory {
     fn link_flow(&self, registration: &Registration<'_>) {
         let key = flow_key(&registration.flow);
         let mut connected = match self.flows.entry(key) {
-            dashmap::Entry::Occupied(entry) => entry.into_ref(),
+            Entry::Occupied(entry) => entry.into_ref(),
             // A connection that closed meanwhile must not come back to life here.
-            dashmap::Entry::Vacant(_) if registration.flow.connection.is_some() => return,
-            dashmap::Entry::Vacant(entry) => {
-                entry.insert(Connected { flow: registration.flow, bindings: Vec::new() })
-            }
+            Entry::Vacant(_) if registration.flow.connection.is_some() => return,
+            Entry::Vacant(entry) => entry.insert(Connected { flow: registration.flow, bindings: Vec::new() }),
         };
         let bindings = &mut connected.bindings;
         if !bindings.contains(&registration.id) && bindings.len() < limits::BINDINGS_PER_FLOW {
@@ -271,7 +270,15 @@ impl Directory {
 
     /// The binding that was registered over a flow: that of `aor` if it has one, else its newest.
     pub fn binding_of(&self, flow: &Flow, aor: Digest) -> Option<BindingId> {
-        let ids = self.flows.get(&flow_key(flow))?.bindings.clone();
+        // A copy on the stack: no guard is held while another table is asked.
+        let mut copy = [BindingId(0); limits::BINDINGS_PER_FLOW];
+        let known = {
+            let connected = self.flows.get(&flow_key(flow))?;
+            let known = connected.bindings.len().min(copy.len());
+            copy.get_mut(..known)?.copy_from_slice(connected.bindings.get(..known)?);
+            known
+        };
+        let ids = copy.get(..known)?;
         let here = |id: &&BindingId| self.bindings.get(&id.0).is_some_and(|binding| binding.flow == *flow);
         let own = |id: &&BindingId| self.bindings.get(&id.0).is_some_and(|binding| binding.aor == aor);
         let mut newest_first = ids.iter().rev().filter(here);

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::plain::StackBytes;
+
 /// A listener by name, hashed: stays the same when the order in the file changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListenerTag(pub u16);
@@ -48,7 +50,7 @@ const HAS_PORT: u8 = 0b1000;
 
 impl Peer {
     /// Append the peer; at most 38 bytes.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub(super) fn write<const N: usize>(&self, out: &mut StackBytes<N>) {
         let address = match self.address {
             PeerAddress::Binding => 0,
             PeerAddress::At(SocketAddr::V4(_)) => ADDRESS_V4,
@@ -97,7 +99,7 @@ impl Peer {
     }
 }
 
-fn write_address(address: SocketAddr, out: &mut Vec<u8>) {
+fn write_address<const N: usize>(address: SocketAddr, out: &mut StackBytes<N>) {
     match address.ip() {
         IpAddr::V4(ip) => out.extend_from_slice(&ip.octets()),
         IpAddr::V6(ip) => out.extend_from_slice(&ip.octets()),
@@ -155,10 +157,10 @@ mod tests {
         for address in addresses {
             for (binding, port) in [(None, 0), (Some(BindingId(42)), 3)] {
                 let peer = Peer { listener: ListenerTag(0xBEEF), port, address, binding };
-                let mut bytes = Vec::new();
-                peer.write(&mut bytes);
-                assert!(bytes.len() <= 38);
-                assert_eq!(Peer::read(&mut Reader(&bytes)), Some(peer));
+                let mut written = StackBytes::<38>::new();
+                peer.write(&mut written);
+                let bytes = written.get().expect("at most 38 bytes");
+                assert_eq!(Peer::read(&mut Reader(bytes)), Some(peer));
                 for cut in 0..bytes.len() {
                     assert_eq!(Peer::read(&mut Reader(&bytes[..cut])), None);
                 }

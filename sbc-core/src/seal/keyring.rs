@@ -63,7 +63,8 @@ const TAG_LENGTH: usize = 16;
 /// Longest plain text of a token, in bytes.
 pub(super) const PLAIN_MAX: usize = 640;
 const RAW_MAX: usize = HEADER_LENGTH + TAG_LENGTH + PLAIN_MAX;
-const TEXT_MAX: usize = RAW_MAX.div_ceil(3) * 4;
+/// Longest token, in characters.
+pub(super) const TEXT_MAX: usize = RAW_MAX.div_ceil(3) * 4;
 const TEXT_MIN: usize = (HEADER_LENGTH + TAG_LENGTH) * 4 / 3;
 
 /// The plain text of an opened token, on the stack.

@@ -6,6 +6,7 @@
 
 mod fields;
 mod keyring;
+mod plain;
 mod tokens;
 
 pub use fields::{BindingId, ListenerTag, Peer, PeerAddress};

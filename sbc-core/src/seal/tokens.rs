@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use super::fields::{Peer, PeerAddress, Reader};
-use super::keyring::{KeyRing, Kind, OpenError, Token};
+use super::keyring::{KeyRing, Kind, OpenError, PLAIN_MAX, TEXT_MAX, Token};
+use super::plain::StackBytes;
 use crate::config::{HostPort, Key};
+use crate::flow::AddressText;
 use crate::wire::Uri;
 
 /// Longest user part of a Contact of ours, in characters. What does not fit follows in `;t=`.
@@ -70,25 +72,33 @@ impl Tokens {
         if contact.target.len() > TARGET_MAX {
             return false;
         }
-        let mut plain = Plain::default();
-        contact.peer.write(&mut plain.0);
-        write_target(&contact.peer, contact.target, &mut plain.0);
+        let mut plain = Plain::new();
+        contact.peer.write(&mut plain);
+        write_target(&contact.peer, contact.target, &mut plain);
         let start = out.len();
         out.extend_from_slice(b"sip:");
         let user = out.len();
-        if !self.ring.seal(contact.kind, contact.call_id, &plain.0, out) {
+        if !self.seal(contact.kind, contact.call_id, &plain, out) {
             out.truncate(start);
             return false;
         }
-        let rest = out.split_off(out.len().min(user + CONTACT_USER_MAX));
+        let rest = out.len().min(user + CONTACT_USER_MAX);
+        let rest_length = out.len() - rest;
         out.push(b'@');
         write_host(contact.advertise, out);
-        if !rest.is_empty() {
+        if rest_length > 0 {
             out.extend_from_slice(b";t=");
-            out.extend_from_slice(&rest);
+            // What did not fit the user part stands before the host now, and belongs behind it.
+            if let Some(tail) = out.get_mut(rest..) {
+                tail.rotate_left(rest_length);
+            }
         }
         out.extend_from_slice(contact.parameters.as_bytes());
         true
+    }
+
+    fn seal(&self, kind: Kind, context: &[u8], plain: &Plain, out: &mut Vec<u8>) -> bool {
+        plain.get().is_some_and(|plain| self.ring.seal(kind, context, plain, out))
     }
 
     /// Open a Contact URI of ours.
@@ -100,10 +110,10 @@ impl Tokens {
         let token = match uri.params.value(REST_PARAMETER) {
             None => self.ring.open(kind, call_id, user)?,
             Some(rest) => {
-                let mut whole = Plain::default();
-                whole.0.extend_from_slice(user);
-                whole.0.extend_from_slice(rest);
-                self.ring.open(kind, call_id, &whole.0)?
+                let mut whole = StackBytes::<TEXT_MAX>::new();
+                whole.extend_from_slice(user);
+                whole.extend_from_slice(rest);
+                self.ring.open(kind, call_id, whole.get().ok_or(OpenError::NotAToken)?)?
             }
         };
         let mut reader = Reader(token.plain());
@@ -114,9 +124,9 @@ impl Tokens {
 
     /// Append the user part of a Path or Record-Route.
     pub fn write_route(&self, kind: Kind, peer: &Peer, out: &mut Vec<u8>) {
-        let mut plain = Plain::default();
-        peer.write(&mut plain.0);
-        self.ring.seal(kind, b"", &plain.0, out);
+        let mut plain = Plain::new();
+        peer.write(&mut plain);
+        self.seal(kind, b"", &plain, out);
     }
 
     /// Open the user part of a Route that was our Path or Record-Route.
@@ -135,15 +145,15 @@ impl Tokens {
     /// Append a branch without its magic cookie. Hidden Vias too long to seal are left out: then only
     /// the transaction in memory can lead the response home. It opens again for the same Call-ID alone.
     pub fn write_branch(&self, call_id: &[u8], branch: &BranchSeal<'_>, out: &mut Vec<u8>) {
-        let mut plain = Plain::default();
-        branch.peer.write(&mut plain.0);
-        plain.0.extend_from_slice(&branch.leg.to_be_bytes());
-        plain.0.extend_from_slice(&branch.proof.to_be_bytes());
-        plain.0.extend_from_slice(&branch.routing.to_be_bytes());
+        let mut plain = Plain::new();
+        branch.peer.write(&mut plain);
+        plain.extend_from_slice(&branch.leg.to_be_bytes());
+        plain.extend_from_slice(&branch.proof.to_be_bytes());
+        plain.extend_from_slice(&branch.routing.to_be_bytes());
         if branch.vias.len() <= HIDDEN_VIAS_MAX {
-            plain.0.extend_from_slice(branch.vias);
+            plain.extend_from_slice(branch.vias);
         }
-        self.ring.seal(Kind::Branch, call_id, &plain.0, out);
+        self.seal(Kind::Branch, call_id, &plain, out);
     }
 
     /// Open a branch without its magic cookie and hand it to `read`.
@@ -167,14 +177,14 @@ impl Tokens {
 
     /// Append the `opaque` of a challenge: the member that made it, and the opaque it had of its own.
     pub fn write_challenge(&self, member: SocketAddr, opaque: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
-        let mut plain = Plain::default();
+        let mut plain = Plain::new();
         let address = PeerAddress::At(member);
-        Peer { listener: super::ListenerTag(0), port: 0, address, binding: None }.write(&mut plain.0);
+        Peer { listener: super::ListenerTag(0), port: 0, address, binding: None }.write(&mut plain);
         if let Some(opaque) = opaque {
-            plain.0.push(1);
-            plain.0.extend_from_slice(opaque);
+            plain.push(1);
+            plain.extend_from_slice(opaque);
         }
-        self.ring.seal(Kind::Challenge, b"", &plain.0, out)
+        self.seal(Kind::Challenge, b"", &plain, out)
     }
 
     /// Open the `opaque` of credentials and hand the member and its own opaque to `read`.
@@ -202,21 +212,21 @@ impl ContactSeal {
 }
 
 /// Plain text on its way into a token.
-#[derive(Default)]
-struct Plain(Vec<u8>);
+type Plain = StackBytes<PLAIN_MAX>;
 
 const STARTS_WITH_SIP: u8 = 1;
 const HAS_PEER_ADDRESS: u8 = 2;
 const SCHEME: &[u8] = b"sip:";
 
 /// The target without what the peer says already: its scheme and its own address.
-fn write_target(peer: &Peer, target: &[u8], out: &mut Vec<u8>) {
+fn write_target(peer: &Peer, target: &[u8], out: &mut Plain) {
     let (scheme, text) = match target.strip_prefix(SCHEME) {
         Some(rest) => (STARTS_WITH_SIP, rest),
         None => (0, target),
     };
     let address = address_text(peer);
-    let found = if address.is_empty() { None } else { memchr::memmem::find(text, address.as_bytes()) };
+    let address = address.as_bytes();
+    let found = if address.is_empty() { None } else { memchr::memmem::find(text, address) };
     // What follows must not be another digit of the port.
     let found = found.filter(|at| *at < 256 && !text.get(at + address.len()).is_some_and(u8::is_ascii_digit));
     match found {
@@ -247,33 +257,11 @@ fn read_target(peer: &Peer, plain: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(reader.0);
 }
 
+/// The address as URIs write it; empty where there is none.
 fn address_text(peer: &Peer) -> AddressText {
-    let mut text = AddressText { bytes: [0; 64], length: 0 };
-    if let PeerAddress::At(remote) = peer.address {
-        use std::io::Write as _;
-        let mut cursor = &mut text.bytes[..];
-        if write!(cursor, "{remote}").is_ok() {
-            text.length = 64 - cursor.len();
-        }
-    }
-    text
-}
-
-/// `ip:port` on the stack.
-struct AddressText {
-    bytes: [u8; 64],
-    length: usize,
-}
-
-impl AddressText {
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-    fn len(&self) -> usize {
-        self.length
-    }
-    fn is_empty(&self) -> bool {
-        self.length == 0
+    match peer.address {
+        PeerAddress::At(remote) => AddressText::of(remote),
+        PeerAddress::Binding | PeerAddress::Connection { .. } => AddressText::EMPTY,
     }
 }
 

@@ -195,6 +195,9 @@ impl Setup {
             falls_back,
             sent_again: false,
         });
+        if let Some(unused) = next.target.and_then(|target| self.plan.keep(target)) {
+            step.worker.spare.give(unused);
+        }
         self.next_attempt_at = self.failover_at(step);
         self.hurry_if_dead(step);
     }

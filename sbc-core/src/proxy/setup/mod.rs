@@ -12,6 +12,7 @@ mod failure;
 mod lesson;
 mod machines;
 mod plan;
+mod spare;
 mod success;
 mod unwanted;
 
@@ -36,6 +37,7 @@ use crate::transaction::{Ack, EntryId, NonInviteClient, Timers};
 use crate::wire::{Framing, HeaderName, Limits, Message};
 use machines::{Client, Server};
 pub(crate) use plan::{Fallback, Plan, towards};
+pub(crate) use spare::SpareEntries;
 use unwanted::Unwanted;
 
 /// What a step may use.
@@ -192,7 +194,7 @@ impl Setup {
             merge: new.merge,
             plan: new.plan,
             ruled: new.ruled,
-            branches: Vec::new(),
+            branches: step.worker.entries.branches(),
             best: None,
             winner: None,
             cancelled: false,
@@ -319,6 +321,7 @@ impl Setup {
         step.worker.after.push(After::Remove);
         let spare = &mut step.worker.spare;
         spare.give(std::mem::take(&mut self.request));
+        self.plan.take_buffer().into_iter().for_each(|buffer| spare.give(buffer));
         self.server.take_buffers(&mut |buffer| spare.give(buffer));
         for branch in &mut self.branches {
             branch.client.take_buffers(&mut |buffer| spare.give(buffer));

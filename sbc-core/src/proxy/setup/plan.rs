@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::Balance;
-use crate::flow::{Flow, ListenerId, Zone};
+use crate::flow::{AddressText, Flow, ListenerId, Zone};
 use crate::hash::Digest;
 use crate::pool::{PoolState, Seat, Tried, Wish};
 use crate::proxy::core::Core;
@@ -80,7 +80,7 @@ impl Plan {
                 let flow = towards(flow.take()?, call_id, settings)?;
                 let zone = settings.listener(flow.listener)?.zone;
                 let member = settings.pools.member_at(flow.remote).filter(|_| zone == Zone::Pool);
-                let target = target.clone();
+                let target = target.take();
                 Some(Next {
                     flow,
                     zone,
@@ -142,6 +142,22 @@ impl Plan {
         }
     }
 
+    /// Keep the target that was tried, where it may be tried again; else it comes back.
+    pub(crate) fn keep(&mut self, tried: Vec<u8>) -> Option<Vec<u8>> {
+        match self {
+            Self::Peer { target, .. } => target.replace(tried),
+            Self::Pool { .. } | Self::Bindings { .. } => Some(tried),
+        }
+    }
+
+    /// The buffer in it.
+    pub(super) fn take_buffer(&mut self) -> Option<Vec<u8>> {
+        match self {
+            Self::Peer { target, .. } => target.take(),
+            Self::Pool { .. } | Self::Bindings { .. } => None,
+        }
+    }
+
     /// Go on to the next pool when this one has no member with room left to try, or was tried often enough.
     fn fall_back(&mut self, is_new_call: bool, now: Time) {
         let Self::Pool { pool, balance, key, tried, first, answers, left, then } = self else { return };
@@ -194,7 +210,9 @@ pub(crate) fn towards(flow: Flow, call_id: &[u8], settings: &Settings) -> Option
 fn leg_of(peer: &Peer, settings: &Settings) -> u32 {
     let digest = match (peer.binding, peer.address) {
         (Some(binding), _) => binding.0,
-        (None, PeerAddress::At(address)) => settings.stable.of(&[b"leg", address.to_string().as_bytes()]),
+        (None, PeerAddress::At(address)) => {
+            settings.stable.of(&[b"leg", AddressText::of(address).as_bytes()])
+        }
         (None, PeerAddress::Connection { boot, number }) => Digest::from(boot ^ number),
         (None, PeerAddress::Binding) => 0,
     };

@@ -1,22 +1,14 @@
-//! Handing datagrams to other workers by Call-ID, when one peer's traffic all arrives at one of them.
+//! The inboxes: one for each worker, each with an account of what every other worker has on its way to it.
 //!
-//! The kernel gives all datagrams of one peer address to one socket, so one carrier or media server can load
-//! one worker while the others idle. Under load that worker hands messages on; at rest it keeps them, which is
-//! cheaper. An INVITE must not be overtaken by its CANCEL: as long as something handed to a worker is not yet
-//! handled there, what belongs to that worker follows it, load or not. So the order within one Call-ID is kept.
-//!
-//! Pure: no socket and no clock. Every queue is bounded; what does not fit is dropped, as UDP may.
-
-mod call_id;
+//! Its locks and counters come from `super::sync`, so that the model checker runs this very source on its own.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
-use tokio::sync::Notify;
-
-pub use call_id::call_id_hash;
+use super::call_id::call_id_hash;
+use super::sync::{AtomicUsize, Mutex, MutexGuard, Notify};
 
 /// Most datagrams on their way from one worker to one other.
 pub const MAX_OUTSTANDING: usize = 1024;
@@ -231,6 +223,3 @@ impl<M> Drop for Handed<'_, M> {
         self.inbox.recycle(bytes);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,108 @@
+//! Two workers and the entry of one request: whatever order their steps come in, the caller gets one answer, no
+//! request is sent on twice or forgotten, and nothing stays behind.
+
+mod scene;
+
+use scene::{BROWSER_AGAIN, MEMBERS, PHONE, Scene, Sent, header, in_every_order, reply};
+
+/// The different final answers that the phone got to its INVITE.
+fn finals(sent: &[Sent]) -> Vec<u16> {
+    let answers = sent.iter().filter(|one| one.flow == PHONE.flow() && one.has("CSeq: 1 INVITE"));
+    let mut finals: Vec<u16> = answers.filter_map(Sent::status).filter(|status| *status >= 200).collect();
+    finals.sort_unstable();
+    finals.dedup();
+    finals
+}
+
+fn sent_to_members(sent: &[Sent], method: &str) -> usize {
+    sent.iter().filter(|one| one.flow.listener == MEMBERS[0].listener && one.is(method)).count()
+}
+
+#[test]
+fn the_same_invite_at_two_workers_is_forwarded_once() {
+    in_every_order(
+        |_| {},
+        [
+            |scene, worker| scene.hear(worker, PHONE, &scene::INVITE),
+            |scene, worker| scene.hear(worker, PHONE, &scene::INVITE),
+        ],
+        |sent| assert_eq!(sent_to_members(sent, "INVITE"), 1),
+    );
+}
+
+fn ringing(scene: &mut Scene) {
+    let invite = scene.begin(PHONE, &scene::INVITE);
+    scene.begin(MEMBERS[0].at(&invite), &reply(&invite.text, 180, ""));
+    scene.kept = invite.text.clone();
+    scene.member = invite.flow;
+}
+
+#[test]
+fn a_cancel_meets_the_answer_and_the_caller_gets_one_of_the_two() {
+    in_every_order(
+        ringing,
+        [
+            |scene, worker| scene.hear(worker, PHONE, &scene::INVITE.replace("INVITE", "CANCEL")),
+            |scene, worker| scene.hear(worker, scene.member(), &reply(&scene.kept, 200, scene::CONTACT)),
+        ],
+        |sent| {
+            let finals = finals(sent);
+            assert_eq!(finals.len(), 1, "{finals:?}");
+            // A call that the caller does not have must not stay up at the member.
+            assert!(finals == [200] || sent_to_members(sent, "BYE") > 0, "{finals:?}");
+        },
+    );
+}
+
+#[test]
+fn a_member_that_is_gone_meets_its_own_answer() {
+    in_every_order(
+        ringing,
+        [
+            |scene, worker| scene.unreachable(worker, scene.member()),
+            |scene, worker| scene.hear(worker, scene.member(), &reply(&scene.kept, 200, scene::CONTACT)),
+        ],
+        |sent| assert_eq!(finals(sent), [200]),
+    );
+}
+
+#[test]
+fn the_timer_of_a_silent_member_meets_its_answer() {
+    in_every_order(
+        |scene| {
+            let invite = scene.begin(PHONE, &scene::INVITE);
+            scene.kept = invite.text.clone();
+            scene.member = invite.flow;
+        },
+        [
+            |scene, worker| scene.pass(worker, 2_100),
+            |scene, worker| scene.hear(worker, scene.member(), &reply(&scene.kept, 200, scene::CONTACT)),
+        ],
+        |sent| assert_eq!(finals(sent), [200]),
+    );
+}
+
+#[test]
+fn a_request_that_waits_for_its_binding_meets_the_return() {
+    in_every_order(
+        |scene| {
+            let register = scene.begin(scene::BROWSER, &scene::REGISTER);
+            let member = MEMBERS[0].at(&register);
+            scene.begin(member, &reply(&register.text, 200, scene::GRANTED));
+            scene.close(scene::BROWSER);
+            let again =
+                scene.begin(BROWSER_AGAIN, &scene::REGISTER.replace("1 REG", "2 REG").replace("bK", "bK2"));
+            scene.path = header(&again.text, "Path").expect("a Path").to_owned();
+            scene.kept = again.text.clone();
+            scene.member = again.flow;
+        },
+        [
+            |scene, worker| scene.hear(worker, scene.member(), &scene.notify()),
+            |scene, worker| scene.hear(worker, scene.member(), &reply(&scene.kept, 200, scene::GRANTED)),
+        ],
+        |sent| {
+            let came = sent.iter().filter(|one| one.is("NOTIFY") && one.flow == BROWSER_AGAIN.flow()).count();
+            assert_eq!(came, 1, "the request waits for nobody, or was sent on twice");
+        },
+    );
+}

@@ -144,18 +144,18 @@ impl Core {
             return account.examine(RESPONSE_CHECKS, &judged);
         }
         let knock = knock.ok().flatten();
-        let turn = Turn { worker: &mut Worker::new(WorkerId(0), now), now, settings, knock };
+        let mut turn = Turn { worker: &mut Worker::new(WorkerId(0), now), now, settings, knock };
         account.check("scanner", self.scanner(&turn, &message).map_or(Ok(()), Err))?;
         account.examine(CHECKS, &judged)?;
         let incoming = Incoming::read(message, listener, flow, source)?;
         if matches!(incoming.method, Some(Method::Ack | Method::Cancel)) {
             return None;
         }
-        self.look_further(account, incoming, &turn)
+        self.look_further(account, incoming, &mut turn)
     }
 
     /// The same, for a request that was read.
-    fn look_further(&self, account: &mut Account, incoming: Incoming<'_>, turn: &Turn<'_>) -> Option<()> {
+    fn look_further(&self, account: &mut Account, incoming: Incoming<'_>, turn: &mut Turn<'_>) -> Option<()> {
         let settings = turn.settings;
         account.check(
             "loop",
@@ -171,7 +171,7 @@ impl Core {
         if is_out_of_hops_ping(&asked.incoming) {
             return None;
         }
-        match self.route_by_token(&asked, settings) {
+        match self.route_by_token(turn, &asked) {
             Some(Route::Answer(answer)) => return account.check("sealed_address", Err(refusal(&answer))),
             Some(_) => {
                 account.sealed = Some(holder_of_token(&asked));

@@ -19,7 +19,7 @@ pub struct Link {
     pub corrupt_percent: u64,
     /// Datagrams of more bytes never arrive.
     pub mtu: usize,
-    /// Of one datagram at most [`LOST_IN_A_ROW`] copies in a row are lost. Without that, one call in a few
+    /// Of one datagram at most `LOST_IN_A_ROW` copies in a row are lost. Without that, one call in a few
     /// hundred dies at 20 % of what RFC 3261's own timers cannot mend, and says nothing about us.
     pub fair: bool,
     /// Connections suffer too: what they carry stalls while TCP repeats it.

@@ -2,7 +2,7 @@
 //!
 //! A seed decides everything, the weather too. Completed calls are promised in calm weather only: where every
 //! copy of a datagram may be lost, RFC 3261's own timers give calls up. What is promised always: each call ends
-//! once, on both sides; nothing is left over; and what the [`Judge`](super::Judge) watches.
+//! once, on both sides; nothing is left over; and what the judge of every message watches.
 
 mod killing;
 mod outcome;

@@ -77,7 +77,7 @@ fn every_example_that_differs_is_shown_with_the_way_to_its_answer() {
         "tests.toml:2:1: test \"premium numbers are refused\": found no rule: no rule, expected rule \"no premium numbers\": 403 Forbidden",
         "    rule \"no premium numbers\": match.user did not hold",
         "    rule \"national\": match.user did not hold",
-        "tests.toml:22:1: test \"names do not\": found no rule: no rule, expected rule \"national\"",
+        "tests.toml:21:1: test \"names do not\": found no rule: no rule, expected rule \"national\"",
         "    rule \"no premium numbers\": match.method did not hold",
         "    rule \"national\": match.user did not hold",
     ];

@@ -28,7 +28,7 @@ fn a_wrong_configuration_is_refused_before_anything_is_bound() {
         (&format!("bind = \"{ip}:5060\""), "bind = \"localhost:5060\"", "sbc.toml:13:8: listener.phones.bind: found \"localhost:5060\", expected IP:PORT as \"0.0.0.0:5060\" or \"[::]:5060\", the port not 0".to_owned()),
         ("workers = 2", "path_key = \"file:none\"", "sbc.toml:4:12: node.path_key: found \"file:none\", expected a readable key file; none: No such file or directory (os error 2)".to_owned()),
         (&pool, "", "sbc.toml:1:1: pool: found nothing, expected at least one [pool.NAME] with members".to_owned()),
-        ("zone = \"pool\"", "zone = \"public\"", "sbc.toml:19:16: listener.inside.worker_ports: found a key without effect here, expected this key only on listeners of zone pool".to_owned()),
+        ("zone = \"pool\"", "zone = \"public\"", "sbc.toml:19:16: listener.inside.worker_ports: found a key without effect here, expected this key only on listeners of zone pool and transport udp".to_owned()),
         (&format!("sip:{ip}:5080"), "sip:[::1]:5080", "sbc.toml:22:20: pool.freeswitch.members[0].uri: found \"sip:[::1]:5080\", expected an IPv4 address: listener \"inside\" cannot reach another family".to_owned()),
         ("name = \"edge\"", "name = edge", "sbc.toml:2:8: found a TOML syntax error, expected".to_owned()),
     ];

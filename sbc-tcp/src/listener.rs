@@ -48,13 +48,16 @@ impl Listener {
         &self.connections
     }
 
-    /// A place among `max_connections` and among those of its source.
-    fn take_place(self: &Arc<Self>, remote: IpAddr) -> Result<Place, Refused> {
+    /// A place among `max_connections`, and among those of its source where that is limited.
+    fn take_place(self: &Arc<Self>, remote: IpAddr, is_unlimited: bool) -> Result<Place, Refused> {
         // The place is given back by its drop, also when it was one too many.
         let mut place = Place { listener: Arc::clone(self), source: None };
         let settings = self.settings.load();
         if self.held.fetch_add(1, Ordering::Relaxed) >= settings.max_connections {
             return Err(Refused::TooManyConnections);
+        }
+        if is_unlimited {
+            return Ok(place);
         }
         let source = SourceKey::of(remote);
         if !self.sources.take(source, settings.max_per_source) {
@@ -98,7 +101,7 @@ pub async fn serve(
 
 /// Takes what costs nothing to refuse; the rest goes to its own task.
 fn accept(stream: TcpStream, remote: SocketAddr, listener: &Arc<Listener>, handler: &Rc<dyn Handler>) {
-    let place = match listener.take_place(remote.ip()) {
+    let place = match listener.take_place(remote.ip(), handler.is_unlimited(remote)) {
         Ok(place) => place,
         Err(why) => return handler.refused(remote, why),
     };

@@ -1,6 +1,6 @@
 //! Streams over real sockets, hostile ones among them: each is closed in time and for a counted reason.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -27,6 +27,7 @@ enum Told {
 struct Echo {
     connections: Arc<Connections>,
     told: RefCell<mpsc::UnboundedSender<Told>>,
+    is_unlimited: Cell<bool>,
 }
 
 impl Echo {
@@ -38,6 +39,10 @@ impl Echo {
 impl Handler for Echo {
     fn admits(&self, _remote: SocketAddr) -> bool {
         true
+    }
+
+    fn is_unlimited(&self, _remote: SocketAddr) -> bool {
+        self.is_unlimited.get()
     }
 
     fn opened(&self, _link: &Link) {}
@@ -72,7 +77,7 @@ fn server(settings: Settings) -> io::Result<Server> {
     let (address, connections) = (socket.local_addr()?, Connections::new());
     let listener = Listener::new(settings, Arc::clone(&connections));
     let (tell, told) = mpsc::unbounded_channel();
-    let handler = Rc::new(Echo { connections, told: RefCell::new(tell) });
+    let handler = Rc::new(Echo { connections, told: RefCell::new(tell), is_unlimited: Cell::default() });
     spawn_local(serve(socket, Arc::clone(&listener), Rc::clone(&handler) as Rc<dyn Handler>));
     Ok(Server { address, told, handler, listener })
 }
@@ -153,6 +158,23 @@ fn a_thousand_silent_connections_are_bounded_and_closed() {
         }
         assert!(silent >= 200);
         assert!(server.handler.connections.is_empty());
+        Ok(())
+    });
+}
+
+#[test]
+fn one_source_holds_what_the_limit_says_unless_it_is_unlimited() {
+    play(async || {
+        let mut server = server(Settings { max_per_source: 1, ..Settings::default() })?;
+        let mut known = TcpStream::connect(server.address).await?;
+        known.write_all(OPTIONS).await?;
+        assert_eq!(server.told.recv().await, Some(Told::Message(OPTIONS.to_vec())));
+        let _second = TcpStream::connect(server.address).await?;
+        assert_eq!(server.told.recv().await, Some(Told::Refused(Refused::TooManyOfSource)));
+        server.handler.is_unlimited.set(true);
+        let mut third = TcpStream::connect(server.address).await?;
+        third.write_all(OPTIONS).await?;
+        assert_eq!(server.told.recv().await, Some(Told::Message(OPTIONS.to_vec())));
         Ok(())
     });
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::admission::{Asks, Ban, Knock, Refusal};
+use crate::admission::{Asks, Ban, Knock, Refusal, Standing};
 use crate::count::Count;
 use crate::flow::{Flow, ListenerId, Zone};
 use crate::limits;
@@ -146,6 +146,11 @@ impl Core {
             Some(Zone::Trunk) => !settings.gate.is_denied(source),
             Some(Zone::Pool) | None => true,
         }
+    }
+
+    /// Whether a source is on the allow list: never limited, never banned.
+    pub fn is_allowed(&self, source: IpAddr) -> bool {
+        self.settings.load().gate.standing(source) == Standing::Allowed
     }
 
     /// A front end holds something against whoever connected from `source`; 0 weighs nothing.

@@ -35,6 +35,7 @@ impl Core {
         zone: Zone,
         flow: &Flow,
         source: SocketAddr,
+        is_response: bool,
         now: Time,
     ) -> Result<Option<Knock>, Count> {
         let ip = source.ip().to_canonical();
@@ -42,7 +43,7 @@ impl Core {
             Zone::Pool => return Ok(None),
             Zone::Trunk if settings.gate.is_denied(ip) => Err(Count::Denied),
             Zone::Trunk => return Ok(None),
-            Zone::Public => self.gate.knock(&settings.gate, ip, flow, now),
+            Zone::Public => self.gate.knock(&settings.gate, ip, flow, is_response, now),
         };
         knock.map(Some)
     }
@@ -78,6 +79,11 @@ impl Core {
             self.gate.charge_rubbish(&turn.settings.gate, &knock, turn.now);
             self.watch_sources(turn);
         }
+    }
+
+    /// Whether what is refused may hear so.
+    pub(super) fn may_answer(&self, turn: &Turn<'_>) -> bool {
+        turn.knock.is_none_or(|knock| self.gate.may_answer(&turn.settings.gate, &knock, turn.now))
     }
 
     /// As long as sources are known, the table is swept.

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
-use sbc_tests::load::{Flood, Way, Weather, kills, travel};
+use sbc_tests::load::{Flood, Way, Weather, deafen, kills, silence, travel};
 
 /// Set in the network namespace that the program has made for itself.
 const INSIDE: &str = "SBC_LOAD_NAMESPACE";
@@ -38,6 +38,12 @@ struct Arguments {
     /// Requests of strangers a second.
     #[arg(long, default_value_t = 20_000)]
     strangers: u32,
+    /// TLS clients that say nothing, or too little.
+    #[arg(long, default_value_t = 5_000)]
+    silent: usize,
+    /// Browsers that never read.
+    #[arg(long, default_value_t = 2_000)]
+    deaf: usize,
 }
 
 /// One run.
@@ -53,6 +59,10 @@ enum Scenario {
     Garbage,
     /// Calls while 100,000 strangers ask for something.
     Strangers,
+    /// TLS clients that say nothing, while others connect.
+    Silent,
+    /// Browsers that never read, while another one calls.
+    Deaf,
 }
 
 /// Addresses that floods come from.
@@ -93,6 +103,16 @@ impl Scenario {
             Self::Wss => Self::calls_over(Way::Wss, arguments),
             Self::Garbage => Self::calls_under(Weather::Garbage, arguments.garbage, arguments),
             Self::Strangers => Self::calls_under(Weather::Strangers, arguments.strangers, arguments),
+            Self::Silent => {
+                let of = arguments.silent;
+                let silenced = silence(of, |closed| progress("silent clients closed", closed, of))?;
+                Ok(told(&silenced, silenced.broken()))
+            }
+            Self::Deaf => {
+                let of = arguments.deaf;
+                let deafened = deafen(of, true, |what, done| progress(what, done, of))?;
+                Ok(told(&deafened, deafened.broken()))
+            }
         }
     }
 

@@ -6,14 +6,14 @@
 mod binaries;
 mod browser;
 mod fs_member;
-mod live;
+pub(crate) mod live;
 mod public_view;
 mod relay;
 mod sbc;
 mod sipp;
 mod site;
-mod tls;
-mod websocket;
+pub(crate) mod tls;
+pub(crate) mod websocket;
 
 use std::fs::File;
 use std::io;

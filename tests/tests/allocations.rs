@@ -104,7 +104,7 @@ impl Edge {
     /// A datagram of garbage from each of a million addresses, 60,000 a second.
     fn flood(&mut self, first: Ipv4Addr) {
         for number in 0..1_000_000 {
-            self.now = self.now + Duration::from_micros(16);
+            self.now += Duration::from_micros(16);
             let source = Ipv4Addr::from_bits(first.to_bits() + number);
             let flow = Flow::to(PHONES, SocketAddr::from((source, 5060)));
             let input = Input::Received { flow, source: flow.remote, bytes: b"no SIP at all" };

@@ -220,10 +220,8 @@ impl Gate {
             }
         }
         // A connection was shaken hands on: its sender is known, and would not ask again if it were dropped.
-        if !knock.connected {
-            if !take(self.strangers(knock.listener), &rules.admission.strangers) {
-                return Err(Count::FloodStrangers);
-            }
+        if !knock.connected && !take(self.strangers(knock.listener), &rules.admission.strangers) {
+            return Err(Count::FloodStrangers);
         }
         Ok(())
     }

@@ -36,6 +36,7 @@ use crate::time::Time;
 use crate::transaction::{Ack, EntryId, NonInviteClient, Timers};
 use crate::wire::{Framing, HeaderName, Limits, Message};
 use machines::{Client, Server};
+use plan::Next;
 pub(crate) use plan::{Fallback, Plan, towards};
 pub(crate) use spare::SpareEntries;
 use unwanted::Unwanted;
@@ -83,6 +84,8 @@ struct Branch {
     cancel: Option<NonInviteClient>,
     /// The CANCEL found no INVITE there: it had overtaken it.
     cancel_missed: bool,
+    /// Whether its INVITE went there, before a restart, is not known.
+    is_supposed: bool,
     /// Its answers that nobody waited for.
     unwanted: Vec<Unwanted>,
     /// It was counted against its member that it did not answer.
@@ -297,7 +300,7 @@ impl Setup {
             self.leave(step);
             return;
         }
-        let deadline = self.deadline();
+        let deadline = self.deadline().min(step.now + limits::LONGEST_NAP);
         if deadline < self.scheduled {
             self.generation = self.generation.wrapping_add(1);
             self.scheduled = deadline;
@@ -349,6 +352,32 @@ impl Setup {
 }
 
 impl Branch {
+    /// Nothing was answered yet.
+    fn new(id: Digest, client: Client, timers: Timers, next: &Next) -> Self {
+        Self {
+            id,
+            client,
+            timers,
+            flow: next.flow,
+            zone: next.zone,
+            peer: next.peer,
+            member: next.member.clone(),
+            call: None,
+            abandoned: false,
+            over: false,
+            rang: false,
+            breadth: None,
+            cancel_wanted: false,
+            cancel: None,
+            cancel_missed: false,
+            is_supposed: false,
+            unwanted: Vec::new(),
+            missed: false,
+            falls_back: false,
+            sent_again: false,
+        }
+    }
+
     fn is_terminated(&self) -> bool {
         self.client.is_terminated() && self.extras().all(NonInviteClient::is_terminated)
     }
@@ -373,7 +402,7 @@ fn number(text: &[u8]) -> Option<u32> {
 }
 
 /// Read stored bytes again: they were readable when they were stored.
-fn with_message<R>(
+pub(crate) fn with_message<R>(
     bytes: &[u8],
     index: &mut crate::wire::Index,
     read: impl FnOnce(Message<'_>) -> R,

@@ -1,7 +1,9 @@
 //! A call between two proxies (RFC 3665 §3.2 to §3.11): another proxy stands before us, in Via and in Record-Route. What
 //! is its stays its, in both directions.
 
-use sbc_tests::sim::stage::{Sent, Stage, answer_from, cancel, inside, inside_from_pool, request, statuses, the, to};
+use sbc_tests::sim::stage::{
+    Sent, Stage, answer_from, cancel, inside, inside_from_pool, request, statuses, the, to,
+};
 use sbc_tests::sim::{CARRIER, EXCHANGE, answer, replace};
 use sbc_tests::ua::message::{Message, Start};
 

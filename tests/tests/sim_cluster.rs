@@ -14,16 +14,15 @@ fn pair(seed: u64, loss: u64) -> World {
     cast(seed, &EdgeSettings { nodes: 2, share_inside: true, ..EdgeSettings::new(&MEMBERS) }, loss)
 }
 
-/// Which of the two nodes has any transaction or connection of a call that just came up.
+/// The balancer goes by the port of the sender.
 fn kill_the_node_of(world: &mut World, address: &str) {
     let port: usize = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     world.crash(port % 2, FOR_GOOD);
 }
 
 fn replied(world: &mut World, who: &str, leg: LegId, method: &str) {
-    let is_granted = |world: &mut World| {
-        world.agent(who).call_of(leg).is_some_and(|call| call.reply(method) == Some(200))
-    };
+    let is_granted =
+        |world: &mut World| world.agent(who).call_of(leg).is_some_and(|call| call.reply(method) == Some(200));
     assert!(world.until(40_000, is_granted), "the {method} of {who} got no 200");
 }
 

@@ -92,8 +92,7 @@ fn ack_of(end: &Message, invite: &Message) -> Message {
 /// Round-robin counts, and has forgotten: each member is asked, and whoever knows nothing of it does no harm.
 #[test]
 fn a_cancel_after_a_restart_asks_every_member_that_may_have_the_call() {
-    let mut stage =
-        Stage::new(&EdgeSettings { balance: Balance::RoundRobin, ..EdgeSettings::new(&MEMBERS) });
+    let mut stage = Stage::new(&EdgeSettings { balance: Balance::RoundRobin, ..EdgeSettings::new(&MEMBERS) });
     for call_id in ["first", "second", "third"] {
         let (invite, asked) = cancelled_after_restart(&mut stage, call_id, 1);
         let mut members: Vec<_> = asked.iter().map(|one| one.to.as_str()).collect();

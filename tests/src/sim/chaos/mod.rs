@@ -116,9 +116,13 @@ impl Chaos {
         for agent in everybody().chain([CARRIER]) {
             world.agent(agent).policy = script::policy(&mut chance);
         }
-        let known = everybody().chain(MEMBERS).chain([CARRIER, STRANGER]).map(|address| address.parse().expect("an address"));
+        let known = everybody()
+            .chain(MEMBERS)
+            .chain([CARRIER, STRANGER])
+            .map(|address| address.parse().expect("an address"));
         let mut judge = Judge::new(known);
         judge.is_damaged = weather == Weather::Damaged;
+        judge.is_unordered = settings.nodes > 1;
         world.judge = Some(Box::new(judge));
         world.link = weather.outside(&mut chance);
         world.inside_link = Some(weather.inside(world.link));

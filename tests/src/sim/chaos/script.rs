@@ -60,7 +60,10 @@ pub(super) enum Act {
     Reconnect(&'static str),
     Kill(&'static str, bool),
     Revive(&'static str),
-    Crash { node: usize, millis: u64 },
+    Crash {
+        node: usize,
+        millis: u64,
+    },
     /// A stranger names an address of his choice.
     Lure(usize),
 }

@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sbc_tcp::{CloseReason, Connections, Dialer, Handler, Link, Listener, Refused, Settings, bind, serve};
+use sbc_tcp::{
+    CloseReason, Connections, Dialer, Handler, Link, Listener, Refused, Settings, Unreached, bind, serve,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -55,7 +57,7 @@ impl Handler for Echo {
         self.tell(Told::Refused(why));
     }
 
-    fn unreachable(&self, _remote: SocketAddr) {
+    fn unreachable(&self, _remote: SocketAddr, _why: Unreached) {
         self.tell(Told::Unreachable);
     }
 }

@@ -35,6 +35,7 @@ mod response;
 mod rewrite;
 mod route;
 mod ruled;
+mod secure;
 mod settings;
 mod setup;
 mod status;

@@ -164,12 +164,12 @@ fn a_mistake_names_its_line_and_what_would_be_right() {
         (
             "server_name = \"fs.example.com\"",
             "server_name = \"fs example\"",
-            "sbc.toml:34:63: pool.freeswitch.members[0].server_name: found \"fs example\", expected the name in its certificate as \"sip.example.com\"",
+            "sbc.toml:34:61: pool.freeswitch.members[0].server_name: found \"fs example\", expected the name in its certificate as \"sip.example.com\"",
         ),
         (
             "uri = \"sip:10.0.2.10:5081;transport=tls\"",
             "uri = \"sip:10.0.2.10:5081\"",
-            "sbc.toml:34:49: pool.freeswitch.members[0].server_name: found a key without effect here, expected no `server_name`, or `;transport=tls` in the member's uri",
+            "sbc.toml:34:47: pool.freeswitch.members[0].server_name: found a key without effect here, expected no `server_name`, or `;transport=tls` in the member's uri",
         ),
         (
             "sip:10.0.2.11:5081;transport=tls",

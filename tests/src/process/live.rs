@@ -25,7 +25,7 @@ pub(super) fn runtime() -> &'static Runtime {
 }
 
 #[derive(Debug)]
-enum Socket {
+enum Line {
     Udp(Arc<Shell<Agent>>),
     WebSocket(Arc<WebSocket<Agent>>),
     Stream(Arc<Stream<Agent>>),
@@ -34,7 +34,7 @@ enum Socket {
 /// An agent that is served until the value is dropped.
 #[derive(Debug)]
 pub struct Live {
-    socket: Socket,
+    socket: Line,
     serving: JoinHandle<()>,
 }
 
@@ -58,7 +58,7 @@ impl Live {
         let shell = Arc::new(shell);
         let served = Arc::clone(&shell);
         let serving = runtime().spawn(async move { served.run().await });
-        Self { socket: Socket::Udp(shell), serving }
+        Self { socket: Line::Udp(shell), serving }
     }
 
     /// A phone over TCP, as `user` of example.test. It connects again whenever its connection has closed.
@@ -85,7 +85,7 @@ impl Live {
         let socket = Arc::new(Stream::new(edge, is_tls, agent));
         let served = Arc::clone(&socket);
         let serving = runtime().spawn(async move { served.run().await });
-        Self { socket: Socket::Stream(socket), serving }
+        Self { socket: Line::Stream(socket), serving }
     }
 
     /// A browser's habits over plain WebSocket, connected, as `user` of example.test.
@@ -100,7 +100,7 @@ impl Live {
         let socket = Arc::new(socket);
         let served = Arc::clone(&socket);
         let serving = runtime().spawn(async move { served.run(stream).await });
-        Self { socket: Socket::WebSocket(socket), serving }
+        Self { socket: Line::WebSocket(socket), serving }
     }
 
     /// A browser's habits over WebSocket with TLS, connected to this address.
@@ -114,15 +114,15 @@ impl Live {
         let socket = Arc::new(socket);
         let served = Arc::clone(&socket);
         let serving = runtime().spawn(async move { served.run(stream).await });
-        Self { socket: Socket::WebSocket(socket), serving }
+        Self { socket: Line::WebSocket(socket), serving }
     }
 
     /// Asks the agent something, or lets it do something.
     pub fn act<T>(&self, verb: impl FnOnce(&mut Agent, Time) -> T) -> T {
         match &self.socket {
-            Socket::Udp(shell) => shell.act(verb),
-            Socket::WebSocket(socket) => socket.act(verb),
-            Socket::Stream(socket) => socket.act(verb),
+            Line::Udp(shell) => shell.act(verb),
+            Line::WebSocket(socket) => socket.act(verb),
+            Line::Stream(socket) => socket.act(verb),
         }
     }
 

@@ -111,10 +111,11 @@ impl Site {
     /// # Panics
     /// When the machine has no free ports or no room for files.
     pub fn with_streams(name: &str, second: Transport) -> Self {
-        let site = Self::new(name);
+        let mut site = Self::new(name);
         let ip = |host| Ipv4Addr::new(127, site.network[0], site.network[1], host);
-        let streams = Streams { tcp: free_tcp(ip(1)), tls: free_tcp(ip(1)), inside: free_tcp(ip(2)), second };
-        Self { streams: Some(streams), ..site }
+        site.streams =
+            Some(Streams { tcp: free_tcp(ip(1)), tls: free_tcp(ip(1)), inside: free_tcp(ip(2)), second });
+        site
     }
 
     /// Where its files are.

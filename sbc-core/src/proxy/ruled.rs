@@ -102,7 +102,9 @@ impl Core {
     ) -> Route {
         let rules = &turn.settings.config.rules;
         let decision = rules.evaluate(query, scratch);
-        self.tag(rules, &decision, asked);
+        if !asked.was_counted {
+            self.tag(rules, &decision, asked);
+        }
         match decision.action {
             Action::Pool(to) => {
                 let Some(to) = Pooled::of(&to, turn.settings) else {
@@ -137,6 +139,10 @@ impl Core {
         asked: &Asked<'_>,
         now: Time,
     ) -> Result<Ruled, Answer> {
+        let changes = (!decision.changes.is_empty()).then(|| Box::new(decision.changes.clone()));
+        if asked.was_counted {
+            return Ok(Ruled { changes, permits: Vec::new() });
+        }
         let rules = &settings.config.rules;
         let is_call = asked.incoming.method == Some(Method::Invite);
         let mut permits = self.places_of_caller(asked, &settings.config.admission, settings)?;
@@ -156,7 +162,6 @@ impl Core {
                 }
             }
         }
-        let changes = (!decision.changes.is_empty()).then(|| Box::new(decision.changes.clone()));
         Ok(Ruled { changes, permits })
     }
 

@@ -6,3 +6,4 @@ mod credentials;
 mod load;
 mod restart;
 mod secrecy;
+mod streams;

@@ -8,7 +8,7 @@ help:
 	@echo 'make run    build and start sbc with the quickstart defaults'
 	@echo 'make test   install what the tests need, run all of them'
 	@echo 'make sim    $(CALLS) simulated calls over $(SEEDS) seeds of bad links and dying nodes'
-	@echo 'make load   sbc killed under SIPp, and calls over UDP and wss that lose packets'
+	@echo 'make load   sbc killed under SIPp, calls that lose packets, floods, silent clients (LOAD="--only garbage")'
 	@echo 'make lint   formatting, clippy, documentation, licences and bans'
 	@echo 'make fuzz   throw bytes at everything that reads bytes, TIME=60 seconds for each target'
 	@echo 'make bench  what one message and one decision of the rules cost'
@@ -35,7 +35,7 @@ sim:
 load:
 	tests/prepare load
 	$(CARGO) build --package sbc --package sbc-tests --bins
-	$(CARGO) run --package sbc-tests --bin load
+	$(CARGO) run --package sbc-tests --bin load -- $(LOAD)
 
 lint:
 	$(CARGO) fmt --all --check

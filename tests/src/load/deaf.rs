@@ -48,7 +48,7 @@ pub struct Deafened {
     pub browsers: usize,
     /// Messages sent to them.
     pub messages: u64,
-    /// Those closed for being slow, by what sbc counts.
+    /// Those closed for being slow, or for not answering a ping, by what sbc counts.
     pub closed: u64,
     /// All were closed after so long, from the first message on.
     pub within: Duration,
@@ -84,7 +84,7 @@ impl fmt::Display for Deafened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "browsers that never read    {:>7}", self.browsers)?;
         writeln!(f, "messages sent to them       {:>7}", self.messages)?;
-        writeln!(f, "closed as slow readers      {:>7}", self.closed)?;
+        writeln!(f, "closed for not reading      {:>7}", self.closed)?;
         writeln!(f, "all closed within, ms       {:>7}", self.within.as_millis())?;
         writeln!(f, "calls of a good browser     {:>7}", self.calls[0])?;
         writeln!(f, "of them good                {:>7}", self.calls[1])?;
@@ -126,7 +126,7 @@ pub fn deafen(browsers: usize, rest: bool, mut tell: impl FnMut(&str, usize)) ->
             tell("browsers that never read", served);
         }
     }
-    let closed = || count_of(&sbc.counts("sbc_ws_closed_total"), "slow_reader");
+    let closed = || closed_by(&sbc.counts("sbc_ws_closed_total"));
     until_within(CLOSED_WITHIN, || {
         most = most.max(sbc.resident_bytes());
         closed() >= browsers as u64
@@ -143,8 +143,10 @@ pub fn deafen(browsers: usize, rest: bool, mut tell: impl FnMut(&str, usize)) ->
     Ok(Deafened { browsers, messages, closed, within, calls, resident })
 }
 
-fn count_of(counts: &[(String, u64)], reason: &str) -> u64 {
-    counts.iter().find(|(label, _)| label == reason).map_or(0, |(_, count)| *count)
+/// Who is served late may have missed a ping before: that is not reading, too.
+fn closed_by(counts: &[(String, u64)]) -> u64 {
+    let deaf = |(label, _): &&(String, u64)| ["slow_reader", "ping_timeout"].contains(&label.as_str());
+    counts.iter().filter(deaf).map(|(_, count)| count).sum()
 }
 
 type Deaf = WebSocketStream<TlsStream<TcpStream>>;

@@ -142,7 +142,7 @@ pub fn silence(clients: usize, tell: impl FnMut(usize)) -> io::Result<Silenced> 
     let site = Site::new("silent");
     let _members = FsMember::pair(&site, &[]);
     let sbc = Sbc::start(&site, Balance::CallId);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(watch(&site, &sbc, clients, tell))
 }
 

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod discovery;
 mod examples;
 mod explain;
 mod keygen;

@@ -43,6 +43,7 @@ pub(crate) struct Fallback {
 }
 
 /// The next target.
+#[derive(Clone)]
 pub(crate) struct Next {
     pub(crate) flow: Flow,
     pub(crate) zone: Zone,
@@ -128,6 +129,16 @@ impl Plan {
                 Some(Next { flow: reached.flow, zone, peer, target, member: None, address: None, leg })
             }
         }
+    }
+
+    /// Every target that a request may have gone to, where the balance would not choose the same one again.
+    pub(crate) fn wherever_it_went(mut self) -> Self {
+        if let Self::Pool { balance, left, .. } = &mut self
+            && !matches!(balance, Balance::HashCallId | Balance::HashAor | Balance::Priority)
+        {
+            *left = u8::MAX;
+        }
+        self
     }
 
     /// Let a target that was taken be the next one again: it is there, but not the way it was asked.

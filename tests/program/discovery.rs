@@ -164,7 +164,9 @@ fn services_bring_their_ports_beside_the_file_and_are_asked_again_when_their_tim
     // A second pool, whose answer stays true for an hour.
     dns.set("_sip._udp.long.test", RecordType::SRV, 3600, vec![service(0, 0, 5083, "b.fs.test.")]);
     let own = format!("members = [{{ uri = \"sip:{}:5080\" }}]\n", site.ip);
-    let text = config(&site, &format!("{own}discover = \"srv:_sip._udp.fs.test\""));
+    let with_rules = |members: &str| format!("routes = \"routes.toml\"\n{}", config(&site, members));
+    site.write("routes.toml", "[[rule]]\nname = \"all\"\nroute = { pool = \"freeswitch\" }\n");
+    let text = with_rules(&format!("{own}discover = \"srv:_sip._udp.fs.test\""));
     let long = "[pool.long]\ndiscover = \"srv:_sip._udp.long.test\"\n";
     let config_file = site.write("sbc.toml", &format!("{text}{long}"));
     let running = site.start(&config_file);
@@ -180,7 +182,7 @@ fn services_bring_their_ports_beside_the_file_and_are_asked_again_when_their_tim
     assert_eq!(members(&site), expected);
 
     // Without the key, DNS has no say any more.
-    site.write("sbc.toml", &format!("{}{long}", config(&site, &own)));
+    site.write("sbc.toml", &format!("{}{long}", with_rules(&own)));
     assert!(site.end(&["reload", "--admin", &site.admin()]).status.success());
     assert_eq!(members(&site), expected[..1]);
     assert!(running.stop("TERM").success());

@@ -6,6 +6,7 @@
 mod admission;
 mod check;
 mod claims;
+mod connection;
 mod discover;
 mod document;
 mod error;
@@ -24,6 +25,8 @@ mod websocket;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -31,7 +34,9 @@ use std::sync::Arc;
 
 use sbc_core::config::{Admission, Config, Headers, Key, Listener, Overload, Pool, Rules, Timers};
 use sbc_core::flow::ListenerId;
+use sbc_tls::ServerName;
 
+pub(crate) use self::connection::Connection;
 pub(crate) use self::discover::Source;
 pub(crate) use self::document::At;
 use self::document::{Document, Keys, Section};
@@ -121,8 +126,12 @@ pub(crate) struct ListenerSettings {
     pub worker_ports: Option<At<Vec<SocketAddr>>>,
     /// Set for `ws` and `wss`.
     pub websocket: Option<WebSocket>,
-    /// Set for `tcp`.
+    /// Set for `tcp` and `tls`.
     pub stream: Option<Stream>,
+    /// Set for all but `udp`.
+    pub connection: Option<Connection>,
+    /// The names that members prove to have over TLS, where they are not their addresses.
+    pub names: Vec<(SocketAddr, ServerName<'static>)>,
 }
 
 /// A pool whose members DNS lists, or some of them.

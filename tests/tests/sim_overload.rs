@@ -258,7 +258,7 @@ fn within(method: &str, flow: Flow, answer: &Message) -> Vec<u8> {
 fn offered(times: u64, strangers: u64) -> (Site, u64) {
     let mut site = Site::new(7 * times + strangers);
     let from = site.now + SETTLED;
-    site.offer(CAPACITY * times, strangers, 10);
+    site.offer(CAPACITY * times, strangers, 8);
     let managed = site.managed(from);
     (site, managed)
 }
@@ -267,7 +267,7 @@ fn offered(times: u64, strangers: u64) -> (Site, u64) {
 fn at_ten_times_capacity_nine_tenths_of_the_peak_are_managed_and_no_call_that_is_up_is_touched() {
     let (_, peak) = offered(1, 0);
     assert!(peak >= CAPACITY * 8 / 10, "{peak} of {CAPACITY}");
-    for times in [2, 5, 10] {
+    for times in [2, 10] {
         let (mut site, managed) = offered(times, 0);
         println!("{times} times: {managed} of {peak} calls/s, {} refused, {} lost", site.refused, site.lost);
         assert!(managed * 10 >= peak * 9, "{managed} of {peak} at {times} times the capacity");

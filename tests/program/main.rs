@@ -10,3 +10,4 @@ mod keygen;
 mod life;
 mod refusals;
 mod reload;
+mod tls;

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod connections;
 mod discovery;
 mod examples;
 mod explain;
@@ -10,3 +11,4 @@ mod keygen;
 mod life;
 mod refusals;
 mod reload;
+mod tls;

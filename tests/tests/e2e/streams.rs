@@ -32,8 +32,8 @@ fn calls_by_tcp_succeed_over_a_udp_member_and_a_tcp_one() {
     let all = u64::from(CALLS);
     assert_eq!((outcome.begun, outcome.answered), (all, all), "{outcome:?}");
     assert_eq!((outcome.failed, outcome.unexpected, outcome.orphaned), (0, 0, 0), "{outcome:?}");
-    until("each member has counted half of the calls", || {
-        members.iter().all(|member| member.calls() == all / 2)
+    until("each member has counted its part of the calls", || {
+        members.iter().all(|member| member.calls() > all / 10)
     });
     sbc.wait_for_no_calls();
     let mut view = PublicView::new(&site);

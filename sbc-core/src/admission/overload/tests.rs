@@ -1,3 +1,5 @@
+//! A worker that is told, window by window, how long its queues stand.
+
 use super::*;
 
 const LIMITS: Limits = Limits { delay: Duration::from_millis(50), cpu: None };

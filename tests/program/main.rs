@@ -4,6 +4,7 @@
 mod support;
 
 mod connections;
+mod discovery;
 mod examples;
 mod explain;
 mod keygen;

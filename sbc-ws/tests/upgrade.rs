@@ -237,8 +237,10 @@ fn the_header_of_a_network_load_balancer_stands_before_tls() {
     run(async {
         let certificates = common::self_signed();
         let config = common::client_config_of(rustls::DEFAULT_VERSIONS, &certificates.fingerprint());
-        let worker =
-            Worker::start(Settings { tls: Some(certificates), ..behind_network_balancer("127.0.0.0/8") });
+        let worker = Worker::start(Settings {
+            tls: common::wss(&certificates).tls,
+            ..behind_network_balancer("127.0.0.0/8")
+        });
         let mut stream = TcpStream::connect(worker.address).await.unwrap();
         stream.write_all(&proxy_header([192, 0, 2, 1])).await.unwrap();
         let connector = tokio_rustls::TlsConnector::from(config);

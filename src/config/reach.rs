@@ -55,7 +55,8 @@ pub(super) fn ways(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<Ways> {
         return None;
     }
     let large = large(parts, pool)?;
-    members_fit(parts, pool, &members).then_some(Ways { told, members, large })
+    let trusted = known.iter().all(|(_, index)| is_trusting(parts, pool, *index));
+    (members_fit(parts, pool, &members) && trusted).then_some(Ways { told, members, large })
 }
 
 fn transport_of(parts: &Parts<'_, '_, '_>, index: usize) -> Option<Transport> {
@@ -160,6 +161,19 @@ fn large(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<Large> {
         RawLarge::Auto => by_tcp(Large::Auto),
         RawLarge::Always => by_tcp(Large::Always),
     }
+}
+
+/// Nobody is believed to be a member over TLS because it says so.
+fn is_trusting(parts: &Parts<'_, '_, '_>, pool: &RawPool, index: usize) -> bool {
+    let Some(listener) = parts.listeners.whole.get(index) else { return true };
+    let tls = listener.connection.as_ref().and_then(|connection| connection.tls.as_ref());
+    if tls.is_some_and(|tls| tls.ca.is_none()) {
+        let found = format!("listener {:?}, which trusts nobody it connects to", listener.name.value);
+        let expected = "ca = \"FILE\" there: who signs the certificates of these members";
+        parts.root.document().report(pool.place.clone(), found, expected);
+        return false;
+    }
+    true
 }
 
 /// Same address family, no member twice, and none of them is this node.

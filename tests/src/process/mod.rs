@@ -12,6 +12,7 @@ mod relay;
 mod sbc;
 mod sipp;
 mod site;
+mod stream;
 mod tls;
 mod websocket;
 

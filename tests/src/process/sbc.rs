@@ -71,6 +71,18 @@ impl<'s> Sbc<'s> {
         self.try_status().expect("a status")
     }
 
+    /// One value of `/metrics`, by its name with labels; 0 while there is none.
+    ///
+    /// # Panics
+    /// When it says nothing.
+    pub fn metric(&self, name: &str) -> u64 {
+        let url = format!("http://{}/metrics", self.site.admin);
+        let mut response = ureq::get(url).call().expect("metrics");
+        let text = response.body_mut().read_to_string().expect("text");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or(0)
+    }
+
     /// Waits until it has no call any more.
     ///
     /// # Panics

@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use sbc_core::flow::Transport;
+
 /// Members in the pool of a site.
 const MEMBERS: usize = 2;
 /// Worker ports on the pool side.
@@ -58,7 +60,22 @@ pub struct Site {
     pub members: [SocketAddr; MEMBERS],
     /// The admin API of sbc.
     pub admin: SocketAddr,
+    /// What else there is where callers and members use TCP and TLS, too.
+    pub streams: Option<Streams>,
     network: [u8; 2],
+}
+
+/// Listeners for TCP and TLS.
+#[derive(Debug)]
+pub struct Streams {
+    /// What callers connect to.
+    pub tcp: SocketAddr,
+    /// The same with TLS.
+    pub tls: SocketAddr,
+    /// What members connect to, and where connections to them come from.
+    pub inside: SocketAddr,
+    /// How the second member is reached: by UDP or TCP.
+    pub second: Transport,
 }
 
 impl Site {
@@ -84,8 +101,21 @@ impl Site {
             inside: free_run(ip(2), WORKERS + 1),
             members: [free_udp(ip(3)), free_udp(ip(4))],
             admin: free_tcp(ip(2)),
+            streams: None,
             network,
         }
+    }
+
+    /// A new place whose callers use TCP and TLS, too, and whose second member is reached by UDP or TCP.
+    ///
+    /// # Panics
+    /// When the machine has no free ports or no room for files.
+    pub fn with_streams(name: &str, second: Transport) -> Self {
+        let mut site = Self::new(name);
+        let ip = |host| Ipv4Addr::new(127, site.network[0], site.network[1], host);
+        site.streams =
+            Some(Streams { tcp: free_tcp(ip(1)), tls: free_tcp(ip(1)), inside: free_tcp(ip(2)), second });
+        site
     }
 
     /// Where its files are.
@@ -124,12 +154,19 @@ impl Site {
         format!("wss://{}", self.wss)
     }
 
+    /// Whether a member is reached by TCP.
+    pub(super) fn is_by_tcp(&self, member: usize) -> bool {
+        member == 1 && self.streams.as_ref().is_some_and(|streams| streams.second == Transport::Tcp)
+    }
+
     /// Writes `sbc.toml` and `routes.toml`: the pool `freeswitch` with both members.
     pub(super) fn write_config(&self, balance: Balance) -> PathBuf {
         let Self { wss, ws, udp, inside, admin, members: [first, second], .. } = self;
         let (from, to) = (inside.port() + 1, inside.port() + WORKERS);
         let advertise =
             self.advertised_udp.map(|address| format!("advertise = \"{address}\"\n")).unwrap_or_default();
+        let streams = self.streams.as_ref().map(Streams::config).unwrap_or_default();
+        let by = if self.is_by_tcp(1) { ";transport=tcp" } else { "" };
         let config = format!(
             r#"routes = "routes.toml"
 [node]
@@ -157,8 +194,8 @@ transport = "udp"
 bind = "{inside}"
 worker_ports = "{from}-{to}"
 zone = "pool"
-[pool.freeswitch]
-members = [{{ uri = "sip:{first}" }}, {{ uri = "sip:{second}" }}]
+{streams}[pool.freeswitch]
+members = [{{ uri = "sip:{first}" }}, {{ uri = "sip:{second}{by}" }}]
 balance = "{balance}"
 probe = {{ interval = "500ms", timeout = "500ms", fall = 2, rise = 1 }}
 failover = {{ invite_after = "1s", other_after = "2s", attempts = 3 }}
@@ -174,6 +211,23 @@ format = "text"
         let path = self.directory.join("sbc.toml");
         fs::write(&path, config).expect("a file in the temporary directory");
         path
+    }
+}
+
+impl Streams {
+    fn config(&self) -> String {
+        let Self { tcp, tls, inside, .. } = self;
+        let listener = |name: &str, transport: &str, bind: &SocketAddr, zone: &str| {
+            format!(
+                "[[listener]]\nname = \"{name}\"\ntransport = \"{transport}\"\nbind = \"{bind}\"\nzone = \"{zone}\"\n"
+            )
+        };
+        [
+            listener("phones-tcp", "tcp", tcp, "public"),
+            listener("phones-tls", "tls", tls, "public"),
+            listener("inside-tcp", "tcp", inside, "pool"),
+        ]
+        .concat()
     }
 }
 

@@ -5,3 +5,4 @@ mod credentials;
 mod load;
 mod restart;
 mod secrecy;
+mod streams;

@@ -59,7 +59,8 @@ impl Guest {
     /// The peer is known: whether it may connect.
     fn introduce(&mut self, peer: SocketAddr) -> Result<(), Refused> {
         self.remote = peer;
-        if !self.place.count(peer.ip(), self.settings.max_per_source) {
+        let is_unlimited = self.handler.is_unlimited(peer);
+        if !is_unlimited && !self.place.count(peer.ip(), self.settings.max_per_source) {
             return Err(Refused::TooManyOfSource);
         }
         if self.handler.admits(peer) { Ok(()) } else { Err(Refused::Source) }

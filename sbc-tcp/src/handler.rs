@@ -21,6 +21,9 @@ pub trait Handler {
     /// Whether this address may connect at all. Asked before TLS costs anything.
     fn admits(&self, remote: SocketAddr) -> bool;
 
+    /// Whether this address may hold more connections than [`Settings::max_per_source`](crate::Settings).
+    fn is_unlimited(&self, remote: SocketAddr) -> bool;
+
     /// A connection is open and can be sent to.
     fn opened(&self, link: &Link);
 

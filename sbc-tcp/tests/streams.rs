@@ -87,6 +87,23 @@ fn a_thousand_silent_connections_are_bounded_and_closed() {
 }
 
 #[test]
+fn one_source_holds_what_the_limit_says_unless_it_is_unlimited() {
+    play(async || {
+        let mut server = server(Settings { max_per_source: 1, ..Settings::default() })?;
+        let mut known = TcpStream::connect(server.address).await?;
+        known.write_all(OPTIONS).await?;
+        assert_eq!(server.told.recv().await, Some(Told::Message(OPTIONS.to_vec())));
+        let _second = TcpStream::connect(server.address).await?;
+        assert_eq!(server.told.recv().await, Some(Told::Refused(Refused::TooManyOfSource)));
+        server.handler.is_unlimited.set(true);
+        let mut third = TcpStream::connect(server.address).await?;
+        third.write_all(OPTIONS).await?;
+        assert_eq!(server.told.recv().await, Some(Told::Message(OPTIONS.to_vec())));
+        Ok(())
+    });
+}
+
+#[test]
 fn a_dialled_connection_is_kept_and_a_refusing_server_is_told_at_once() {
     play(async || {
         let mut server = server(Settings::default())?;

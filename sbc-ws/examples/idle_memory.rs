@@ -58,6 +58,10 @@ impl Handler for Registrar {
         true
     }
 
+    fn is_unlimited(&self, _: SocketAddr) -> bool {
+        false
+    }
+
     fn opened(&self, _id: NonZeroU64, _remote: SocketAddr, _source: SocketAddr, _ticket: Option<Ticket>) {}
 
     fn received(&self, connection: NonZeroU64, _remote: SocketAddr, _source: SocketAddr, _message: &[u8]) {

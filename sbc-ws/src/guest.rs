@@ -71,7 +71,7 @@ impl Guest {
         if !is_proxy_itself && !self.handler.admits(client) {
             return Err(Refused::Source);
         }
-        let is_unlimited = is_proxy_itself || is_within(&self.settings.unlimited, client);
+        let is_unlimited = is_proxy_itself || self.handler.is_unlimited(client);
         if is_unlimited || self.place.count(client.ip(), self.settings.max_per_source) {
             Ok(())
         } else {

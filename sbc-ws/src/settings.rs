@@ -63,10 +63,8 @@ pub struct Settings {
     /// How many connections the listener holds, in all workers together, handshakes included.
     pub max_connections: usize,
     /// How many connections one source holds, handshakes included: an IPv4 address or an IPv6 /64. Trusted proxies
-    /// are not counted, their clients are.
+    /// are not counted, their clients are; neither is whom [`Handler::is_unlimited`](crate::Handler) names.
     pub max_per_source: usize,
-    /// Who is not counted by source.
-    pub unlimited: Vec<IpNet>,
     /// How long a client may take to send its whole upgrade request.
     pub upgrade_deadline: Duration,
     /// How long an open connection may be without a message; `None`: for ever, as long as it answers pings.
@@ -88,7 +86,6 @@ impl Default for Settings {
             egress: EgressLimits::default(),
             max_connections: MAX_CONNECTIONS,
             max_per_source: MAX_PER_SOURCE,
-            unlimited: Vec::new(),
             upgrade_deadline: UPGRADE_DEADLINE,
             first_message_deadline: None,
         }

@@ -202,8 +202,8 @@ fn behind_a_proxy_each_client_has_its_own_share_and_the_proxy_none() {
 #[test]
 fn whom_the_operator_trusts_is_not_counted() {
     run(async {
-        let unlimited = vec!["127.0.0.0/8".parse().unwrap()];
-        let worker = Worker::start(Settings { max_per_source: 0, unlimited, ..Settings::default() });
+        let worker = Worker::start(Settings { max_per_source: 0, ..Settings::default() });
+        worker.recorder.unlimited.set(Some("127.0.0.1".parse().unwrap()));
         worker.connect().await;
     });
 }

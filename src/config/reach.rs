@@ -7,7 +7,7 @@ use sbc_core::flow::{ListenerId, Transport, Zone};
 
 use super::check::Parts;
 use super::listener::RawListener;
-use super::pool::{RawLarge, RawPool};
+use super::pool::{RawLarge, RawMember, RawPool};
 
 /// The ways from this node to the members of one pool; indexes of listeners.
 pub(super) struct Ways {
@@ -195,11 +195,24 @@ fn members_fit(parts: &Parts<'_, '_, '_>, pool: &RawPool, ways: &[usize]) -> boo
             ));
         } else if pool.members.iter().take(index).any(|earlier| earlier.value.address == address) {
             wrong("each member once".to_owned());
+        } else if let Some(other) = other_name(parts, pool, &member.value) {
+            wrong(format!("the server_name that it has in pool {other:?}: one connection serves both"));
         } else if let Some(own) = parts.listeners.whole.iter().find(|own| is_own(own, address, transport)) {
             wrong(format!("a server; this is listener {:?} of this node", own.name.value));
         }
     }
     fit
+}
+
+/// An earlier pool that calls the server at the same address otherwise.
+fn other_name<'p>(parts: &'p Parts<'_, '_, '_>, pool: &RawPool, member: &RawMember) -> Option<&'p str> {
+    let earlier = parts.pools.whole.iter().take_while(|other| other.name != pool.name);
+    let differs = |other: &RawMember| {
+        (other.address, other.transport) == (member.address, member.transport)
+            && other.server_name != member.server_name
+    };
+    let mut named = earlier.filter(|other| other.members.iter().any(|member| differs(&member.value)));
+    named.next().map(|other| &*other.name)
 }
 
 fn is_own(listener: &RawListener, address: SocketAddr, transport: Transport) -> bool {

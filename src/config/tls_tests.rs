@@ -172,6 +172,11 @@ fn a_mistake_names_its_line_and_what_would_be_right() {
             "sbc.toml:34:47: pool.freeswitch.members[0].server_name: found a key without effect here, expected no `server_name`, or `;transport=tls` in the member's uri",
         ),
         (
+            "registrations = \"shared\"\n",
+            "registrations = \"shared\"\n[pool.spare]\nlistener = \"inside\"\nmembers = [{ uri = \"sip:10.0.2.10:5081;transport=tls\" }]\n",
+            "sbc.toml:40:20: pool.spare.members[0].uri: found \"sip:10.0.2.10:5081;transport=tls\", expected the server_name that it has in pool \"freeswitch\": one connection serves both",
+        ),
+        (
             "sip:10.0.2.11:5081;transport=tls",
             "sip:10.0.2.11:5081;transport=sctp",
             "sbc.toml:35:11: pool.freeswitch.members[1].uri: found \"sip:10.0.2.11:5081;transport=sctp\", expected \"sip:IP:PORT\" without `;transport=sctp`",

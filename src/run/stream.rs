@@ -32,6 +32,10 @@ impl Handler for Receiver {
         self.shell.is_peer(self.listener, remote) && self.shell.is_welcome(self.listener, remote.ip())
     }
 
+    fn is_unlimited(&self, remote: SocketAddr) -> bool {
+        self.shell.is_allowed(remote.ip())
+    }
+
     fn opened(&self, link: &Link) {
         self.open.borrow_mut().insert(link.id);
         self.shell.counters().tcp.opened(link.dialled);

@@ -9,7 +9,7 @@ use sbc_core::flow::Transport;
 use sbc_tests::agent::{By, LegId, Policy, State};
 use sbc_tests::sim::{
     BROWSER, CARRIER, EXCHANGE, EdgeSettings, INSIDE, INSIDE_TCP, INSIDE_TCP_ID, MEMBERS, OTHER_BROWSER,
-    PHONE, TRUNK_TCP_ID, World, cast, for_seeds,
+    PHONE, TRUNK_TCP, TRUNK_TCP_ID, World, cast, for_seeds,
 };
 use sbc_tests::ua::message::Message;
 
@@ -270,5 +270,27 @@ fn a_sips_address_is_never_asked_in_the_clear() {
     assert_eq!(count(&world, Count::SipsRefused), 1);
     let (world, left) = secure_call_out(Transport::Tls);
     assert!(asked(&left));
+    // Who asks for `sips:` tells one (RFC 3261 §8.1.1.8).
+    let (_, invite) =
+        left.iter().find(|(to, message)| *to == carrier && message.is_request()).expect("asked");
+    let contact = invite.get("Contact").unwrap_or_default();
+    assert!(contact.starts_with("<sips:") && contact.ends_with(&format!("@{TRUNK_TCP}>")), "{contact}");
     assert_eq!(count(&world, Count::SipsRefused), 0);
+}
+
+#[test]
+fn who_asks_for_a_sips_address_is_told_one_and_the_dialog_goes_on() {
+    let mut world = cast(13, &by(Transport::Tls), 0);
+    let leg = world.act(BROWSER, |agent, now| agent.call(now, "sips:9196@example.test"));
+    world.until_up(BROWSER, leg);
+    let contacts: Vec<String> = world.act(BROWSER, |agent, _| {
+        let received = agent.trace().iter().filter(|one| !one.sent && one.message.status() == 200);
+        let of_calls =
+            received.filter(|one| one.message.get("CSeq").is_some_and(|seq| seq.ends_with("INVITE")));
+        of_calls.filter_map(|one| one.message.get("Contact").map(str::to_owned)).collect()
+    });
+    assert!(!contacts.is_empty());
+    assert!(contacts.iter().all(|contact| contact.starts_with("<sips:")), "RFC 3261 §12.1.1: {contacts:?}");
+    hang_up(&mut world, BROWSER, leg);
+    world.assert_quiet();
 }

@@ -4,11 +4,12 @@
 //! however it is reached. Towards the outside a new request for a `sips:` address leaves over TLS or not at all.
 //! Inside a dialog it leaves as the dialog does, and is counted: a BYE that is refused would keep the call up.
 
+use crate::config::Listener;
 use crate::count::Count;
 use crate::flow::{Flow, Transport, Zone};
 use crate::proxy::core::Core;
 use crate::proxy::settings::Settings;
-use crate::wire::eq_ignore_case;
+use crate::wire::{HeaderName, Message, NameAddr, eq_ignore_case};
 
 /// Why (RFC 5630 §5.3): the header line of the refusal.
 pub(crate) const WARNING: &str = "Warning: 380 sbc \"SIPS Not Allowed\"\r\n";
@@ -26,11 +27,7 @@ impl Core {
         if zone == Zone::Pool || !asks_for_sips(bytes) {
             return true;
         }
-        let is_clear = settings.listener(flow.listener).is_none_or(|listener| match listener.transport {
-            // Plain WebSocket is offered behind something that ends TLS.
-            Transport::Tls | Transport::Wss | Transport::Ws => false,
-            _ => true,
-        });
+        let is_clear = !settings.listener(flow.listener).is_some_and(is_encrypted);
         if is_clear {
             self.counters.add(if in_dialog { Count::SipsInClear } else { Count::SipsRefused });
         }
@@ -38,10 +35,29 @@ impl Core {
     }
 }
 
+/// Whether a request for `uri` owes those it goes to a `sips:` Contact (RFC 3261 §8.1.1.8).
+pub(crate) fn asks_securely(uri: &[u8], listener: &Listener) -> bool {
+    is_encrypted(listener) && is_sips(uri)
+}
+
+/// The same for a response (§12.1.1): whoever asks for a `sips:` address writes it into To.
+pub(crate) fn answers_securely(response: &Message<'_>, listener: &Listener) -> bool {
+    is_encrypted(listener)
+        && NameAddr::parse(response.value(HeaderName::To)).is_ok_and(|address| is_sips(address.uri))
+}
+
+/// Plain WebSocket is offered behind something that ends TLS.
+fn is_encrypted(listener: &Listener) -> bool {
+    matches!(listener.transport, Transport::Tls | Transport::Wss | Transport::Ws)
+}
+
+fn is_sips(uri: &[u8]) -> bool {
+    uri.get(..5).is_some_and(|scheme| eq_ignore_case(scheme, b"sips:"))
+}
+
 /// Whether the Request-URI of a request is a `sips:` one.
 fn asks_for_sips(request: &[u8]) -> bool {
-    let uri = memchr::memchr(b' ', request).and_then(|space| request.get(space + 1..space + 6));
-    uri.is_some_and(|scheme| eq_ignore_case(scheme, b"sips:"))
+    memchr::memchr(b' ', request).and_then(|space| request.get(space + 1..)).is_some_and(is_sips)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A listener on loopback that echoes what it hears and tells the test of everything.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -26,6 +26,8 @@ pub(crate) enum Told {
 pub(crate) struct Echo {
     pub(crate) connections: Arc<Connections>,
     told: RefCell<mpsc::UnboundedSender<Told>>,
+    /// Everybody may hold as many connections as he likes.
+    pub(crate) is_unlimited: Cell<bool>,
 }
 
 impl Echo {
@@ -37,6 +39,10 @@ impl Echo {
 impl Handler for Echo {
     fn admits(&self, _remote: SocketAddr) -> bool {
         true
+    }
+
+    fn is_unlimited(&self, _remote: SocketAddr) -> bool {
+        self.is_unlimited.get()
     }
 
     fn opened(&self, _link: &Link) {}
@@ -71,7 +77,7 @@ pub(crate) fn server(settings: Settings) -> io::Result<Server> {
     let (address, connections) = (socket.local_addr()?, Connections::new());
     let listener = Listener::new(settings, Arc::clone(&connections));
     let (tell, told) = mpsc::unbounded_channel();
-    let handler = Rc::new(Echo { connections, told: RefCell::new(tell) });
+    let handler = Rc::new(Echo { connections, told: RefCell::new(tell), is_unlimited: Cell::default() });
     spawn_local(serve(socket, Arc::clone(&listener), Rc::clone(&handler) as Rc<dyn Handler>));
     Ok(Server { address, told, handler, listener })
 }

@@ -44,6 +44,8 @@ pub(crate) struct Recorder {
     changed: Notify,
     /// The only address turned away.
     pub(crate) banned: Cell<Option<std::net::IpAddr>>,
+    /// The only address that is not counted.
+    pub(crate) unlimited: Cell<Option<std::net::IpAddr>>,
     connections: RefCell<Option<Arc<Connections>>>,
 }
 
@@ -57,6 +59,10 @@ impl Recorder {
 impl Handler for Recorder {
     fn admits(&self, source: SocketAddr) -> bool {
         self.banned.get() != Some(source.ip())
+    }
+
+    fn is_unlimited(&self, source: SocketAddr) -> bool {
+        self.unlimited.get() == Some(source.ip())
     }
 
     fn opened(&self, id: NonZeroU64, _remote: SocketAddr, source: SocketAddr, ticket: Option<Ticket>) {

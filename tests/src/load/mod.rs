@@ -1,7 +1,16 @@
 //! Full-size runs of the real program: `make load`.
 
+mod deaf;
+mod flood;
 mod kills;
+mod open_files;
 mod paths;
+mod silent;
+mod storm;
 
+pub use self::deaf::{Deafened, deafen};
+pub use self::flood::{Flood, Flooded};
 pub use self::kills::{Killed, kills};
 pub use self::paths::{Travelled, Way, travel};
+pub use self::silent::{Silence, Silenced, silence};
+pub use self::storm::{Storm, Weather};

@@ -237,7 +237,7 @@ impl Drop for Live {
     }
 }
 
-fn settings(user: &str, own: std::net::SocketAddr, edge: std::net::SocketAddr) -> Settings {
+pub(crate) fn settings(user: &str, own: SocketAddr, edge: SocketAddr) -> Settings {
     // Two agents with one seed would give their transactions the same branches.
     static AGENTS: AtomicU64 = AtomicU64::new(0);
     let agent = AGENTS.fetch_add(1, Ordering::Relaxed);

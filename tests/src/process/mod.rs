@@ -6,15 +6,15 @@
 mod binaries;
 mod browser;
 mod fs_member;
-mod live;
+pub(crate) mod live;
 mod public_view;
 mod relay;
 mod sbc;
 mod sipp;
 mod site;
 mod stream;
-mod tls;
-mod websocket;
+pub(crate) mod tls;
+pub(crate) mod websocket;
 
 use std::fs::File;
 use std::io;
@@ -105,6 +105,11 @@ impl Process {
         // It fails only when the program has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Its exit status, if it has ended.

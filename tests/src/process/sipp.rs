@@ -108,6 +108,8 @@ pub struct Outcome {
     pub failed: u64,
     /// Messages that the scenario did not expect.
     pub unexpected: u64,
+    /// Requests sent again for want of an answer.
+    pub retransmitted: u64,
 }
 
 /// SIPp calling through sbc over UDP or TCP.
@@ -156,6 +158,11 @@ impl Caller {
         number(&statistics(&self.statistics), "GenericCounter1(C)")
     }
 
+    /// Whether all calls have ended.
+    pub fn has_finished(&mut self) -> bool {
+        self.process.ended().is_some()
+    }
+
     /// Waits for the end of all calls.
     ///
     /// # Panics
@@ -177,6 +184,7 @@ impl Caller {
             orphaned: number(&seen, "GenericCounter2(C)"),
             failed: number(&seen, "FailedCall(C)"),
             unexpected: number(&seen, "FailedUnexpectedMessage(C)"),
+            retransmitted: number(&seen, "Retransmissions(C)"),
         }
     }
 

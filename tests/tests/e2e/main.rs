@@ -1,5 +1,6 @@
 //! End to end: the program itself between real peers. One behaviour per file, one test at a time.
 
+mod attacks;
 mod browser_calls;
 mod credentials;
 mod load;

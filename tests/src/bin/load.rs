@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
-use sbc_tests::load::{Flood, Way, Weather, deafen, kills, silence, travel};
+use sbc_tests::load::{Flood, Way, Weather, deafen, kills, overload, silence, travel};
 
 /// Set in the network namespace that the program has made for itself.
 const INSIDE: &str = "SBC_LOAD_NAMESPACE";
@@ -44,6 +44,9 @@ struct Arguments {
     /// Browsers that never read.
     #[arg(long, default_value_t = 2_000)]
     deaf: usize,
+    /// How many times of what one processor manages it is offered.
+    #[arg(long, default_value_t = 10)]
+    times: u32,
 }
 
 /// One run.
@@ -63,6 +66,8 @@ enum Scenario {
     Silent,
     /// Browsers that never read, while another one calls.
     Deaf,
+    /// Ever more calls for one processor.
+    Overload,
 }
 
 /// Addresses that floods come from.
@@ -112,6 +117,10 @@ impl Scenario {
                 let of = arguments.deaf;
                 let deafened = deafen(of, true, |what, done| progress(what, done, of))?;
                 Ok(told(&deafened, deafened.broken()))
+            }
+            Self::Overload => {
+                let overloaded = overload(arguments.times, |what| eprintln!("{what}"));
+                Ok(told(&overloaded, overloaded.broken()))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The program under test.
 
+use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
@@ -29,8 +30,26 @@ impl<'s> Sbc<'s> {
         sbc
     }
 
+    /// The same on one processor, the first, and with a configuration that `change` has made of the usual one.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_on_one_processor(site: &'s Site, change: impl FnOnce(String) -> String) -> Self {
+        let path = site.write_config(Balance::CallId);
+        let config = fs::read_to_string(&path).expect("the configuration");
+        fs::write(&path, change(config)).expect("a file in the temporary directory");
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(binaries::sbc());
+        let mut sbc = Self { site, process: Self::run(site, command) };
+        sbc.wait_until_ready();
+        sbc
+    }
+
     fn spawn(site: &Site) -> Process {
-        let mut command = Command::new(binaries::sbc());
+        Self::run(site, Command::new(binaries::sbc()))
+    }
+
+    fn run(site: &Site, mut command: Command) -> Process {
         command.args(["run", "--config", "sbc.toml"]).env("HOME", site.directory());
         for variable in ["XDG_STATE_HOME", "RUST_LOG", "ECS_CONTAINER_METADATA_URI_V4"] {
             command.env_remove(variable);

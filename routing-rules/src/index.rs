@@ -2,7 +2,7 @@
 //! hold, however many there are.
 //!
 //! A rule is filed under the items of one condition: names and endings of domains, networks, and for each subject whole
-//! texts, prefixes and regexes. Rules with none of these are tried for every request.
+//! texts, prefixes and regexes; a regex that tells how its texts begin counts as a prefix. Rules with none of these are tried for every request.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -36,9 +36,9 @@ struct OfSubject {
     patterns: Vec<Vec<u32>>,
 }
 
-/// Rules by exact bytes, in order.
+/// Rules by exact bytes.
 #[derive(Debug, Default)]
-struct Keyed(Vec<(Box<[u8]>, Vec<u32>)>);
+struct Keyed(HashMap<Box<[u8]>, Vec<u32>>);
 
 /// Rules by prefixes, in order.
 #[derive(Debug, Default)]
@@ -89,7 +89,11 @@ fn items(condition: &Condition) -> Vec<Item<'_>> {
         Condition::Text(subject, texts) if texts.files.is_empty() => {
             let whole = texts.whole.iter().map(|text| Item::Whole(*subject, text));
             let prefixes = texts.prefixes.iter().map(|text| Item::Prefix(*subject, text));
-            let patterns = texts.regexes.iter().map(|pattern| Item::Pattern(*subject, pattern.id));
+            let patterns = texts.regexes.iter().flat_map(|pattern| {
+                let starts = pattern.starts.iter().map(|start| Item::Prefix(*subject, start));
+                let vague = pattern.starts.is_empty().then_some(Item::Pattern(*subject, pattern.id));
+                starts.chain(vague)
+            });
             whole.chain(prefixes).chain(patterns).collect()
         }
         _ => Vec::new(),
@@ -125,10 +129,12 @@ impl Index {
         let mut index = Self { rest, rules, ..Self::default() };
         for (item, ids) in filed {
             match item {
-                Item::Name(name) => index.names.0.push((name.into(), ids)),
+                Item::Name(name) => drop(index.names.0.insert(name.into(), ids)),
                 Item::Ending(ending) => index.endings.0.push((ending.into(), ids, None)),
                 Item::Network(network) => index.file_network(network, ids),
-                Item::Whole(subject, text) => index.of_subject(subject).whole.0.push((text.into(), ids)),
+                Item::Whole(subject, text) => {
+                    index.of_subject(subject).whole.0.insert(text.into(), ids);
+                }
                 Item::Prefix(subject, text) => {
                     index.of_subject(subject).prefixes.0.push((text.into(), ids, None));
                 }
@@ -139,14 +145,12 @@ impl Index {
                 }
             }
         }
-        index.names.sort();
         index.endings.sort();
         index
             .networks
             .iter_mut()
             .for_each(|group| group.networks.sort_unstable_by_key(|(network, _)| *network));
         for texts in &mut index.texts {
-            texts.whole.sort();
             texts.prefixes.sort();
         }
         index
@@ -261,13 +265,8 @@ impl Index {
 }
 
 impl Keyed {
-    fn sort(&mut self) {
-        self.0.sort_unstable();
-    }
-
     fn get(&self, key: &[u8]) -> &[u32] {
-        let found = self.0.binary_search_by(|(own, _)| (**own).cmp(key)).ok();
-        found.and_then(|at| self.0.get(at)).map_or(&[], |(_, ids)| ids)
+        self.0.get(key).map_or(&[], Vec::as_slice)
     }
 }
 

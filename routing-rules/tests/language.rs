@@ -42,7 +42,7 @@ impl Files for Beside {
 
 fn parse(rules: &str) -> Result<Rules, Vec<String>> {
     let listeners = LISTENERS.map(|(name, _, _)| name);
-    Rules::load(rules, "routes.toml", &Names { pools: &POOLS, listeners: &listeners }, &Beside)
+    Rules::load(rules, "routes.toml", &Names::new(&POOLS, &listeners), &Beside)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect())
 }
 

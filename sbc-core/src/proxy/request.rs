@@ -70,9 +70,8 @@ impl Core {
                 let plan = self.pool_plan(turn, &asked.incoming, &to, ruled.changes.as_deref());
                 self.forward(turn, &asked, plan, ruled, None);
             }
-            Route::Bindings(mut left, ruled) => {
-                left.reverse();
-                self.forward(turn, &asked, Plan::Bindings { left }, ruled, None);
+            Route::Bindings(bound, ruled) => {
+                self.forward(turn, &asked, Plan::Bindings(bound), ruled, None);
             }
             Route::Redirect { status, contacts } => self.redirect(turn, &asked.incoming, status, &contacts),
         }

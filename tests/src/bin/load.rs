@@ -8,7 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use clap::Parser;
-use sbc_tests::load::{Way, kills, travel};
+use sbc_tests::load::{Way, fail, kills, reload, travel};
+use sbc_tests::process::Mood;
 
 /// Set in the network namespace that the program has made for itself.
 const INSIDE: &str = "SBC_LOAD_NAMESPACE";
@@ -22,6 +23,9 @@ struct Arguments {
     /// Calls a second meanwhile.
     #[arg(long, default_value_t = 50)]
     rate: u32,
+    /// How often the configuration is read again under 200 calls a second.
+    #[arg(long, default_value_t = 100)]
+    reloads: u32,
     /// Calls over each bad path.
     #[arg(long, default_value_t = 400)]
     calls: usize,
@@ -59,6 +63,14 @@ fn main() -> ExitCode {
     });
     let mut broken = killed.broken();
     println!("{killed}");
+    for mood in [Mood::Gone, Mood::Stopped, Mood::Full, Mood::Deaf] {
+        let failed = fail(mood, arguments.rate);
+        println!("{failed}");
+        broken.extend(failed.broken());
+    }
+    let reloaded = reload(arguments.reloads, arguments.reloads * 40, 200);
+    println!("{reloaded}");
+    broken.extend(reloaded.broken());
     for way in [Way::Udp, Way::Wss] {
         let name = format!("{way:?} calls");
         match travel(way, arguments.calls, |done| progress(&name, done, arguments.calls)) {

@@ -214,10 +214,10 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
         listener("inside-tcp", Transport::Tcp, INSIDE_TCP, Zone::Pool),
         Listener { networks, ..listener("trunk-tcp", Transport::Tcp, TRUNK_TCP, Zone::Trunk) },
     ];
-    let names = Names {
-        pools: &["freeswitch", "carrier"],
-        listeners: &["browsers", "phones", "trunk", "inside", "inside-tcp", "trunk-tcp"],
-    };
+    let names = Names::new(
+        &["freeswitch", "carrier"],
+        &["browsers", "phones", "trunk", "inside", "inside-tcp", "trunk-tcp"],
+    );
     let inside = if settings.tcp { INSIDE_TCP_ID.0 } else { 3 };
     let rules =
         Rules::parse(&settings.rules, "routes.toml", &names).unwrap_or_else(|errors| panic!("{errors:?}"));

@@ -3,5 +3,6 @@
 mod browser_calls;
 mod credentials;
 mod load;
+mod pool_faults;
 mod restart;
 mod secrecy;

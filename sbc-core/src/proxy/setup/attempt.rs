@@ -30,17 +30,33 @@ struct Written {
 }
 
 impl Setup {
-    /// Try the next target; with none left, answer for all of them.
+    /// Try the next target, or all that are asked together; with none left, answer for all of them.
     pub(crate) fn attempt(&mut self, incoming: &Incoming<'_>, step: &mut Step<'_>) {
         self.next_attempt_at = None;
-        let next = if self.branches.len() < limits::BRANCHES && self.breadth_left() != Some(0) {
-            self.plan.next(incoming.call_id, self.is_new_call(), step.now, step.core, step.settings)
-        } else {
-            None
+        self.renew_patience(step);
+        let Some(next) = self.next_target(incoming, step) else {
+            return self.nothing_left(&incoming.message, step);
         };
-        match next {
-            Some(next) => self.send(incoming, next, step),
-            None => self.nothing_left(&incoming.message, step),
+        self.send(incoming, next, step);
+        while self.plan.goes_together()
+            && !self.has_final()
+            && let Some(next) = self.next_target(incoming, step)
+        {
+            self.send(incoming, next, step);
+        }
+    }
+
+    fn next_target(&mut self, incoming: &Incoming<'_>, step: &mut Step<'_>) -> Option<Next> {
+        let may_branch = self.branches.len() < limits::BRANCHES && self.breadth_left() != Some(0);
+        let next = || self.plan.next(incoming.call_id, step.now, step.core, step.settings);
+        may_branch.then(next).flatten()
+    }
+
+    /// A caller that heard something waits as long as it rings: what is tried next gets its whole time again.
+    fn renew_patience(&mut self, step: &Step<'_>) {
+        let is_call = self.method == Some(Method::Invite) && matches!(self.plan, super::Plan::Bindings(_));
+        if is_call && self.server.on_retransmission().is_some() {
+            self.patience = self.patience.max(step.now + self.server_timers.timeout());
         }
     }
 
@@ -214,7 +230,7 @@ impl Setup {
         }
         let patience = match &self.plan {
             super::Plan::Peer { .. } => return None,
-            super::Plan::Bindings { .. } => limits::BINDING_PATIENCE,
+            super::Plan::Bindings(_) => limits::BINDING_PATIENCE,
             super::Plan::Pool { pool, .. } => {
                 let failover = &pool.config.failover;
                 let is_invite = self.method == Some(Method::Invite);
@@ -257,7 +273,7 @@ impl Setup {
         }
         let was_silence = self.branches.iter().any(|branch| !branch.client.has_final());
         let status = match (&self.plan, was_silence) {
-            (super::Plan::Bindings { .. }, _) => 480,
+            (super::Plan::Bindings(_), _) => 480,
             (_, true) if self.method == Some(Method::Invite) => 408,
             _ => 503,
         };

@@ -9,6 +9,7 @@ mod attempt;
 mod cancel;
 mod expire;
 mod failure;
+mod fork;
 mod lesson;
 mod machines;
 mod plan;
@@ -36,7 +37,7 @@ use crate::time::Time;
 use crate::transaction::{Ack, EntryId, NonInviteClient, Timers};
 use crate::wire::{Framing, HeaderName, Limits, Message};
 use machines::{Client, Server};
-pub(crate) use plan::{Fallback, Plan, towards};
+pub(crate) use plan::{Bound, Fallback, Plan, towards};
 pub(crate) use spare::SpareEntries;
 use unwanted::Unwanted;
 
@@ -149,6 +150,8 @@ pub(crate) struct Setup {
     trying_at: Option<Time>,
     /// When the next member is tried.
     next_attempt_at: Option<Time>,
+    /// When the answer of a fork that was declined no longer waits for those that were cancelled.
+    conclude_at: Option<Time>,
     /// When the caller's patience is over, if nobody said anything.
     patience: Time,
     waiting: Option<Waiting>,
@@ -203,6 +206,7 @@ impl Setup {
                 step.now + if is_invite { limits::TRYING_AFTER } else { limits::TRYING_AFTER_OTHER },
             ),
             next_attempt_at: None,
+            conclude_at: None,
             // One T1 before the caller's own Timer B or F.
             patience: step.now + server_timers.timeout().saturating_sub(config.t1),
             waiting: None,
@@ -264,6 +268,7 @@ impl Setup {
     fn finish(&mut self, bytes: Vec<u8>, step: &mut Step<'_>) {
         self.trying_at = None;
         self.next_attempt_at = None;
+        self.conclude_at = None;
         // No call has come of it.
         self.ruled.permits.clear();
         if self.has_final() {
@@ -333,7 +338,7 @@ impl Setup {
         let branches = self.branches.iter().filter_map(Branch::deadline).min();
         let waiting = self.waiting.map(|waiting| waiting.until);
         let patience = self.is_unanswered().then_some(self.patience);
-        [server, branches, waiting, patience, self.trying_at, self.next_attempt_at]
+        [server, branches, waiting, patience, self.trying_at, self.next_attempt_at, self.conclude_at]
             .into_iter()
             .flatten()
             .min()

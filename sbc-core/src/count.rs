@@ -245,6 +245,8 @@ counters! {
     StrayAck = "sbc_transaction_dropped_total", "stray_ack";
     /// CANCELs without a transaction.
     StrayCancel = "sbc_transaction_refused_total", "stray_cancel";
+    /// CANCELs of INVITEs that left before a restart, or by another node.
+    ForgottenCancel = "sbc_transaction_forgotten_total", "";
     /// Requests refused because a table is full.
     TableFull = "sbc_transaction_refused_total", "table_full";
     /// Requests refused by a rule.

@@ -19,34 +19,41 @@ use crate::time::Time;
 /// All gates, by the names of their rules.
 #[derive(Default)]
 pub struct Gates {
-    by_rule: DigestMap<Arc<Gate>>,
+    by_rule: Table,
 }
 
 /// The calls of users and of sources: nobody has more at once than `most`.
 #[derive(Default)]
 pub struct Callers {
-    by_caller: DigestMap<Arc<Gate>>,
-    /// Callers without a call are forgotten when there are so many.
-    crowd: AtomicUsize,
+    by_caller: Table,
 }
 
 impl Callers {
     /// A place for one more call of a caller; `None` where it has as many as it may.
     pub fn take_place(&self, caller: Digest, most: u32) -> Option<Permit> {
-        let gate = Arc::clone(&self.by_caller.entry(caller).or_default());
-        let permit = gate.take_place(most);
-        self.forget_the_idle();
-        permit
+        self.by_caller.gate(caller).take_place(most)
     }
+}
 
-    /// Looking at everybody is for each time that their number has doubled.
-    fn forget_the_idle(&self) {
-        let crowd = self.crowd.load(Ordering::Relaxed).max(limits::GATES);
-        if self.by_caller.len() <= crowd {
-            return;
+/// Gates by what they belong to. Those where nobody holds a place are forgotten when there are too many.
+#[derive(Default)]
+struct Table {
+    gates: DigestMap<Arc<Gate>>,
+    /// So many are too many; looking at all of them is for each time that their number has doubled.
+    crowd: AtomicUsize,
+}
+
+impl Table {
+    fn gate(&self, key: Digest) -> Arc<Gate> {
+        if let Some(known) = self.gates.get(&key) {
+            return Arc::clone(&known);
         }
-        self.by_caller.retain(|_, gate| Arc::strong_count(gate) > 1);
-        self.crowd.store(2 * self.by_caller.len(), Ordering::Relaxed);
+        let crowd = self.crowd.load(Ordering::Relaxed).max(limits::GATES);
+        if self.gates.len() >= crowd {
+            self.gates.retain(|_, gate| Arc::strong_count(gate) > 1);
+            self.crowd.store(2 * self.gates.len(), Ordering::Relaxed);
+        }
+        Arc::clone(&self.gates.entry(key).or_default())
     }
 }
 
@@ -94,7 +101,7 @@ impl Gates {
         is_call: bool,
         now: Time,
     ) -> Result<Option<Permit>, Over> {
-        let gate = self.gate(hash, rule);
+        let gate = self.by_rule.gate(key_of(hash, rule));
         let permit = match limit.calls.filter(|_| is_call) {
             Some(most) => Some(gate.take_place(most).ok_or(Over::Calls)?),
             None => None,
@@ -107,21 +114,13 @@ impl Gates {
 
     /// Calls that hold a place of the rule.
     pub fn calls(&self, hash: &KeyedHash, rule: &str) -> u32 {
-        let gate = self.by_rule.get(&hash.of(&[b"gate", rule.as_bytes()]));
+        let gate = self.by_rule.gates.get(&key_of(hash, rule));
         gate.map_or(0, |gate| gate.calls.load(Ordering::Relaxed))
     }
+}
 
-    fn gate(&self, hash: &KeyedHash, rule: &str) -> Arc<Gate> {
-        let key = hash.of(&[b"gate", rule.as_bytes()]);
-        if let Some(known) = self.by_rule.get(&key) {
-            return Arc::clone(&known);
-        }
-        if self.by_rule.len() >= limits::GATES {
-            // Names of rules that were: nobody holds a place of theirs.
-            self.by_rule.retain(|_, gate| Arc::strong_count(gate) > 1);
-        }
-        Arc::clone(&self.by_rule.entry(key).or_default())
-    }
+fn key_of(hash: &KeyedHash, rule: &str) -> Digest {
+    hash.of(&[b"gate", rule.as_bytes()])
 }
 
 impl Gate {
@@ -200,7 +199,7 @@ mod tests {
         for other in 2..5 * limits::GATES as u128 {
             assert!(callers.take_place(other, 1).is_some());
         }
-        assert!(callers.by_caller.len() <= 2 * limits::GATES);
+        assert!(callers.by_caller.gates.len() <= 2 * limits::GATES);
         assert!(callers.take_place(1, 1).is_none(), "its call is still up");
         drop(first);
         assert!(callers.take_place(1, 1).is_some());
@@ -214,7 +213,7 @@ mod tests {
         for rule in 0..2 * limits::GATES {
             gates.pass(&hash, &rule.to_string(), &one, true, Time::ZERO).unwrap();
         }
-        assert!(gates.by_rule.len() <= limits::GATES);
+        assert!(gates.by_rule.gates.len() <= limits::GATES);
         assert!(gates.pass(&hash, "kept", &one, true, Time::ZERO).is_err());
         drop(kept);
     }

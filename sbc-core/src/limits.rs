@@ -12,6 +12,8 @@ pub const BINDINGS: usize = 1_000_000;
 pub const CONNECTIONS: usize = 500_000;
 /// Dialog records. Further dialogs work from their tokens alone.
 pub const DIALOGS: usize = 500_000;
+/// Shards of the table of dialog records, each with a lock of its own.
+pub const DIALOG_SHARDS: usize = 256;
 /// Server transactions in progress.
 pub const TRANSACTIONS: usize = 500_000;
 /// Server transactions that the tables have room for from the start, so that they seldom grow.
@@ -94,7 +96,7 @@ pub const BANS: usize = 100_000;
 pub const FORGET_BANS_EVERY: Duration = Duration::from_secs(1);
 /// How long a source is remembered after its last message.
 pub const SOURCE_KEPT: Duration = Duration::from_secs(120);
-/// One shard of the table of sources is swept so often: all of them in 102 s.
+/// One shard of the table of sources, and one of that of dialogs, is swept so often: all of them in 102 s, and in 26 s.
 pub const SWEEP_EVERY: Duration = Duration::from_millis(100);
 /// How long a source counts as good after the pool accepted something from it.
 pub const GOOD_FOR: Duration = Duration::from_secs(3600);
@@ -104,6 +106,8 @@ pub const CHALLENGE_ANSWER: Duration = Duration::from_secs(32);
 pub const FLOW_RETURN: Duration = Duration::from_secs(12);
 /// For so long after the start, a binding nobody has heard of may still be on its way back.
 pub const RELEARNING: Duration = Duration::from_secs(60);
+/// A transaction looks at its timers so often at least: what has ended leaves nothing in the timer wheel for longer.
+pub const LONGEST_NAP: Duration = Duration::from_secs(32);
 /// 100 Trying goes out after this at the latest.
 pub const TRYING_AFTER: Duration = Duration::from_millis(200);
 /// How long a dialog record lives without any message of its dialog.

@@ -48,7 +48,7 @@ pub fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<net::TcpListene
 ///
 /// # Errors
 /// When the runtime cannot watch `socket`.
-pub(crate) async fn accept_each(
+pub async fn accept_each(
     socket: net::TcpListener,
     take: impl Fn(TcpStream, SocketAddr),
 ) -> io::Result<Infallible> {

@@ -24,7 +24,7 @@ mod session;
 mod settings;
 pub mod sources;
 
-pub use accept::bind;
+pub use accept::{accept_each, bind};
 pub use connections::Connections;
 pub use dialer::{Dialer, Unreachable};
 pub use egress::{EgressLimits, SendError};

@@ -2,10 +2,9 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{self, IpAddr, SocketAddr};
+use std::net::{self, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
@@ -17,22 +16,21 @@ use crate::handler::{Handler, Link};
 use crate::open::live;
 use crate::reason::Refused;
 use crate::settings::Settings;
-use crate::sources::{SourceKey, Sources};
+use crate::sources::{Place, Places};
 
 /// What all workers share of one listener.
 #[derive(Debug)]
 pub struct Listener {
     settings: ArcSwap<Settings>,
     connections: Arc<Connections>,
-    held: AtomicUsize,
-    sources: Sources,
+    places: Arc<Places>,
 }
 
 impl Listener {
     /// A listener whose peers can be sent to through `connections`.
     pub fn new(settings: Settings, connections: Arc<Connections>) -> Arc<Self> {
         let settings = ArcSwap::from_pointee(settings);
-        Arc::new(Self { settings, connections, held: AtomicUsize::new(0), sources: Sources::default() })
+        Arc::new(Self { settings, connections, places: Arc::default() })
     }
 
     /// New settings for connections from now on; open ones keep theirs.
@@ -49,34 +47,11 @@ impl Listener {
     }
 
     /// A place among `max_connections` and among those of its source.
-    fn take_place(self: &Arc<Self>, remote: IpAddr) -> Result<Place, Refused> {
-        // The place is given back by its drop, also when it was one too many.
-        let mut place = Place { listener: Arc::clone(self), source: None };
+    fn take_place(&self, remote: SocketAddr) -> Result<Place, Refused> {
         let settings = self.settings.load();
-        if self.held.fetch_add(1, Ordering::Relaxed) >= settings.max_connections {
-            return Err(Refused::TooManyConnections);
-        }
-        let source = SourceKey::of(remote);
-        if !self.sources.take(source, settings.max_per_source) {
-            return Err(Refused::TooManyOfSource);
-        }
-        place.source = Some(source);
-        Ok(place)
-    }
-}
-
-/// One of the listener's `max_connections`, from accept to the end, and one of its source's.
-struct Place {
-    listener: Arc<Listener>,
-    source: Option<SourceKey>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.listener.held.fetch_sub(1, Ordering::Relaxed);
-        if let Some(source) = self.source {
-            self.listener.sources.give_back(source);
-        }
+        let mut place = self.places.take(settings.max_connections).ok_or(Refused::TooManyConnections)?;
+        let is_counted = place.count(remote.ip(), settings.max_per_source);
+        if is_counted { Ok(place) } else { Err(Refused::TooManyOfSource) }
     }
 }
 
@@ -98,7 +73,7 @@ pub async fn serve(
 
 /// Takes what costs nothing to refuse; the rest goes to its own task.
 fn accept(stream: TcpStream, remote: SocketAddr, listener: &Arc<Listener>, handler: &Rc<dyn Handler>) {
-    let place = match listener.take_place(remote.ip()) {
+    let place = match listener.take_place(remote) {
         Ok(place) => place,
         Err(why) => return handler.refused(remote, why),
     };
@@ -106,11 +81,16 @@ fn accept(stream: TcpStream, remote: SocketAddr, listener: &Arc<Listener>, handl
         return handler.refused(remote, Refused::Source);
     }
     prepare(&stream);
-    tokio::task::spawn_local(enter(stream, remote, place, Rc::clone(handler)));
+    tokio::task::spawn_local(enter(stream, remote, Arc::clone(listener), place, Rc::clone(handler)));
 }
 
-async fn enter(stream: TcpStream, remote: SocketAddr, place: Place, handler: Rc<dyn Handler>) {
-    let listener = Arc::clone(&place.listener);
+async fn enter(
+    stream: TcpStream,
+    remote: SocketAddr,
+    listener: Arc<Listener>,
+    place: Place,
+    handler: Rc<dyn Handler>,
+) {
     let connections = Arc::clone(&listener.connections);
     let settings = listener.settings();
     let egress = Arc::new(Egress::new(settings.egress));

@@ -1,9 +1,11 @@
-//! How many connections each source holds, over all workers of a listener.
+//! How many connections a listener holds, and how many of them each source does, over all workers.
 //!
 //! A source is an IPv4 address or an IPv6 /64: whoever has one address of a /64 has them all. A source without a
 //! connection is not in the table, so that the table is never longer than the listener's `max_connections`.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
@@ -53,9 +55,65 @@ impl Sources {
     }
 }
 
+/// All connections of one listener.
+#[derive(Debug, Default)]
+pub struct Places {
+    held: AtomicUsize,
+    sources: Sources,
+}
+
+impl Places {
+    /// A place among `limit`, or none.
+    pub fn take(self: &Arc<Self>, limit: usize) -> Option<Place> {
+        let place = Place { places: Arc::clone(self), source: None };
+        // The place is given back by its drop, also when it was one too many.
+        (self.held.fetch_add(1, Ordering::Relaxed) < limit).then_some(place)
+    }
+}
+
+/// One of a listener's connections, from accept to the end, and one of its source's.
+#[derive(Debug)]
+pub struct Place {
+    places: Arc<Places>,
+    source: Option<SourceKey>,
+}
+
+impl Place {
+    /// Counts the connection as one of `source`; false when that has `limit` others.
+    pub fn count(&mut self, source: IpAddr, limit: usize) -> bool {
+        let source = SourceKey::of(source);
+        let counted = self.places.sources.take(source, limit);
+        if counted && let Some(before) = self.source.replace(source) {
+            self.places.sources.give_back(before);
+        }
+        counted
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.held.fetch_sub(1, Ordering::Relaxed);
+        if let Some(source) = self.source {
+            self.places.sources.give_back(source);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_given_back_whatever_became_of_it() {
+        let places = Arc::<Places>::default();
+        let one: IpAddr = "192.0.2.1".parse().unwrap();
+        let mut held = places.take(1).unwrap();
+        assert!(places.take(1).is_none());
+        assert!(held.count(one, 1));
+        drop(held);
+        assert!(places.take(1).unwrap().count(one, 1));
+        assert!(places.sources.0.is_empty());
+    }
 
     fn key(text: &str) -> SourceKey {
         SourceKey::of(text.parse().unwrap())

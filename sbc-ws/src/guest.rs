@@ -14,12 +14,13 @@ use crate::egress::Egress;
 use crate::handler::Handler;
 use crate::handshake::handshake;
 use crate::http::{HeadError, read_head};
-use crate::listener::Place;
+use crate::listener::Listener;
 use crate::open::{Open, live};
 use crate::proxy_header;
 use crate::reason::Refused;
 use crate::session::{Peer, Session, Stream};
 use crate::settings::{ClientAddress, Settings};
+use crate::sources::Place;
 use crate::upgrade::{Accepted, judge, refusal};
 
 /// How long a refused client may take to read why.
@@ -31,6 +32,7 @@ pub(crate) struct Guest {
     /// The true client; `None` while a trusted proxy has not named it.
     client: Option<SocketAddr>,
     settings: Arc<Settings>,
+    listener: Arc<Listener>,
     place: Place,
     handler: Rc<dyn Handler>,
 }
@@ -43,12 +45,13 @@ impl Guest {
     pub(crate) fn at_the_door(
         remote: SocketAddr,
         settings: Arc<Settings>,
+        listener: Arc<Listener>,
         place: Place,
         handler: Rc<dyn Handler>,
     ) -> Result<Self, Refused> {
         let is_proxied =
             settings.client_address != ClientAddress::Socket && is_within(&settings.trusted_proxies, remote);
-        let mut guest = Self { remote, client: None, settings, place, handler };
+        let mut guest = Self { remote, client: None, settings, listener, place, handler };
         if is_proxied {
             // The proxy may be shut out; the client is asked about as soon as it is named.
             if guest.handler.admits(remote) { Ok(guest) } else { Err(Refused::Source) }
@@ -134,7 +137,7 @@ impl Guest {
             })?;
             let accepted = judge(&head.bytes, &self.settings, self.remote, self.client)?;
             self.introduce(accepted.source)?;
-            if self.place.is_draining() {
+            if self.listener.is_draining() {
                 return Err(Refused::Draining);
             }
             let answer = accepted.response();
@@ -148,9 +151,9 @@ impl Guest {
     /// Opens the connection, in a task of its own: this one is as large as the handshakes in it, and an idle
     /// connection must not keep that.
     async fn stay<S: Stream>(self, stream: S, accepted: Accepted, rest: Vec<u8>) {
-        let Self { remote, settings, place, handler, .. } = self;
+        let Self { remote, settings, listener, place, handler, .. } = self;
         let egress = Arc::new(Egress::new(settings.egress));
-        let connections = place.connections();
+        let connections = listener.connections();
         let peer = Peer { id: connections.next_id(), remote, source: accepted.source };
         connections.insert(peer.id, Arc::clone(&egress));
         let open = Open::new(peer, connections, Rc::clone(&handler));

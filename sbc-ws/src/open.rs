@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::connections::Connections;
 use crate::handler::Handler;
-use crate::listener::Place;
 use crate::reason::CloseReason;
 use crate::session::{Peer, Session, Stream};
+use crate::sources::Place;
 
 /// Runs an open connection to its end. It holds its place as long as its socket.
 pub(crate) async fn live<S: Stream>(mut session: Box<Session<S>>, mut open: Open, _place: Place) {

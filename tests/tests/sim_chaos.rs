@@ -44,6 +44,11 @@ fn nothing_is_left_over_and_nothing_doubled_when_sbc_is_killed() {
 }
 
 #[test]
+fn nothing_is_left_over_and_nothing_doubled_when_one_of_two_nodes_is_killed() {
+    play(Weather::NodeKilled);
+}
+
+#[test]
 fn several_threads_at_once_leave_nothing_over_and_double_nothing() {
     for (seed, weather) in [(0, Weather::Calm), (1, Weather::Drizzle), (2, Weather::Storm)] {
         let outcome = Chaos::threaded(seed, weather, CALLS).play();

@@ -120,11 +120,13 @@ fn a_client_without_the_cookie_is_known_all_the_same() {
     stage.assert_at_rest();
 }
 
-/// §9.2 and §16.10: a CANCEL that names nothing we know.
+/// §9.2: a CANCEL of what would not have gone on.
 #[test]
 fn a_cancel_of_nothing_is_told_so() {
     let mut stage = Stage::usual();
-    let sent = stage.say(PHONE, &cancel(&request("INVITE", "nothing", "nothing")));
+    let mut cancel = cancel(&request("INVITE", "nothing", "nothing"));
+    cancel.start = Start::Request { method: "CANCEL".into(), uri: "sip:9196@elsewhere.test".into() };
+    let sent = stage.say(PHONE, &cancel);
     assert_eq!(statuses(&sent, PHONE, "CANCEL"), [481]);
 }
 

@@ -1,6 +1,6 @@
 //! `identity`: who calls, as this edge asserts it to whom it trusts (RFC 3325). From stays what the caller wrote.
 
-use super::set::{BadHost, is_host};
+use super::host::{BadHost, Host};
 use super::template::{Place, Template};
 use crate::load::{Keys, Loader, Node};
 use crate::matcher::{Facts, Matcher};
@@ -13,7 +13,7 @@ const USER: &str = "the caller's user part or number";
 #[derive(Debug)]
 pub(super) struct Caller {
     user: Template,
-    host: Option<Template>,
+    host: Option<Host>,
     name: Option<Template>,
     private: bool,
 }
@@ -25,33 +25,25 @@ pub(super) fn read(node: &Node<'_>, matcher: Option<&Matcher>, loader: &mut Load
         None if table.has_foreign_keys => None,
         None => table.refuse_missing(loader, "user", USER),
     };
-    let mut text = |key: &str, place: Place| match table.get(key) {
-        Some(node) => Template::read(&node, place, matcher, loader).map(|template| Some((node, template))),
-        None => Some(None),
-    };
-    let host = text("host", Place::Host);
-    let name = text("name", Place::Header);
+    let host = table.get("host").map_or(Some(None), |node| Host::read(&node, matcher, loader).map(Some));
+    let name = table.get("name").map_or(Some(None), |node| read_name(&node, matcher, loader).map(Some));
     let private = table.get("private").map_or(Some(false), |node| node.boolean(loader));
-    if let Some(Some((node, template))) = &host
-        && template.fixed().is_some_and(|host| !is_host(host))
-    {
-        return node.refuse(loader, "a host name or an address, without port and brackets");
+    Some(Caller { user: user?, host: host?, name: name?, private: private? })
+}
+
+fn read_name(node: &Node<'_>, matcher: Option<&Matcher>, loader: &mut Loader<'_>) -> Option<Template> {
+    let template = Template::read(node, Place::Header, matcher, loader)?;
+    match template.fixed() {
+        Some(name) if name.contains(['"', '\\', '<', '>']) => {
+            node.refuse(loader, "a name without quotes, backslashes and angle brackets")
+        }
+        _ => Some(template),
     }
-    if let Some(Some((node, template))) = &name
-        && template.fixed().is_some_and(|name| name.contains(['"', '\\', '<', '>']))
-    {
-        return node.refuse(loader, "a name without quotes, backslashes and angle brackets");
-    }
-    let without_node = |one: Option<(Node<'_>, Template)>| one.map(|(_, template)| template);
-    Some(Caller { user: user?, host: without_node(host?), name: without_node(name?), private: private? })
 }
 
 impl Caller {
     pub(super) fn write(&self, matcher: &Matcher, facts: &Facts) -> Result<Identity, BadHost> {
-        let host = self.host.as_ref().map(|host| host.write(Place::Host, matcher, facts));
-        if host.as_deref().is_some_and(|host| !is_host(host)) {
-            return Err(BadHost);
-        }
+        let host = self.host.as_ref().map(|host| host.write(matcher, facts)).transpose()?;
         let name = self.name.as_ref().map(|name| name.write(Place::Header, matcher, facts));
         Ok(Identity {
             user: self.user.write(Place::Uri, matcher, facts),

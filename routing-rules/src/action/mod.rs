@@ -1,5 +1,6 @@
 //! What rules do: one file for each key.
 
+mod host;
 mod identity;
 mod limit;
 mod reason;

@@ -1,7 +1,6 @@
 //! `set`, `remove` and `identity`: what the message that leaves says differently.
 
-use std::net::IpAddr;
-
+use super::host::{BadHost, Host};
 use super::identity::{self, Caller};
 use super::template::{Place, Template, write_escaped};
 use crate::error::quote;
@@ -9,7 +8,7 @@ use crate::limits::MAX_HEADER_CHANGES;
 use crate::load::{Keys, Loader, Node, Table};
 use crate::matcher::{Facts, Matcher};
 use crate::query::{Changes, HeaderChange};
-use crate::words::{is_host_name, is_token};
+use crate::words::is_token;
 
 const SET: Keys<'_> = Keys { known: &["user", "host", "headers", "strip", "prepend"] };
 const REMOVE: Keys<'_> = Keys { known: &["headers"] };
@@ -55,7 +54,7 @@ const NOT_OURS_TO_CHANGE: [&str; 31] = [
 #[derive(Debug, Default)]
 pub(crate) struct Set {
     user: Option<User>,
-    host: Option<Template>,
+    host: Option<Host>,
     /// Name and value; without a value the header is taken out.
     headers: Vec<(Box<str>, Option<Template>)>,
     identity: Option<Caller>,
@@ -66,10 +65,6 @@ enum User {
     Whole(Template),
     Digits { strip: usize, prepend: Box<str> },
 }
-
-/// What captures made of a host is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BadHost;
 
 /// The outer `None` is an error, the inner one a rule that changes nothing.
 pub(super) fn read(
@@ -120,7 +115,7 @@ fn read_set(
         );
     }
     let user = read_user(&table, matcher, loader);
-    let host = table.get("host").map_or(Some(None), |node| read_host(&node, matcher, loader).map(Some));
+    let host = table.get("host").map_or(Some(None), |node| Host::read(&node, matcher, loader).map(Some));
     let headers = table.get("headers").map_or(Some(()), |node| read_headers(&node, matcher, loader, set));
     set.user = user?;
     set.host = host?;
@@ -158,16 +153,6 @@ fn read_prepend<'d>(node: &Node<'d>, loader: &mut Loader<'_>) -> Option<&'d str>
         return node.refuse(loader, expected);
     }
     Some(text)
-}
-
-fn read_host(node: &Node<'_>, matcher: Option<&Matcher>, loader: &mut Loader<'_>) -> Option<Template> {
-    let template = Template::read(node, Place::Host, matcher, loader)?;
-    match template.fixed() {
-        Some(host) if !is_host(host) => {
-            node.refuse(loader, "a host name or an address, without port and brackets")
-        }
-        _ => Some(template),
-    }
 }
 
 fn read_headers(
@@ -220,10 +205,6 @@ fn check_name(name: &str, node: &Node<'_>, loader: &mut Loader<'_>) -> Option<()
     Some(())
 }
 
-pub(super) fn is_host(host: &str) -> bool {
-    host.parse::<IpAddr>().is_ok() || is_host_name(host)
-}
-
 impl Set {
     /// Notes what leaves differently for a request that the rule holds for. `facts` are those before this rule.
     pub(crate) fn apply(
@@ -234,11 +215,7 @@ impl Set {
     ) -> Result<(), BadHost> {
         let identity = self.identity.as_ref().map(|caller| caller.write(matcher, facts)).transpose()?;
         if let Some(host) = &self.host {
-            let host = host.write(Place::Host, matcher, facts);
-            if !is_host(&host) {
-                return Err(BadHost);
-            }
-            changes.host = Some(host);
+            changes.host = Some(host.write(matcher, facts)?);
         }
         match &self.user {
             Some(User::Whole(template)) => {

@@ -98,11 +98,8 @@ impl Gate {
     /// What its drop is counted as: it is on the deny list, banned, or far over its rate.
     pub fn knock(&self, rules: &GateRules, source: IpAddr, flow: &Flow, now: Time) -> Result<Knock, Count> {
         let knock = |key| Knock { key, listener: flow.listener, connected: flow.connection.is_some() };
-        match rules.standing(source) {
-            Standing::Allowed => return Ok(knock(None)),
-            Standing::Denied => return Err(Count::Denied),
-            Standing::Unlisted if self.bans.has(source, now) => return Err(Count::Banned),
-            Standing::Unlisted => {}
+        if self.heard(rules, source, now)? == Standing::Allowed {
+            return Ok(knock(None));
         }
         let key = self.key_of(source);
         match rules.admission.per_source.requests.is_spent(self.sources.peek(key).requests, now) {
@@ -111,9 +108,18 @@ impl Gate {
         }
     }
 
-    fn key_of(&self, source: IpAddr) -> Digest {
-        let network = network_of(source).addr();
-        match network {
+    /// Where a source that is heard at all stands.
+    fn heard(&self, rules: &GateRules, source: IpAddr, now: Time) -> Result<Standing, Count> {
+        match rules.standing(source) {
+            Standing::Denied => Err(Count::Denied),
+            Standing::Unlisted if self.bans.has(source, now) => Err(Count::Banned),
+            standing => Ok(standing),
+        }
+    }
+
+    /// What a source is called in tables.
+    pub fn key_of(&self, source: IpAddr) -> Digest {
+        match network_of(source).addr() {
             IpAddr::V4(ip) => self.hash.of(&[b"source", &ip.octets()]),
             IpAddr::V6(ip) => self.hash.of(&[b"source", &ip.octets()]),
         }
@@ -242,11 +248,7 @@ impl Gate {
 
     /// Whether a source is heard at all: not on the deny list, and not banned.
     pub fn is_welcome(&self, rules: &GateRules, source: IpAddr, now: Time) -> bool {
-        match rules.standing(source) {
-            Standing::Allowed => true,
-            Standing::Denied => false,
-            Standing::Unlisted => !self.bans.has(source, now),
-        }
+        self.heard(rules, source, now).is_ok()
     }
 
     /// The bans in force.

@@ -5,4 +5,4 @@
 
 mod records;
 
-pub use records::{DialogKey, Inside, Noted, Records};
+pub use records::{DialogKey, Inside, Records};

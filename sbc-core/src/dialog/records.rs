@@ -1,15 +1,18 @@
 //! One record for each dialog that has been heard of.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::BuildHasherDefault;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::flow::Flow;
 use crate::gauge::Held;
-use crate::hash::Digest;
+use crate::hash::{AlreadyHashed, Digest};
 use crate::limiting::Permit;
 use crate::limits;
 use crate::seal::Peer;
-use crate::table::DigestMap;
 use crate::time::Time;
 
 /// Call-ID and the tag of the party outside the pool, hashed.
@@ -35,8 +38,6 @@ struct Record {
     heard: Option<Flow>,
     last: Time,
     is_call: bool,
-    /// Its timer carries the same number; a timer of an earlier life says nothing.
-    generation: u32,
     inside: Option<Box<Inside>>,
     /// The pool member that has the other side of it.
     member: Option<SocketAddr>,
@@ -49,12 +50,11 @@ struct Record {
 }
 
 impl Record {
-    const fn new(last: Time, generation: u32) -> Self {
+    const fn new(last: Time) -> Self {
         Self {
             heard: None,
             last,
             is_call: false,
-            generation,
             inside: None,
             member: None,
             is_taken: false,
@@ -64,24 +64,29 @@ impl Record {
     }
 }
 
-/// What a note did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Noted {
-    /// Set where the record is new: its timer is to carry this number.
-    pub new: Option<u32>,
-    /// A call that counts now, or a party that moved.
-    pub changed: bool,
-}
+type Shard = HashMap<Digest, Record, BuildHasherDefault<AlreadyHashed>>;
 
 /// The records of this node.
-#[derive(Default)]
 pub struct Records {
-    generations: AtomicU32,
-    records: DigestMap<Record>,
+    shards: Box<[Mutex<Shard>]>,
+    known: AtomicUsize,
+    sweeping: AtomicBool,
+    next_sweep: AtomicUsize,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self {
+            shards: (0..limits::DIALOG_SHARDS).map(|_| Mutex::default()).collect(),
+            known: AtomicUsize::new(0),
+            sweeping: AtomicBool::new(false),
+            next_sweep: AtomicUsize::new(0),
+        }
+    }
 }
 
 impl Records {
-    /// A call with `member` was answered.
+    /// A call with `member` was answered. True where it counts from now on.
     pub fn answered(
         &self,
         key: DialogKey,
@@ -89,7 +94,7 @@ impl Records {
         inside: Option<Box<Inside>>,
         holds: [Option<Held>; 2],
         now: Time,
-    ) -> Noted {
+    ) -> bool {
         self.note(key, now, |record| {
             record.holds = holds;
             record.member = member;
@@ -100,13 +105,14 @@ impl Records {
 
     /// Keep the places of a call until its record goes. Without a record they are free at once.
     pub fn hold(&self, key: DialogKey, permits: Vec<Permit>) {
-        if let Some(mut record) = self.records.get_mut(&key.0) {
+        if let Some(record) = self.shard(key).get_mut(&key.0) {
             record.permits = permits;
         }
     }
 
-    /// `member` granted a request that the outside party sent from `flow`: that is where the party is.
-    pub fn heard(&self, key: DialogKey, member: Option<SocketAddr>, flow: Flow, now: Time) -> Noted {
+    /// `member` granted a request that the outside party sent from `flow`: that is where the party is. True
+    /// where it has moved.
+    pub fn heard(&self, key: DialogKey, member: Option<SocketAddr>, flow: Flow, now: Time) -> bool {
         self.note(key, now, |record| {
             record.member = member;
             record.heard.replace(flow) != Some(flow)
@@ -115,7 +121,8 @@ impl Records {
 
     /// `member` sent a request of its own that the outside party granted: the dialog is there now, whoever had it
     /// before (FreeSWITCH's `sofia recover`). `peer` and `target` are where callers are led that ignore Contact.
-    pub fn taken(&self, key: DialogKey, member: SocketAddr, peer: Peer, target: &[u8], now: Time) -> Noted {
+    /// True where it was another member's.
+    pub fn taken(&self, key: DialogKey, member: SocketAddr, peer: Peer, target: &[u8], now: Time) -> bool {
         self.note(key, now, |record| {
             record.is_taken = true;
             if let Some(inside) = &mut record.inside {
@@ -128,43 +135,51 @@ impl Records {
 
     /// The member that took the dialog over after it had begun.
     pub fn taken_by(&self, key: DialogKey) -> Option<SocketAddr> {
-        self.records.get(&key.0).filter(|record| record.is_taken)?.member
+        self.shard(key).get(&key.0).filter(|record| record.is_taken)?.member
     }
 
-    fn note(&self, key: DialogKey, now: Time, change: impl FnOnce(&mut Record) -> bool) -> Noted {
-        if self.is_full(key) {
-            return Noted::default();
-        }
-        let mut new = None;
-        let mut record = self.records.entry(key.0).or_insert_with(|| {
-            let generation = self.generations.fetch_add(1, Ordering::Relaxed);
-            new = Some(generation);
-            Record::new(now, generation)
-        });
+    fn note(&self, key: DialogKey, now: Time, change: impl FnOnce(&mut Record) -> bool) -> bool {
+        let mut shard = self.shard(key);
+        let record = match shard.entry(key.0) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if self.known() >= limits::DIALOGS => return false,
+            Entry::Vacant(vacant) => {
+                self.known.fetch_add(1, Ordering::Relaxed);
+                vacant.insert(Record::new(now))
+            }
+        };
         record.last = now;
-        let changed = change(&mut record);
-        Noted { new, changed }
+        change(record)
     }
 
-    fn is_full(&self, key: DialogKey) -> bool {
-        self.records.len() >= limits::DIALOGS && !self.records.contains_key(&key.0)
+    fn shard(&self, key: DialogKey) -> MutexGuard<'_, Shard> {
+        // The table inside goes by the low half.
+        let at = (key.0 >> 64) as usize % self.shards.len();
+        self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many there are.
+    pub fn known(&self) -> usize {
+        self.known.load(Ordering::Relaxed)
     }
 
     /// Where the outside party was last heard, and when.
     pub fn last_flow(&self, key: DialogKey) -> Option<(Flow, Time)> {
-        let record = self.records.get(&key.0)?;
+        let shard = self.shard(key);
+        let record = shard.get(&key.0)?;
         Some((record.heard?, record.last))
     }
 
     /// The pool member that has the other side of the dialog.
     pub fn member(&self, key: DialogKey) -> Option<SocketAddr> {
-        self.records.get(&key.0)?.member
+        self.shard(key).get(&key.0)?.member
     }
 
     /// Where a request of the outside party goes that carries none of our addresses (some do not follow
     /// Contact): to whoever answered it, if it comes from where the call came from.
     pub fn inside(&self, key: DialogKey, outside: &Flow, tag: Digest) -> Option<(Peer, Vec<u8>)> {
-        let record = self.records.get(&key.0)?;
+        let shard = self.shard(key);
+        let record = shard.get(&key.0)?;
         let inside =
             record.inside.as_ref().filter(|inside| inside.outside == *outside && inside.tag == tag)?;
         Some((inside.peer, inside.target.to_vec()))
@@ -172,23 +187,44 @@ impl Records {
 
     /// The dialog ended. True where it was a call.
     pub fn ended(&self, key: DialogKey) -> bool {
-        self.records.remove(&key.0).is_some_and(|(_, record)| record.is_call)
+        let ended = self.shard(key).remove(&key.0);
+        ended.is_some_and(|record| {
+            self.known.fetch_sub(1, Ordering::Relaxed);
+            record.is_call
+        })
     }
 
-    /// Forget a dialog that nothing was heard of for long; otherwise say when to ask again.
-    pub fn expire(&self, key: DialogKey, generation: u32, now: Time) -> Option<Time> {
-        let last = self.records.get(&key.0).filter(|record| record.generation == generation)?.last;
-        let due = last + limits::DIALOG_IDLE;
-        if due > now {
-            return Some(due);
+    /// Forget the dialogs of one shard that nothing was heard of for long, and give the memory of all that ended back.
+    /// All are swept in as many calls as there are shards. False: no dialog is left, and sweeping ends.
+    pub fn sweep(&self, now: Time) -> bool {
+        let at = self.next_sweep.fetch_add(1, Ordering::Relaxed) % self.shards.len();
+        let mut shard = self.shards[at].lock().unwrap_or_else(PoisonError::into_inner);
+        let before = shard.len();
+        shard.retain(|_, record| record.last + limits::DIALOG_IDLE > now);
+        let kept = shard.len();
+        self.known.fetch_sub(before - kept, Ordering::Relaxed);
+        if shard.capacity() > 4 * kept.max(16) {
+            shard.shrink_to(2 * kept);
         }
-        self.records.remove(&key.0);
-        None
+        let goes_on = self.known() > 0;
+        self.sweeping.store(goes_on, Ordering::Relaxed);
+        goes_on
+    }
+
+    /// True for the one caller who is to begin sweeping, because there is a dialog to forget again.
+    pub fn begin_sweeping(&self) -> bool {
+        !self.sweeping.load(Ordering::Relaxed)
+            && self.known() > 0
+            && !self.sweeping.swap(true, Ordering::Relaxed)
     }
 
     /// Calls that are up, as far as this process knows.
     pub fn calls(&self) -> usize {
-        self.records.iter().filter(|record| record.is_call).count()
+        let calls = |shard: &Mutex<Shard>| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.values().filter(|record| record.is_call).count()
+        };
+        self.shards.iter().map(calls).sum()
     }
 }
 
@@ -206,9 +242,9 @@ mod tests {
     fn a_dialog_moves_with_its_party() {
         let records = Records::default();
         let key = DialogKey(1);
-        assert!(records.heard(key, None, flow(1), Time::ZERO).changed);
-        assert!(!records.heard(key, None, flow(1), Time::ZERO).changed);
-        assert!(records.heard(key, None, flow(2), Time::ZERO).changed);
+        assert!(records.heard(key, None, flow(1), Time::ZERO));
+        assert!(!records.heard(key, None, flow(1), Time::ZERO));
+        assert!(records.heard(key, None, flow(2), Time::ZERO));
         assert_eq!(records.last_flow(key), Some((flow(2), Time::ZERO)));
     }
 
@@ -216,8 +252,8 @@ mod tests {
     fn a_call_counts_once_and_ends() {
         let records = Records::default();
         let key = DialogKey(1);
-        assert!(records.answered(key, None, None, [None, None], Time::ZERO).changed);
-        assert!(!records.answered(key, None, None, [None, None], Time::ZERO).changed);
+        assert!(records.answered(key, None, None, [None, None], Time::ZERO));
+        assert!(!records.answered(key, None, None, [None, None], Time::ZERO));
         assert_eq!(records.calls(), 1);
         assert!(records.ended(key));
         assert!(!records.ended(key));
@@ -234,17 +270,19 @@ mod tests {
         let members = ["10.0.0.1:5080", "10.0.0.2:5080"].map(|member| member.parse().unwrap());
         records.answered(key, Some(members[0]), None, [None, None], Time::ZERO);
         assert_eq!((records.member(key), records.taken_by(key)), (Some(members[0]), None));
-        assert!(records.taken(key, members[1], peer, b"sip:b@10.0.0.2:5080", Time::ZERO).changed);
+        assert!(records.taken(key, members[1], peer, b"sip:b@10.0.0.2:5080", Time::ZERO));
         assert_eq!((records.member(key), records.taken_by(key)), (Some(members[1]), Some(members[1])));
     }
 
     #[test]
     fn a_forgotten_dialog_is_forgotten() {
         let records = Records::default();
-        let key = DialogKey(1);
-        records.answered(key, None, None, [None, None], Time::ZERO);
-        let due = records.expire(key, 0, Time::from_millis(1)).unwrap();
-        assert_eq!(records.expire(key, 0, due), None);
-        assert_eq!(records.calls(), 0);
+        records.answered(DialogKey(1), None, None, [None, None], Time::ZERO);
+        assert!(records.begin_sweeping() && !records.begin_sweeping());
+        let sweep = |at| (0..limits::DIALOG_SHARDS).map(|_| records.sweep(at)).last();
+        let due = Time::ZERO + limits::DIALOG_IDLE;
+        assert_eq!((sweep(Time::from_millis(1)), records.calls()), (Some(true), 1));
+        assert_eq!((sweep(due), records.calls(), records.known()), (Some(false), 0, 0));
+        assert!(!records.begin_sweeping(), "there is nothing to sweep");
     }
 }

@@ -75,12 +75,15 @@ impl Core {
         turn.worker.spare.give(branch);
     }
 
-    /// CANCEL is answered here and passed on as CANCELs of our own (RFC 3261 §16.10).
+    /// CANCEL is answered here and passed on as CANCELs of our own (RFC 3261 §16.10), after a restart too.
     pub(super) fn cancel(&self, turn: &mut Turn<'_>, asked: &Asked<'_>) {
         let reason = asked.incoming.message.first(HeaderName::Reason).map(|header| header.value);
         let known = self.step(turn, asked.id, |setup, step| setup.on_cancel(reason, step));
-        let status = if known.is_some() { 200 } else { 481 };
-        let count = known.is_none().then_some(Count::StrayCancel);
+        let (status, count) = match known {
+            Some(()) => (200, None),
+            None if self.cancel_forgotten(turn, asked, reason) => (200, Some(Count::ForgottenCancel)),
+            None => (481, Some(Count::StrayCancel)),
+        };
         // The answer to CANCEL belongs before the 487 that it leads to, but order is not owed.
         self.answer(turn, &asked.incoming, &Answer { status, reason: None, retry_after: None, count });
     }

@@ -1,7 +1,6 @@
 //! One step of one entry, and what it leaves to be done once the entry is no longer locked.
 
 use crate::count::Count;
-use crate::dialog::{DialogKey, Noted};
 use crate::flow::Flow;
 use crate::hash::Digest;
 use crate::limits;
@@ -50,26 +49,24 @@ impl Core {
                 After::Registered { id, binding } => self.registered(turn, id, &binding),
                 After::Unregistered(id) => self.directory.removed(id),
                 After::Answered { key, member, inside, holds } => {
-                    let noted = self.dialogs.answered(key, member, inside, holds, turn.now);
-                    if noted.changed {
+                    if self.dialogs.answered(key, member, inside, holds, turn.now) {
                         self.counters.add(Count::Answered);
                     }
-                    watch(turn, key, noted);
+                    self.watch_dialogs(turn);
                 }
                 After::Hold { key, permits } => self.dialogs.hold(key, permits),
                 After::Heard { key, member, flow } => {
-                    let noted = self.dialogs.heard(key, member, flow, turn.now);
-                    watch(turn, key, noted);
-                    if noted.changed {
+                    let has_moved = self.dialogs.heard(key, member, flow, turn.now);
+                    self.watch_dialogs(turn);
+                    if has_moved {
                         self.wake(turn, key.0, flow);
                     }
                 }
                 After::Taken { key, member, peer, target } => {
-                    let noted = self.dialogs.taken(key, member, peer, &target, turn.now);
-                    if noted.changed {
+                    if self.dialogs.taken(key, member, peer, &target, turn.now) {
                         tracing::info!(%member, "the member has taken over a dialog");
                     }
-                    watch(turn, key, noted);
+                    self.watch_dialogs(turn);
                 }
                 After::Ended(key) => {
                     if self.dialogs.ended(key) {
@@ -111,11 +108,17 @@ impl Core {
             self.step(turn, waiting, |setup, step| setup.resume(flow, step));
         }
     }
-}
 
-/// Ask for the time when a new record may be forgotten.
-fn watch(turn: &mut Turn<'_>, key: DialogKey, noted: Noted) {
-    if let Some(generation) = noted.new {
-        turn.worker.wheel.schedule(turn.now + limits::DIALOG_IDLE, Timer::Dialog(key, generation));
+    /// As long as dialogs are known, their table is swept.
+    fn watch_dialogs(&self, turn: &mut Turn<'_>) {
+        if self.dialogs.begin_sweeping() {
+            turn.worker.wheel.schedule(turn.now + limits::SWEEP_EVERY, Timer::SweepDialogs);
+        }
+    }
+
+    pub(super) fn sweep_dialogs(&self, turn: &mut Turn<'_>) {
+        if self.dialogs.sweep(turn.now) {
+            turn.worker.wheel.schedule(turn.now + limits::SWEEP_EVERY, Timer::SweepDialogs);
+        }
     }
 }

@@ -256,13 +256,9 @@ impl Core {
                         turn.worker.wheel.schedule(next, timer);
                     }
                 }
-                Timer::Dialog(key, generation) => {
-                    if let Some(next) = self.dialogs.expire(key, generation, now) {
-                        turn.worker.wheel.schedule(next, timer);
-                    }
-                }
                 Timer::Probe(due) => self.probe(turn, due),
                 Timer::Sweep => self.sweep(turn),
+                Timer::SweepDialogs => self.sweep_dialogs(turn),
             }
         }
     }

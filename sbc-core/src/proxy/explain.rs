@@ -167,7 +167,7 @@ impl Core {
         account.check("caller_identity", new_from.as_ref().map(|_| ()).map_err(refusal))?;
         let id = server_key(&self.hash, &incoming.message, &incoming.via);
         let top = top_of_route(&incoming, settings);
-        let asked = Asked { incoming, id, top, new_from: new_from.ok()? };
+        let asked = Asked { incoming, id, top, new_from: new_from.ok()?, was_counted: false };
         if is_out_of_hops_ping(&asked.incoming) {
             return None;
         }

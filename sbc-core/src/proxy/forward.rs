@@ -21,6 +21,16 @@ use crate::time::Time;
 use crate::transaction::EntryId;
 use crate::wire::{HeaderName, NameAddr, Uri, split};
 
+/// How a request that goes on begins.
+pub(super) enum Start<'a> {
+    /// At once.
+    Now,
+    /// When its peer is back, which is announced under this key; until then at the latest.
+    Wait { key: Digest, until: Time },
+    /// It left before, and is cancelled, for the caller's Reason.
+    Cancelled { reason: Option<&'a [u8]> },
+}
+
 impl Core {
     /// To whom a token named: over its flow, after its return, or not at all.
     pub(super) fn forward_to_peer(
@@ -34,9 +44,9 @@ impl Core {
         let peer = self.holder_of(&peer, incoming, turn.settings);
         let dialog = (incoming.is_in_dialog() && incoming.upstream.zone == Zone::Pool)
             .then(|| incoming.dialog(&self.hash));
-        let (flow, wait) = match self.reach(&peer, dialog, turn.settings, turn.now) {
-            Reach::Flow(flow) => (Some(trunk_hop(flow, asked, target.as_deref(), turn.settings)), None),
-            Reach::Wait { key, until } => (None, Some((key, until))),
+        let (flow, start) = match self.reach(&peer, dialog, turn.settings, turn.now) {
+            Reach::Flow(flow) => (Some(trunk_hop(flow, asked, target.as_deref(), turn.settings)), Start::Now),
+            Reach::Wait { key, until } => (None, Start::Wait { key, until }),
             Reach::Dead => {
                 self.counters.add(Count::FlowDead);
                 let answer = self.answer_for_the_dead(incoming);
@@ -44,7 +54,7 @@ impl Core {
                 return;
             }
         };
-        self.forward(turn, asked, Plan::Peer { peer, flow, target }, Ruled::default(), wait);
+        self.forward(turn, asked, Plan::Peer { peer, flow, target }, Ruled::default(), start);
     }
 
     /// Whom a request inside a dialog means: the member that its token names, or the one that has taken the
@@ -71,14 +81,14 @@ impl Core {
         Answer { status: if is_bye { 200 } else { 430 }, reason: None, retry_after: None, count: None }
     }
 
-    /// Make the entry and its first branch; `wait` until then for what is announced under this key.
+    /// Make the entry and its first branch.
     pub(super) fn forward(
         &self,
         turn: &mut Turn<'_>,
         asked: &Asked<'_>,
         plan: Plan,
         ruled: Ruled,
-        wait: Option<(Digest, Time)>,
+        start: Start<'_>,
     ) {
         let incoming = &asked.incoming;
         if self.entries.len() >= limits::TRANSACTIONS {
@@ -87,7 +97,7 @@ impl Core {
             self.answer(turn, incoming, &Answer { status: 503, reason: None, retry_after, count: None });
             return;
         }
-        let merge = self.merge_key(incoming);
+        let merge = self.merge_key(incoming).filter(|_| !asked.was_counted);
         if merge.is_some_and(|key| self.is_merged(key, asked.id)) {
             let reason = Some("Merged Request".to_owned());
             let count = Some(Count::Merged);
@@ -111,16 +121,19 @@ impl Core {
                 let mut step = Step::of(self, turn, asked.id);
                 let setup = Setup::new(incoming, new, &mut step);
                 let mut setup = vacant.insert(step.worker.entries.fill(setup));
-                match wait {
-                    Some((key, until)) if self.directory.wait(key, asked.id) => setup.wait(key, until),
-                    Some(_) => setup.answer(&Reply::status(430), &mut step),
-                    None => setup.attempt(incoming, &mut step),
+                match start {
+                    Start::Wait { key, until } if self.directory.wait(key, asked.id) => {
+                        setup.wait(key, until);
+                    }
+                    Start::Wait { .. } => setup.answer(&Reply::status(430), &mut step),
+                    Start::Now => setup.attempt(incoming, &mut step),
+                    Start::Cancelled { reason } => setup.cancel_forgotten(incoming, reason, &mut step),
                 }
                 setup.settle(&mut step);
             }
         }
         self.after(turn, asked.id);
-        if let Some((key, _)) = wait {
+        if let Start::Wait { key, .. } = start {
             self.look_again(turn, asked.id, key);
         }
     }

@@ -46,6 +46,17 @@ impl Core {
         way
     }
 
+    /// The connections that a request for `flow` may have gone by, had it been large.
+    pub(crate) fn way_of_large(&self, flow: &Flow, settings: &Settings, now: Time) -> Option<ListenerId> {
+        let is_datagram = is_too_large(flow, usize::MAX, settings);
+        let member = settings.pools.member_at(flow.remote).filter(|_| is_datagram)?;
+        match member.large() {
+            Large::Always(listener) => Some(listener),
+            Large::Auto(listener) => member.accepts_connections(now).then_some(listener),
+            Large::Never | Large::Refuse => None,
+        }
+    }
+
     /// An answer has to go where its request came from; what can be done is to say that it is large.
     pub(crate) fn note_large_answer(&self, flow: &Flow, length: usize, settings: &Settings) {
         if is_too_large(flow, length, settings) {

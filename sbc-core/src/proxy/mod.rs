@@ -10,6 +10,7 @@ mod core;
 mod credentials;
 mod description;
 mod explain;
+mod forgotten;
 mod forward;
 mod gate;
 mod hiding;

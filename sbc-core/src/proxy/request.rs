@@ -6,6 +6,7 @@ use crate::admission::{self, Judged, Refusal};
 use crate::count::Count;
 use crate::flow::Flow;
 use crate::proxy::core::Core;
+use crate::proxy::forward::Start;
 use crate::proxy::hop::{Answer, Route, top_of_route};
 use crate::proxy::incoming::Incoming;
 use crate::proxy::reply::{Reply, write_reply};
@@ -37,7 +38,7 @@ impl Core {
         // The transaction that owns it: repetitions end here, ACK and CANCEL find their INVITE.
         let id = server_key(&self.hash, &message, &incoming.via);
         let top = top_of_route(&incoming, turn.settings);
-        let asked = Asked { incoming, id, top, new_from: None };
+        let asked = Asked { incoming, id, top, new_from: None, was_counted: false };
         match asked.incoming.method {
             Some(Method::Ack) => return self.ack(turn, &asked),
             Some(Method::Cancel) => return self.cancel(turn, &asked),
@@ -68,10 +69,10 @@ impl Core {
             Route::Peer { peer, target } => self.forward_to_peer(turn, &asked, peer, target),
             Route::Pool(to, ruled) => {
                 let plan = self.pool_plan(turn, &asked.incoming, &to, ruled.changes.as_deref());
-                self.forward(turn, &asked, plan, ruled, None);
+                self.forward(turn, &asked, plan, ruled, Start::Now);
             }
             Route::Bindings(bound, ruled) => {
-                self.forward(turn, &asked, Plan::Bindings(bound), ruled, None);
+                self.forward(turn, &asked, Plan::Bindings(bound), ruled, Start::Now);
             }
             Route::Redirect { status, contacts } => self.redirect(turn, &asked.incoming, status, &contacts),
         }

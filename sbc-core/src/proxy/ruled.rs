@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use routing_rules::{Action, Changes, Decision, Rules, Scratch, ToPool};
 
-use crate::admission::network_of;
 use crate::config::{Admission, Balance};
 use crate::count::Count;
 use crate::flow::Zone;
+use crate::hash::Digest;
 use crate::limiting::Permit;
 use crate::limits;
 use crate::pool::{Places, PoolState};
@@ -115,7 +115,9 @@ impl Core {
     ) -> Route {
         let rules = &turn.settings.config.rules;
         let decision = rules.evaluate(query, scratch);
-        self.tag(rules, &decision, asked);
+        if !asked.was_counted {
+            self.tag(rules, &decision, asked);
+        }
         match decision.action {
             Action::Pool(to) => {
                 let Some(to) = Pooled::of(&to, turn.settings) else {
@@ -151,6 +153,10 @@ impl Core {
         asked: &Asked<'_>,
         now: Time,
     ) -> Result<Ruled, Answer> {
+        let changes = (!decision.changes.is_empty()).then(|| Box::new(decision.changes.clone()));
+        if asked.was_counted {
+            return Ok(Ruled { changes, permits: Vec::new() });
+        }
         let rules = &settings.config.rules;
         let is_call = asked.incoming.method == Some(Method::Invite);
         let mut permits = self.places_of_caller(asked, &settings.config.admission, settings)?;
@@ -170,7 +176,6 @@ impl Core {
                 }
             }
         }
-        let changes = (!decision.changes.is_empty()).then(|| Box::new(decision.changes.clone()));
         Ok(Ruled { changes, permits })
     }
 
@@ -186,35 +191,24 @@ impl Core {
         if incoming.method != Some(Method::Invite) || incoming.upstream.zone != Zone::Public {
             return Ok(permits);
         }
-        let source = network_of(incoming.upstream.source.ip()).to_string();
-        let callers = [
-            (
-                admission.max_calls_per_user,
-                self.hash.of(&[b"caller", &incoming.caller_aor(settings).to_be_bytes()]),
-                486,
-                Count::UserCalls,
-            ),
-            (
-                admission.max_calls_per_source,
-                self.hash.of(&[b"caller source", source.as_bytes()]),
-                503,
-                Count::SourceCalls,
-            ),
-        ];
-        for (most, caller, status, count) in callers {
-            let Some(most) = most else { continue };
-            let Some(permit) = self.callers.take_place(caller, most) else {
-                let retry_after = (status == 503).then_some(limits::RETRY_AFTER_SECONDS);
-                return Err(Answer {
-                    status,
-                    reason: Some("Too Many Calls".into()),
-                    retry_after,
-                    count: Some(count),
-                });
-            };
-            permits.push(permit);
+        if let Some(most) = admission.max_calls_per_user {
+            let user = self.hash.of(&[b"caller", &incoming.caller_aor(settings).to_be_bytes()]);
+            permits.push(self.place_of(user, most, 486, Count::UserCalls)?);
+        }
+        if let Some(most) = admission.max_calls_per_source {
+            let source = self.gate.key_of(incoming.upstream.source.ip());
+            permits.push(self.place_of(source, most, 503, Count::SourceCalls)?);
         }
         Ok(permits)
+    }
+
+    fn place_of(&self, caller: Digest, most: u32, status: u16, count: Count) -> Result<Permit, Answer> {
+        self.callers.take_place(caller, most).ok_or_else(|| Answer {
+            status,
+            reason: Some("Too Many Calls".into()),
+            retry_after: (status == 503).then_some(limits::RETRY_AFTER_SECONDS),
+            count: Some(count),
+        })
     }
 
     /// Tags go into the log and are counted, once for each request.

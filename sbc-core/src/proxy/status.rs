@@ -20,6 +20,8 @@ pub struct Status {
     pub registrations: usize,
     /// Calls that are up, as far as this process knows.
     pub calls: usize,
+    /// Dialogs that have a record.
+    pub dialogs: usize,
     /// Server transactions in progress.
     pub transactions: usize,
     /// How often rules gave each tag, by name.
@@ -140,6 +142,7 @@ impl Core {
             connections: self.directory.connections(),
             registrations: self.directory.bindings(),
             calls: self.dialogs.calls(),
+            dialogs: self.dialogs.known(),
             transactions: self.entries.len(),
             tags: self.tags.all(),
             sources: self.gate.sources().known(),

@@ -27,4 +27,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) top: Consumed,
     /// The caller's own name, where From gives another.
     pub(crate) new_from: NewFrom,
+    /// It came before: limits and counts have had it.
+    pub(crate) was_counted: bool,
 }

@@ -40,10 +40,11 @@ pub struct Worker {
 pub(crate) enum Timer {
     Entry(EntryId, u32),
     Binding(BindingId, u32),
-    Dialog(DialogKey, u32),
     Probe(ProbeTimer),
     /// One shard of the table of sources.
     Sweep,
+    /// One shard of the table of dialogs.
+    SweepDialogs,
 }
 
 /// Which member is to be asked, and under which settings.

@@ -90,6 +90,12 @@ impl InviteClient {
         Self { state, request, ack: Vec::new(), provisional: false }
     }
 
+    /// In Proceeding: the request was sent, and answered provisionally.
+    pub fn proceeding(now: Time, timers: &Timers, request: Vec<u8>) -> Self {
+        let state = State::Proceeding { timer_c: now + timers.ring };
+        Self { state, request, ack: Vec::new(), provisional: true }
+    }
+
     /// The request as it was sent, for the ACK and the CANCEL: until [`take_buffers`](Self::take_buffers).
     pub fn request(&self) -> Option<&[u8]> {
         (!self.request.is_empty()).then_some(&self.request)

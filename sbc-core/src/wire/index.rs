@@ -1,5 +1,6 @@
 //! One pass over a message that notes where each header stands.
 
+use super::limits::Limits;
 use super::list::split;
 use super::start_line::{self, StartLine};
 use super::text::{between, from, is_blank, is_lws, is_token, read_u64, span, trim_end, up_to};
@@ -17,48 +18,10 @@ pub enum Framing {
     Stream,
 }
 
-/// What one message may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Header lines, a folded header counted once.
-    pub headers: usize,
-    /// Bytes of one header with its name, its folding and its line end.
-    pub header_line: usize,
-    /// Bytes of the Request-URI.
-    pub request_uri: usize,
-    /// Bytes of the method.
-    pub method: usize,
-    /// Via values over all Via headers. A request that began with Max-Forwards 70 cannot have more hops.
-    pub vias: usize,
-}
-
-/// Default of [`Limits::headers`].
-const HEADERS: usize = 256;
-/// Default of [`Limits::header_line`].
-const HEADER_LINE: usize = 8192;
-/// Default of [`Limits::request_uri`].
-const REQUEST_URI: usize = 2048;
-/// Default of [`Limits::method`].
-const METHOD: usize = 32;
-/// Default of [`Limits::vias`].
-const VIAS: usize = 70;
-
 /// More headers than this are never indexed, whatever the limits say: positions are 16 bits wide.
 const HEADERS_AT_MOST: usize = u16::MAX as usize - 1;
 /// Bytes beyond these are never looked at: offsets are 32 bits wide. Front ends take far less.
 const BYTES_AT_MOST: usize = u32::MAX as usize;
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            headers: HEADERS,
-            header_line: HEADER_LINE,
-            request_uri: REQUEST_URI,
-            method: METHOD,
-            vias: VIAS,
-        }
-    }
-}
 
 /// Where one header stands, relative to the message's first byte.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::ParseError;
-use super::index::Limits;
+use super::limits::Limits;
 use super::text::{between, eq_ignore_case, from, is_blank, is_token, span, trim_end, up_to};
 
 /// What the first line says; all ranges lie in the message.

@@ -147,7 +147,7 @@ impl Work {
 /// Nobody is killed while several threads are in the core: it would have to wait for them.
 const fn calmer(weather: Weather) -> Weather {
     match weather {
-        Weather::Killed => Weather::Rain,
+        Weather::Killed | Weather::NodeKilled => Weather::Rain,
         other => other,
     }
 }

@@ -90,9 +90,10 @@ pub struct EdgeSettings {
     pub keys: Vec<[u8; 32]>,
     /// Access lists, rates and bans; domains and caller identity are said elsewhere.
     pub admission: Admission,
-    /// How many nodes of sbc there are, with one key, behind one public address. Several of them share a
-    /// pool-side address too.
+    /// How many nodes of sbc there are, with one key, behind one public address.
     pub nodes: u8,
+    /// Several nodes share a pool-side address too; else each has its own.
+    pub share_inside: bool,
     /// Whose name callers may use.
     pub caller_identity: CallerIdentity,
     /// What stays inside.
@@ -116,6 +117,7 @@ impl EdgeSettings {
             keys: vec![[7; 32]],
             admission: Admission::default(),
             nodes: 1,
+            share_inside: false,
             caller_identity: CallerIdentity::default(),
             headers: Headers::default(),
         }
@@ -198,6 +200,9 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
     let mut inside = listener("inside", Transport::Udp, INSIDE, Zone::Pool);
     if settings.nodes > 1 {
         inside.bind.set_ip([10, 0, 1, 10 + node].into());
+        if !settings.share_inside {
+            inside.advertise = HostPort::from(inside.bind);
+        }
     }
     inside.worker_ports = (1..=u16::from(settings.workers))
         .map(|port| SocketAddr::new(inside.bind.ip(), 5070 + port))

@@ -80,6 +80,11 @@ impl World {
         &self.edges[0].core
     }
 
+    /// Where the pool reaches the first node.
+    pub fn pool_side(&self) -> SocketAddr {
+        self.edges[0].advertised[3].expect("an address")
+    }
+
     /// Every node, to look at.
     pub fn cores(&self) -> impl Iterator<Item = &Core> {
         self.edges.iter().map(|edge| &*edge.core)

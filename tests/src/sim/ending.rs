@@ -1,10 +1,11 @@
 //! When all is over: who still has a call, and what is left over.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use super::World;
 use super::world::Node;
-use crate::agent::State;
+use crate::agent::{Agent, State};
 
 impl World {
     /// Nobody has a call any more.
@@ -28,15 +29,8 @@ impl World {
                     let legs = member.status(now).legs.into_iter();
                     found.extend(legs.map(|leg| format!("{address} still has {leg:?}")));
                 }
-                Node::Agent(agent) => {
-                    let open = agent.calls().filter(|(_, call)| !matches!(call.state, State::Ended { .. }));
-                    let tell = |call: &crate::agent::Call| {
-                        let (id, state, inbound) = (&call.call_id, call.state, call.inbound);
-                        format!("{address} still has {id} {state:?}, inbound: {inbound}")
-                    };
-                    found.extend(open.map(|(_, call)| tell(call)));
-                }
-                Node::Carrier(_) => {}
+                Node::Agent(agent) => found.extend(open_calls(address, agent)),
+                Node::Carrier(carrier) => found.extend(open_calls(address, &carrier.agent)),
             }
         }
         found
@@ -65,4 +59,13 @@ impl World {
             }
         }
     }
+}
+
+/// What an agent has left, in words.
+fn open_calls<'a>(address: &'a SocketAddr, agent: &'a Agent) -> impl Iterator<Item = String> + use<'a> {
+    let open = agent.calls().filter(|(_, call)| !matches!(call.state, State::Ended { .. }));
+    open.map(move |(_, call)| {
+        let (id, state, inbound) = (&call.call_id, call.state, call.inbound);
+        format!("{address} still has {id} {state:?}, inbound: {inbound}")
+    })
 }

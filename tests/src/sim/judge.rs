@@ -29,7 +29,7 @@ type Server = (String, String, u32, String);
 struct Answered {
     /// The status and tag of its final answer.
     fin: Option<(u16, String)>,
-    /// How many restarts there had been when it began.
+    /// How many restarts there had been when its request came first.
     life: u32,
 }
 
@@ -59,7 +59,7 @@ pub struct Judge {
     known: BTreeSet<SocketAddr>,
     /// Damaged datagrams are other messages than were sent: what they look like proves nothing.
     pub is_damaged: bool,
-    /// Several threads send side by side: what left first cannot be told.
+    /// Several threads or nodes send side by side: what left first cannot be told.
     pub is_unordered: bool,
     requests: HashMap<Request, Vec<(SocketAddr, String)>>,
     servers: HashMap<Server, Answered>,
@@ -144,6 +144,7 @@ impl Judge {
             self.setups.entry(key).and_modify(|setup| setup.acknowledged = true);
             return;
         }
+        self.note_server(&message);
         if message.method() != "INVITE" {
             return;
         }
@@ -224,6 +225,13 @@ impl Judge {
             let of = format!("{} {}", message.method(), message.call_id());
             self.complain(|| format!("{what} for {of} at {} ms", now.as_micros() / 1000));
         }
+    }
+
+    /// An answer may go home without a transaction after a restart: it says nothing of the node that is there now.
+    fn note_server(&mut self, request: &Message) {
+        let Some((branch, _)) = request.top_via().filter(|_| request.is_request()) else { return };
+        let key = (branch, request.call_id().to_owned(), request.cseq(), request.method().to_owned());
+        self.servers.entry(key).or_insert(Answered { fin: None, life: self.restarts });
     }
 
     fn note_setup(&mut self, message: &Message, status: u16) {

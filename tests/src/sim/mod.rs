@@ -4,6 +4,7 @@
 //! names its seed, and the seed replays it.
 
 mod by_hand;
+pub mod canary;
 mod cast;
 mod chance;
 pub mod chaos;

@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use sbc_tests::agent::{LegId, Policy, State};
+use sbc_tests::load::kills;
 use sbc_tests::process::{Balance, Browser, FsMember, Live, PATIENCE, PublicView, Sbc, Site, alone, until};
 use serde_json::json;
 
@@ -209,4 +210,13 @@ fn calls_over_wss_go_on_after_a_kill_though_others_connect_first() {
         other.show_to(&mut view);
     }
     view.assert_nothing_told();
+}
+
+/// Calls are being set up all the while; `make load` kills more often under more of them.
+#[test]
+fn every_call_that_begins_around_a_kill_gets_its_answer_and_none_begins_twice() {
+    let _turn = alone();
+    let killed = kills(3, 20, |_| ());
+    assert_eq!((killed.lost(), killed.outcome.failed), (0, 0), "{killed}");
+    assert_eq!(killed.at_members, killed.outcome.begun, "{killed}");
 }

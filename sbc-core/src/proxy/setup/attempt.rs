@@ -2,6 +2,7 @@
 
 use crate::count::Count;
 use crate::flow::{Transport, Zone};
+use crate::hash::Digest;
 use crate::limits;
 use crate::proxy::hop::refusal_of;
 use crate::proxy::incoming::Incoming;
@@ -178,44 +179,50 @@ impl Setup {
         let Written { branch, breadth, bytes } = written;
         step.worker.outbox.send(next.flow, &bytes);
         step.core.counters.add(Count::Forwarded);
-        let id = step.core.hash.of(&[b"branch", &branch, incoming.call_id]);
-        step.worker.spare.give(branch);
-        step.worker.after.push(After::Link(id));
-        let transport =
-            step.settings.listener(next.flow.listener).map_or(Transport::Udp, |listener| listener.transport);
-        let timers = Timers::new(&step.settings.config.timers, transport);
+        let timers = timers_of(&next, step);
         let client = Client::new(self.method == Some(Method::Invite), step.now, &timers, bytes);
         if let Some(member) = &next.member {
             member.sent(step.id, step.now);
         }
         let call = next.member.as_ref().filter(|_| self.is_new_call());
         let call = call.map(|member| member.hold_call(step.now));
-        self.branches.push(Branch {
-            id,
-            client,
-            timers,
-            flow: next.flow,
-            zone: next.zone,
-            peer: next.peer,
-            member: next.member.clone(),
-            call,
-            abandoned: false,
-            over: false,
-            rang: false,
-            breadth,
-            cancel_wanted: false,
-            cancel: None,
-            cancel_missed: false,
-            unwanted: Vec::new(),
-            missed: false,
-            falls_back,
-            sent_again: false,
-        });
+        let id = link(branch, incoming, step);
+        self.branches.push(Branch { call, breadth, falls_back, ..Branch::new(id, client, timers, &next) });
         if let Some(unused) = next.target.and_then(|target| self.plan.keep(target)) {
             step.worker.spare.give(unused);
         }
         self.next_attempt_at = self.failover_at(step);
         self.hurry_if_dead(step);
+    }
+
+    /// The INVITE left before a restart, and its caller gives up: cancel it wherever it may be.
+    pub(crate) fn cancel_forgotten(
+        &mut self,
+        incoming: &Incoming<'_>,
+        reason: Option<&[u8]>,
+        step: &mut Step<'_>,
+    ) {
+        self.trying_at = None;
+        while let Some(next) = self.plan.next(incoming.call_id, step.now, step.core, step.settings) {
+            // How large it was is forgotten, too.
+            let large = step.core.way_of_large(&next.flow, step.settings, step.now);
+            let large = large.map(|listener| next.clone().by_connection(listener, step.settings));
+            for next in [Some(next), large].into_iter().flatten() {
+                if self.branches.len() < limits::BRANCHES {
+                    self.suppose(incoming, &next, step);
+                }
+            }
+        }
+        self.on_cancel(reason, step);
+    }
+
+    /// A branch as it is where the INVITE went to `next` and was answered provisionally.
+    fn suppose(&mut self, incoming: &Incoming<'_>, next: &Next, step: &mut Step<'_>) {
+        let Some(written) = self.write(incoming, next, step) else { return };
+        let timers = timers_of(next, step);
+        let client = Client::proceeding(step.now, &timers, written.bytes);
+        let id = link(written.branch, incoming, step);
+        self.branches.push(Branch { is_supposed: true, ..Branch::new(id, client, timers, next) });
     }
 
     /// Whether it begins a call, and so counts where calls are counted.
@@ -281,6 +288,20 @@ impl Setup {
         let extra = if status == 503 { extra.as_str() } else { "" };
         self.answer_to(request, &Reply { status, reason: None, extra }, step);
     }
+}
+
+/// Let a Via branch lead here.
+fn link(branch: Vec<u8>, incoming: &Incoming<'_>, step: &mut Step<'_>) -> Digest {
+    let id = step.core.hash.of(&[b"branch", &branch, incoming.call_id]);
+    step.worker.spare.give(branch);
+    step.worker.after.push(After::Link(id));
+    id
+}
+
+fn timers_of(next: &Next, step: &Step<'_>) -> Timers {
+    let listener = step.settings.listener(next.flow.listener);
+    let transport = listener.map_or(Transport::Udp, |listener| listener.transport);
+    Timers::new(&step.settings.config.timers, transport)
 }
 
 /// Answers to UDP go to the address; a binding is only needed where a connection may have died.

@@ -108,6 +108,11 @@ impl Client {
         }
     }
 
+    /// An INVITE that was answered provisionally.
+    pub(super) fn proceeding(now: Time, timers: &Timers, request: Vec<u8>) -> Self {
+        Self::Invite(InviteClient::proceeding(now, timers, request))
+    }
+
     pub(super) const fn is_invite(&self) -> bool {
         matches!(self, Self::Invite(_))
     }

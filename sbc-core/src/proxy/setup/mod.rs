@@ -6,6 +6,7 @@
 
 mod answer;
 mod attempt;
+mod branch;
 mod cancel;
 mod expire;
 mod failure;
@@ -18,11 +19,8 @@ mod success;
 mod unwanted;
 
 use crate::dialog::DialogKey;
-use crate::flow::Flow;
-use crate::gauge::Held;
 use crate::hash::Digest;
 use crate::limits;
-use crate::pool::Seat;
 use crate::proxy::core::Core;
 use crate::proxy::identity::NewFrom;
 use crate::proxy::incoming::{Incoming, Upstream};
@@ -34,12 +32,12 @@ use crate::proxy::worker::{After, Timer, Worker};
 use crate::seal::{BindingId, Peer};
 use crate::sip::Method;
 use crate::time::Time;
-use crate::transaction::{Ack, EntryId, NonInviteClient, Timers};
+use crate::transaction::{Ack, EntryId, Timers};
 use crate::wire::{Framing, HeaderName, Limits, Message};
+use branch::Branch;
 use machines::{Client, Server};
 pub(crate) use plan::{Bound, Fallback, Plan, towards};
 pub(crate) use spare::SpareEntries;
-use unwanted::Unwanted;
 
 /// What a step may use.
 pub(crate) struct Step<'a> {
@@ -55,43 +53,6 @@ impl<'a> Step<'a> {
     pub(crate) fn of(core: &'a Core, turn: &'a mut Turn<'_>, id: EntryId) -> Self {
         Self { core, settings: turn.settings, worker: &mut *turn.worker, now: turn.now, id }
     }
-}
-
-/// One attempt downstream.
-struct Branch {
-    /// Hash of its Via branch.
-    id: Digest,
-    client: Client,
-    timers: Timers,
-    flow: Flow,
-    zone: crate::flow::Zone,
-    /// As tokens name it.
-    peer: Peer,
-    /// Where it is one of a pool.
-    member: Option<Seat>,
-    /// Its place among the calls of that member, until it fails; an answered call takes it along.
-    call: Option<Held>,
-    /// Another member was tried instead.
-    abandoned: bool,
-    /// It answered, or was given up: nothing more is expected for the caller.
-    over: bool,
-    /// It began a dialog: a provisional response above 100 with a To tag.
-    rang: bool,
-    /// Its part of the request's Max-Breadth.
-    breadth: Option<u32>,
-    /// CANCEL it as soon as it says anything provisional.
-    cancel_wanted: bool,
-    cancel: Option<NonInviteClient>,
-    /// The CANCEL found no INVITE there: it had overtaken it.
-    cancel_missed: bool,
-    /// Its answers that nobody waited for.
-    unwanted: Vec<Unwanted>,
-    /// It was counted against its member that it did not answer.
-    missed: bool,
-    /// It goes by a connection only because it is large; without one it goes by UDP.
-    falls_back: bool,
-    /// It was sent again over a new connection.
-    sent_again: bool,
 }
 
 /// The best final answer so far.
@@ -302,7 +263,7 @@ impl Setup {
             self.leave(step);
             return;
         }
-        let deadline = self.deadline();
+        let deadline = self.deadline().min(step.now + limits::LONGEST_NAP);
         if deadline < self.scheduled {
             self.generation = self.generation.wrapping_add(1);
             self.scheduled = deadline;
@@ -353,32 +314,12 @@ impl Setup {
     }
 }
 
-impl Branch {
-    fn is_terminated(&self) -> bool {
-        self.client.is_terminated() && self.extras().all(NonInviteClient::is_terminated)
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        let extras = self.extras().filter_map(NonInviteClient::deadline);
-        self.client.deadline().into_iter().chain(extras).min()
-    }
-
-    /// The requests of our own that go with it.
-    fn extras(&self) -> impl Iterator<Item = &NonInviteClient> {
-        self.cancel.iter().chain(self.unwanted.iter().map(|one| &one.bye))
-    }
-
-    fn extras_mut(&mut self) -> impl Iterator<Item = &mut NonInviteClient> {
-        self.cancel.iter_mut().chain(self.unwanted.iter_mut().map(|one| &mut one.bye))
-    }
-}
-
 fn number(text: &[u8]) -> Option<u32> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// Read stored bytes again: they were readable when they were stored.
-fn with_message<R>(
+pub(crate) fn with_message<R>(
     bytes: &[u8],
     index: &mut crate::wire::Index,
     read: impl FnOnce(Message<'_>) -> R,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::config::Balance;
 use crate::flow::{AddressText, Flow, ListenerId, Zone};
 use crate::hash::Digest;
 use crate::pool::{Places, PoolState, Seat, Wish};
@@ -51,6 +52,7 @@ pub(crate) struct Fallback {
 }
 
 /// The next target.
+#[derive(Clone)]
 pub(crate) struct Next {
     pub(crate) flow: Flow,
     pub(crate) zone: Zone,
@@ -135,6 +137,18 @@ impl Plan {
                 Some(Next { flow: reached.flow, zone, peer, target, member: None, address: None, leg })
             }
         }
+    }
+
+    /// Every target that a request may have gone to, where the balance would not choose the same one again.
+    pub(crate) fn wherever_it_went(mut self) -> Self {
+        if let Self::Pool { wish, left, .. } = &mut self {
+            // It holds its place already.
+            wish.is_new_call = false;
+            if !matches!(wish.balance, Balance::HashCallId | Balance::HashAor | Balance::Priority) {
+                *left = u8::MAX;
+            }
+        }
+        self
     }
 
     /// Let a target that was taken be the next one again: it is there, but not the way it was asked.

@@ -19,8 +19,10 @@ pub use self::outcome::{Figures, Outcome, Table};
 pub use self::weather::Weather;
 
 use self::script::{Act, BROWSERS, PHONES, Plan};
-use super::{Chance, EdgeSettings, Judge, Link, MEMBERS, World};
+use super::canary::{LURES, STRANGER, lure};
+use super::{CARRIER, Chance, EXCHANGE, EdgeSettings, Judge, Link, MEMBERS, PHONES as DOOR, World};
 use crate::agent::State;
+use crate::member::config::Gateway;
 
 /// Calls begin within so many milliseconds for each of them.
 const SPREAD: u64 = 600;
@@ -50,18 +52,36 @@ pub struct Chaos {
     left_alone: Vec<String>,
 }
 
-/// A member whose calls end by themselves when nobody ends them.
+/// What the carrier's calls come from.
+const CARRIER_IP: [u8; 4] = [203, 0, 113, 10];
+/// A stranger tries as often as there are calls for each of these.
+const CALLS_PER_LURE: usize = 4;
+
+/// A member whose calls end by themselves when nobody ends them. It knows the carrier, who asks for a password.
 fn add_member(world: &mut World, address: &str) {
+    let proxy = world.pool_side();
     world.add_member(address.parse().expect("an address"), |config| {
         config.ring_timeout = Some(RING_TIMEOUT);
         config.session_timeout = SESSION_TIMEOUT;
+        config.inbound_acl = vec![CARRIER_IP.into()];
+        config.gateway = Some(Gateway {
+            name: "carrier".into(),
+            proxy,
+            realm: "carrier.test".into(),
+            user: "trunk".into(),
+            password: "sesame".into(),
+            register: false,
+            expires: 600,
+            extension: "9196".into(),
+        });
     });
 }
 
 impl Chaos {
     /// A world with everybody registered, and so many calls to be made.
     pub fn new(seed: u64, weather: Weather, calls: usize) -> Self {
-        Self::with(seed, weather, calls, &EdgeSettings::new(&MEMBERS))
+        let nodes = if weather == Weather::NodeKilled { 2 } else { 1 };
+        Self::with(seed, weather, calls, &EdgeSettings { nodes, ..EdgeSettings::new(&MEMBERS) })
     }
 
     /// The same with several threads in sbc at once, and most datagrams doubled, so that they meet.
@@ -89,15 +109,20 @@ impl Chaos {
         for (index, phone) in PHONES.iter().enumerate() {
             world.add_phone(phone, &(1005 + index).to_string());
         }
+        world.add_carrier(CARRIER, EXCHANGE, true);
         let everybody = || BROWSERS.iter().chain(&PHONES).copied();
         world.run(500);
         everybody().for_each(|agent| world.register(agent));
-        for agent in everybody() {
+        for agent in everybody().chain([CARRIER]) {
             world.agent(agent).policy = script::policy(&mut chance);
         }
-        let known = everybody().chain(MEMBERS).map(|address| address.parse().expect("an address"));
+        let known = everybody()
+            .chain(MEMBERS)
+            .chain([CARRIER, STRANGER])
+            .map(|address| address.parse().expect("an address"));
         let mut judge = Judge::new(known);
         judge.is_damaged = weather == Weather::Damaged;
+        judge.is_unordered = settings.nodes > 1;
         world.judge = Some(Box::new(judge));
         world.link = weather.outside(&mut chance);
         world.inside_link = Some(weather.inside(world.link));
@@ -121,6 +146,11 @@ impl Chaos {
             self.plans.push(plan);
             acts.into_iter().for_each(|(at, act)| self.put(at, act));
         }
+        for _ in 0..calls / CALLS_PER_LURE {
+            let at = start + Duration::from_millis(self.chance.below(spread));
+            let lure = self.chance.below(LURES as u64) as usize;
+            self.put(at, Act::Lure(lure));
+        }
         let member = MEMBERS[self.chance.below(2) as usize];
         let mut some_time = |from: u64| start + Duration::from_millis(from + self.chance.below(spread));
         match self.weather {
@@ -137,7 +167,7 @@ impl Chaos {
                     self.put(at + away, Act::Reconnect(browser));
                 }
             }
-            Weather::Killed => {
+            Weather::Killed | Weather::NodeKilled => {
                 let at = some_time(0);
                 self.crash_at(at);
             }
@@ -145,12 +175,16 @@ impl Chaos {
         }
     }
 
-    /// sbc is killed then and comes back within two seconds; browsers find back to it one after the other.
+    /// sbc is killed then and comes back within two seconds; browsers find back to it one after the other. One of two
+    /// nodes is away for longer: they find to the other one.
     fn crash_at(&mut self, at: Time) {
-        let millis = 50 + self.chance.below(1500);
-        self.put(at, Act::Crash { node: 0, millis });
+        let is_alone = self.weather != Weather::NodeKilled;
+        let millis = if is_alone { 50 + self.chance.below(1500) } else { 4000 + self.chance.below(8000) };
+        let node = if is_alone { 0 } else { self.chance.below(2) as usize };
+        self.put(at, Act::Crash { node, millis });
+        let found_after = if is_alone { millis } else { 0 };
         for browser in BROWSERS {
-            let away = Duration::from_millis(millis + 500 + self.chance.below(3000));
+            let away = Duration::from_millis(found_after + 500 + self.chance.below(3000));
             self.put(at + away, Act::Reconnect(browser));
         }
     }
@@ -175,7 +209,7 @@ impl Chaos {
 
     /// Who is left on a dead line hangs up: an agent has no timer of its own that would do it.
     fn leave_dead_lines(&mut self) {
-        for address in BROWSERS.iter().chain(&PHONES) {
+        for address in BROWSERS.iter().chain(&PHONES).chain(&[CARRIER]) {
             let open = |call: &crate::agent::Call| !matches!(call.state, State::Ended { .. });
             let agent = self.world.agent(address);
             let left: Vec<_> = agent.calls().filter(|(_, call)| open(call)).map(|(leg, _)| leg).collect();
@@ -229,6 +263,7 @@ impl Chaos {
                 world.share_registrations();
             }
             Act::Crash { node, millis } => world.crash(node, millis),
+            Act::Lure(number) => world.inject(STRANGER, DOOR, lure(number).as_bytes()),
         }
     }
 }

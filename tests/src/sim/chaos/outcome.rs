@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::{Chaos, Weather};
 use crate::agent::{By, State};
+use crate::sim::canary::CANARY;
 
 /// What came of one world.
 #[derive(Debug, Clone)]
@@ -103,6 +104,10 @@ impl Chaos {
             figures.failovers = judge.failovers();
             figures.messages = judge.messages();
             figures.most_at_once = judge.most_at_once() as u64;
+        }
+        let canary = CANARY.parse().expect("an address");
+        if self.world.destinations.contains(&canary) {
+            broken.push(format!("something was sent to {CANARY}"));
         }
         if self.weather != Weather::Damaged {
             broken.extend(self.world.doubles());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sbc_core::time::Time;
 
 use crate::agent::{LegId, Policy, State};
-use crate::sim::{Chance, World};
+use crate::sim::{CARRIER, Chance, TRUNK, World};
 
 /// Users 1001 to 1004.
 pub(super) const BROWSERS: [&str; 4] =
@@ -17,7 +17,7 @@ pub(super) const PHONES: [&str; 4] =
 const LONGEST_CALL: u64 = 15_000;
 
 /// What a number does, and how a call of it ends where nothing is lost.
-const NUMBERS: [(&str, u64); 11] = [
+const NUMBERS: [(&str, u64); 12] = [
     ("9196", 30),
     ("9200", 10),
     ("9180", 10),
@@ -28,6 +28,7 @@ const NUMBERS: [(&str, u64); 11] = [
     ("9170", 5),
     ("9172", 3),
     ("0000", 2),
+    ("+4930123456", 8),
     ("user", 18),
 ];
 
@@ -59,14 +60,19 @@ pub(super) enum Act {
     Reconnect(&'static str),
     Kill(&'static str, bool),
     Revive(&'static str),
-    Crash { node: usize, millis: u64 },
+    Crash {
+        node: usize,
+        millis: u64,
+    },
+    /// A stranger names an address of his choice.
+    Lure(usize),
 }
 
-/// The address and number of somebody with a telephone.
+/// The address and number of somebody with a telephone; the carrier is none of our users.
 fn somebody(chance: &mut Chance) -> (&'static str, u64) {
-    let lot = chance.below(8) as usize;
-    let address = if lot < BROWSERS.len() { BROWSERS[lot] } else { PHONES[lot - BROWSERS.len()] };
-    (address, 1001 + lot as u64)
+    let lot = chance.below(9) as usize;
+    let address = BROWSERS.iter().chain(&PHONES).nth(lot).unwrap_or(&CARRIER);
+    (*address, 1001 + lot as u64)
 }
 
 /// A number; the user who calls does not call himself.
@@ -98,7 +104,13 @@ pub(super) fn policy(chance: &mut Chance) -> Policy {
 /// One call and what is done in it, from `begin` on.
 pub(super) fn call(chance: &mut Chance, at: usize, begin: Time) -> (Plan, Vec<(Time, Act)>) {
     let (caller, own) = somebody(chance);
-    let uri = format!("sip:{}@example.test", number(chance, own));
+    let number = number(chance, own);
+    let uri = match caller {
+        // It knows where we are, and nothing of our domain; what it calls is our own.
+        CARRIER if number.starts_with('+') => format!("sip:9196@{TRUNK}"),
+        CARRIER => format!("sip:{number}@{TRUNK}"),
+        _ => format!("sip:{number}@example.test"),
+    };
     let after = |millis| begin + Duration::from_millis(millis);
     let mut acts = vec![(begin, Act::Call(at))];
     // One in eight gives up at once: CANCEL meets the answer.

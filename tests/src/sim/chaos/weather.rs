@@ -25,11 +25,13 @@ pub enum Weather {
     Damaged,
     /// Loss, and sbc is killed and starts again.
     Killed,
+    /// Loss, and one of two nodes is killed: its clients come to the other one.
+    NodeKilled,
 }
 
 impl Weather {
     /// All of them, in the order that seeds take them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Calm,
         Self::Drizzle,
         Self::Rain,
@@ -39,6 +41,7 @@ impl Weather {
         Self::SmallMtu,
         Self::Damaged,
         Self::Killed,
+        Self::NodeKilled,
     ];
 
     /// The weather of a seed.
@@ -58,12 +61,16 @@ impl Weather {
             Self::SmallMtu => "small MTU",
             Self::Damaged => "damaged datagrams",
             Self::Killed => "sbc killed",
+            Self::NodeKilled => "one of two nodes killed",
         }
     }
 
     /// Whether it takes somebody's memory or way away, so that the other side cannot be told of an end.
     pub(super) const fn kills(self) -> bool {
-        matches!(self, Self::DeadMember | Self::Disconnected | Self::Damaged | Self::Killed)
+        matches!(
+            self,
+            Self::DeadMember | Self::Disconnected | Self::Damaged | Self::Killed | Self::NodeKilled
+        )
     }
 
     /// What endpoints complain of that is this weather's doing, and not that of whoever stands between them.
@@ -84,7 +91,9 @@ impl Weather {
         match self {
             Self::Calm => Link::GOOD,
             Self::Drizzle => Link { delay: Duration::from_millis(50), ..bad(5, 100, 5) },
-            Self::Rain | Self::DeadMember | Self::Disconnected | Self::Killed => bad(loss, jitter, 5),
+            Self::Rain | Self::DeadMember | Self::Disconnected | Self::Killed | Self::NodeKilled => {
+                bad(loss, jitter, 5)
+            }
             Self::Storm => bad(30, 200, 10),
             Self::SmallMtu => Link { mtu: 900 + chance.below(500) as usize, ..bad(loss, jitter, 5) },
             Self::Damaged => Link { corrupt_percent: 1 + chance.below(5), ..bad(loss, jitter, 5) },

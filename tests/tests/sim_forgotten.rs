@@ -1,0 +1,147 @@
+//! CANCEL after a restart: the INVITE it is about has left, and nobody here remembers it (RFC 3261 §16.10).
+
+use sbc_core::config::{Balance, Large};
+use sbc_core::count::Count;
+use sbc_tests::agent::{Policy, State};
+use sbc_tests::sim::stage::{Sent, Stage, answer_from, cancel, request, statuses, the, to};
+use sbc_tests::sim::{EdgeSettings, INSIDE_TCP_ID, MEMBERS, PHONE, World, cast, for_seeds};
+use sbc_tests::ua::message::Message;
+
+const SEEDS: u64 = 20;
+const CALLED: &str = "192.0.2.24:5060";
+
+fn ringing(world: &mut World) -> bool {
+    world.agent(CALLED).calls().any(|(_, call)| call.state == State::Ringing)
+}
+
+/// The caller's CANCEL comes to a process that knows neither leg, and so does that of the member.
+#[test]
+fn a_call_that_is_cancelled_after_a_restart_stops_ringing() {
+    for_seeds(SEEDS, |seed, loss| {
+        let mut world = cast(seed, &EdgeSettings::new(&MEMBERS), loss);
+        world.add_phone(CALLED, "1004");
+        world.register(CALLED);
+        world.agent(CALLED).policy = Policy::Ring;
+        let leg = world.act(PHONE, |agent, now| agent.call(now, "sip:1004@example.test"));
+        assert!(world.until(60_000, ringing), "nobody rings");
+        world.run(500);
+        world.restart();
+        world.act(PHONE, |agent, now| agent.bye(now, leg));
+        world.until_ended(PHONE, leg);
+        assert!(matches!(world.state(PHONE, leg), State::Ended { status: 487, .. }));
+        let stopped = |world: &mut World| {
+            world.agent(CALLED).calls().all(|(_, call)| matches!(call.state, State::Ended { .. }))
+        };
+        assert!(world.until(40_000, stopped), "the callee's phone rings on");
+        // Where our 100 was lost, the caller repeats its INVITE first.
+        assert!(loss > 0 || world.core().counters().get(Count::ForgottenCancel) > 0);
+        world.assert_quiet();
+    });
+}
+
+/// An INVITE that rings at its member, and its CANCEL to the restarted process: who is asked to cancel.
+fn cancelled_after_restart(stage: &mut Stage, call_id: &str, body: usize) -> (Sent, Vec<Sent>) {
+    let mut invite = request("INVITE", call_id, call_id);
+    invite.push("X-Much", "x".repeat(body));
+    let there = the(&stage.say(PHONE, &invite), "INVITE");
+    stage.say(&there.to, &answer_from(&there.to, &there.message, 180, "member"));
+    stage.world.restart();
+    stage.pass(1_000);
+    let sent = stage.say(PHONE, &cancel(&invite));
+    assert_eq!(statuses(&sent, PHONE, "CANCEL"), [200]);
+    (there, sent.into_iter().filter(|one| one.message.is_request()).collect())
+}
+
+/// The CANCEL that its INVITE's own branch names.
+fn of_branch(asked: &[Sent], invite: &Sent) -> Sent {
+    let found = asked.iter().find(|one| one.message.top_via() == invite.message.top_via());
+    found.unwrap_or_else(|| panic!("no CANCEL of {:?} in {asked:?}", invite.message.top_via())).clone()
+}
+
+/// What a member says to a CANCEL.
+fn answered(stage: &mut Stage, cancel: &Sent, status: u16) -> Vec<Sent> {
+    stage.say(&cancel.to, &answer_from(&cancel.to, &cancel.message, status, "member"))
+}
+
+/// A hash chooses the same members again, in the same order; whoever has the call is asked to cancel it.
+#[test]
+fn a_cancel_after_a_restart_finds_the_member_by_its_hash() {
+    let mut stage = Stage::usual();
+    let (invite, asked) = cancelled_after_restart(&mut stage, "hash", 1);
+    let cancel = of_branch(&asked, &invite);
+    assert_eq!(cancel.to, invite.to);
+    assert_eq!(cancel.message.uri(), invite.message.uri());
+    answered(&mut stage, &cancel, 200);
+    let sent = stage.say(&invite.to, &answer_from(&invite.to, &invite.message, 487, "member"));
+    assert_eq!(the(&sent, "ACK").to, invite.to);
+    let end = to(&sent, PHONE)[0].clone();
+    assert_eq!((end.status(), end.list("Via").len()), (487, 1));
+    stage.say(PHONE, &ack_of(&end, &invite.message));
+    stage.assert_at_rest();
+}
+
+fn ack_of(end: &Message, invite: &Message) -> Message {
+    let mut ack = cancel(invite);
+    ack.start = sbc_tests::ua::message::Start::Request { method: "ACK".into(), uri: invite.uri().to_owned() };
+    for (name, value) in [("Via", end.get("Via")), ("To", end.get("To")), ("CSeq", Some("1 ACK"))] {
+        sbc_tests::sim::replace(&mut ack, name, &[value.expect("a header").to_owned()]);
+    }
+    ack
+}
+
+/// Round-robin counts, and has forgotten: each member is asked, and whoever knows nothing of it does no harm.
+#[test]
+fn a_cancel_after_a_restart_asks_every_member_that_may_have_the_call() {
+    let mut stage = Stage::new(&EdgeSettings { balance: Balance::RoundRobin, ..EdgeSettings::new(&MEMBERS) });
+    for call_id in ["first", "second", "third"] {
+        let (invite, asked) = cancelled_after_restart(&mut stage, call_id, 1);
+        let mut members: Vec<_> = asked.iter().map(|one| one.to.as_str()).collect();
+        members.sort_unstable();
+        assert_eq!(members, MEMBERS);
+        let right = of_branch(&asked, &invite);
+        assert_eq!(right.to, invite.to);
+        let wrong = asked.iter().find(|one| one.to != invite.to).expect("the other member");
+        let sent = answered(&mut stage, wrong, 481);
+        assert_eq!(statuses(&sent, PHONE, "INVITE"), [0_u16; 0], "the other one may still have it");
+        answered(&mut stage, &right, 200);
+        let sent = stage.say(&invite.to, &answer_from(&invite.to, &invite.message, 487, "member"));
+        assert_eq!(statuses(&sent, PHONE, "INVITE"), [487]);
+    }
+    stage.assert_at_rest();
+}
+
+/// What was too large for a datagram went by a connection, and is found there.
+#[test]
+fn a_cancel_after_a_restart_finds_a_large_invite() {
+    let settings = EdgeSettings {
+        large: [Large::Always(INSIDE_TCP_ID), Large::Never],
+        ..EdgeSettings::new(&MEMBERS[..1])
+    };
+    let mut stage = Stage::new(&settings);
+    let (invite, asked) = cancelled_after_restart(&mut stage, "large", 2000);
+    assert!(invite.message.get("Via").is_some_and(|via| via.starts_with("SIP/2.0/TCP")));
+    of_branch(&asked, &invite);
+    assert_eq!(asked.len(), 2, "by both ways: {asked:?}");
+    stage.assert_at_rest();
+}
+
+/// The INVITE was lost with the process that had said 100 to it: its caller is told that the call is over.
+#[test]
+fn a_cancel_of_what_nobody_knows_ends_the_call_of_its_caller() {
+    let mut stage = Stage::usual();
+    let sent = stage.say(PHONE, &cancel(&request("INVITE", "lost", "lost")));
+    let asked: Vec<_> = sent.into_iter().filter(|one| one.message.is_request()).collect();
+    let told = asked.iter().map(|one| statuses(&answered(&mut stage, one, 481), PHONE, "INVITE"));
+    assert_eq!(told.collect::<Vec<_>>(), [vec![], vec![487]], "once nobody has it");
+}
+
+/// Nobody answers: after 64*T1 its caller is told that the call is over (RFC 3261 §9.1).
+#[test]
+fn a_cancel_that_no_member_answers_ends_all_the_same() {
+    let mut stage = Stage::usual();
+    stage.say(PHONE, &cancel(&request("INVITE", "silence", "silence")));
+    let sent = stage.pass(33_000);
+    assert!(statuses(&sent, PHONE, "INVITE").iter().all(|status| *status == 487));
+    assert!(!statuses(&sent, PHONE, "INVITE").is_empty());
+    stage.assert_at_rest();
+}

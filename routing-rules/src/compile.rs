@@ -38,7 +38,7 @@ impl Subject {
 pub(crate) struct Pattern {
     /// Its number in the set of its subject.
     pub(crate) id: usize,
-    /// For its captures, and where it is asked alone.
+    /// For its captures.
     pub(crate) regex: Regex,
     /// Whatever it matches begins with one of these; empty: nobody knows.
     pub(crate) starts: Arc<[Box<[u8]>]>,

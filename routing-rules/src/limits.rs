@@ -46,9 +46,6 @@ pub(crate) const MAX_REGEXES: usize = 1024;
 /// The most beginnings that a regex is filed under.
 pub(crate) const MAX_REGEX_STARTS: usize = 16;
 
-/// How many regexes one request asks alone before it asks all of them at once: that costs as much as so many.
-pub(crate) const MAX_SINGLE_REGEXES: u8 = 8;
-
 /// How large an automaton may grow, in bytes, when it is asked whether a regex can match at all. One that would grow
 /// larger is taken for one that can.
 pub(crate) const MAX_PROOF_BYTES: usize = 256 * 1024;

@@ -127,6 +127,12 @@ impl Call {
         all.into_iter().filter(|status| *status >= 200).collect()
     }
 
+    /// The same, when a phone has given this answer.
+    fn finals_after(&mut self, phone: &str, status: u16) -> Vec<u16> {
+        let sent = self.answers(phone, status);
+        self.finals(&sent)
+    }
+
     /// The caller has got a failure.
     fn acknowledged(mut self) {
         let mut ack = Message::request("ACK", self.request.uri());
@@ -189,7 +195,7 @@ fn the_first_to_answer_has_the_call_and_the_others_are_told_so() {
 #[test]
 fn two_that_answer_at_once_leave_one_call() {
     let mut call = Call::new(user_with(&[(DESK, ""), (MOBILE, "")]), "two");
-    assert_eq!(call.finals(&call.answers(DESK, 200).clone()), [200]);
+    assert_eq!(call.finals_after(DESK, 200), [200]);
     let sent = call.answers(MOBILE, 200);
     assert!(to(&sent, CALLER).is_empty(), "{sent:?}");
     assert_eq!((the(&sent, "ACK").to, the(&sent, "BYE").to), (MOBILE.to_owned(), MOBILE.to_owned()));
@@ -258,8 +264,8 @@ fn who_is_preferred_is_asked_before_the_others() {
     let sent = call.stage.pass(2_500);
     call.note(&sent);
     assert_eq!(call.phones(), [DESK, MOBILE, ATTIC]);
-    assert_eq!(call.finals(&call.answers(ATTIC, 480).clone()), [0; 0]);
-    assert_eq!(call.finals(&call.answers(MOBILE, 480).clone()), [486]);
+    assert_eq!(call.finals_after(ATTIC, 480), [0; 0]);
+    assert_eq!(call.finals_after(MOBILE, 480), [486]);
     call.acknowledged();
 }
 
@@ -293,7 +299,7 @@ fn early_media_of_both_passes_and_each_gets_its_prack() {
         assert_eq!(statuses(&call.stage.say(phone, &ok), CALLER, "PRACK"), [200]);
     }
     call.answers(DESK, 486);
-    assert_eq!(call.finals(&call.answers(MOBILE, 480).clone()), [486]);
+    assert_eq!(call.finals_after(MOBILE, 480), [486]);
     call.acknowledged();
 }
 
@@ -314,7 +320,7 @@ fn one_that_is_not_there_any_more_holds_nobody_up() {
     let mut call = Call::new(stage, "gone");
     assert_eq!(call.phones(), [DESK, MOBILE]);
     call.stage.pass(1_000);
-    assert_eq!(call.finals(&call.answers(MOBILE, 486).clone()), [486]);
+    assert_eq!(call.finals_after(MOBILE, 486), [486]);
     call.acknowledged();
 }
 
@@ -329,8 +335,8 @@ fn a_caller_that_gives_up_ends_all_ringing() {
     for phone in [DESK, MOBILE] {
         assert_eq!(reason_of(&sent, phone), "Q.850;cause=16");
     }
-    assert_eq!(call.finals(&call.answers(DESK, 487).clone()), [487]);
-    assert_eq!(call.finals(&call.answers(MOBILE, 487).clone()), [0; 0]);
+    assert_eq!(call.finals_after(DESK, 487), [487]);
+    assert_eq!(call.finals_after(MOBILE, 487), [0; 0]);
     call.acknowledged();
 }
 
@@ -350,10 +356,10 @@ fn breadth_bounds_how_many_ring_at_once() {
 fn a_message_reaches_every_device_and_is_answered_once() {
     let mut call = Call::with(user_with(&[(DESK, ""), (MOBILE, "")]), "MESSAGE", "message", &[]);
     assert_eq!(call.phones(), [DESK, MOBILE]);
-    assert_eq!(call.finals(&call.answers(MOBILE, 200).clone()), [200]);
+    assert_eq!(call.finals_after(MOBILE, 200), [200]);
     let again = call.stage.pass(1_500);
     assert_eq!(the(&again, "MESSAGE").to, DESK, "it is told until it answers");
-    assert_eq!(call.finals(&call.answers(DESK, 200).clone()), [0; 0]);
+    assert_eq!(call.finals_after(DESK, 200), [0; 0]);
     call.stage.assert_at_rest();
 }
 

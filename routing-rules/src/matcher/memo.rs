@@ -6,15 +6,12 @@ use regex_automata::{Input, PatternID, PatternSet, meta};
 
 use super::Facts;
 use crate::compile::{Pattern, Subject};
-use crate::limits::MAX_SINGLE_REGEXES;
 use crate::prefix_file::PrefixFile;
 
 /// Memory for [`Memo`], kept from query to query.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
     sets: Vec<Set>,
-    /// How many regexes may still be asked alone.
-    singles: u8,
     /// One bit for each file: whether it was asked, and what came of it. Only the user is compared with files.
     files_known: u64,
     files_hold: u64,
@@ -53,7 +50,6 @@ impl<'m> Memo<'m> {
     /// The query has changed.
     pub(crate) fn forget(&mut self) {
         self.remembered.sets.iter_mut().for_each(|set| set.known = false);
-        self.remembered.singles = MAX_SINGLE_REGEXES;
         self.remembered.files_known = 0;
     }
 
@@ -71,20 +67,12 @@ impl<'m> Memo<'m> {
         Some(&set.matches)
     }
 
-    /// Whether a regex matches a text of its subject. The first few that a query comes to are asked one by one, if the
-    /// text begins as they want it; where there are many, all of them are asked in one pass.
+    /// Whether a regex matches a text of its subject. All regexes of a subject are asked in one pass, as soon as a text
+    /// begins as one of them wants it.
     pub(crate) fn matches_one(&mut self, subject: Subject, pattern: &Pattern, facts: &Facts) -> bool {
-        let is_known = self.remembered.sets.get(subject.0).is_some_and(|set| set.known);
-        if !is_known && !pattern.starts.is_empty() {
-            let begins = |text: &&[u8]| pattern.starts.iter().any(|start| text.starts_with(start));
-            let mut texts = facts.texts(subject).filter(begins).peekable();
-            if texts.peek().is_none() {
-                return false;
-            }
-            if let Some(left) = self.remembered.singles.checked_sub(1) {
-                self.remembered.singles = left;
-                return texts.any(|text| pattern.regex.is_match(text));
-            }
+        let begins = |text: &[u8]| pattern.starts.iter().any(|start| text.starts_with(start));
+        if !pattern.starts.is_empty() && !facts.texts(subject).any(begins) {
+            return false;
         }
         let id = PatternID::new(pattern.id);
         self.matches(subject, facts).zip(id.ok()).is_some_and(|(set, id)| set.contains(id))

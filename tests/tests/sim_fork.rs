@@ -1,7 +1,7 @@
 //! A request for all flows of a user at once (RFC 3261 §16.6 and §16.7), played word by word: who is asked, what the
 //! caller hears, and that nobody goes on ringing.
 
-use sbc_tests::agent::{Policy, State};
+use sbc_tests::agent::{By, Policy, State};
 use sbc_tests::sim::stage::{Sent, Stage, inside_from_pool, statuses, the, to};
 use sbc_tests::sim::{
     BROWSER, EdgeSettings, MEMBERS, OTHER_BROWSER, PHONE, World, answer, for_seeds, replace,
@@ -205,8 +205,10 @@ fn two_that_answer_at_once_leave_one_call() {
 #[test]
 fn the_best_refusal_is_the_answer_when_the_last_has_spoken() {
     for (refusals, best) in [([500, 486], 486), ([486, 404], 486), ([480, 302], 302), ([503, 500], 500)] {
-        let mut call =
-            Call::new(user_with(&[(DESK, ""), (MOBILE, "")]), &format!("best-{best}-{refusals:?}"));
+        let mut call = Call::new(
+            user_with(&[(DESK, ""), (MOBILE, "")]),
+            &format!("best-{}-{}", refusals[0], refusals[1]),
+        );
         call.answers(MOBILE, 180);
         let sent = call.answers(DESK, refusals[0]);
         assert_eq!(call.finals(&sent), [0; 0], "the other still rings");
@@ -314,14 +316,20 @@ fn one_that_says_nothing_holds_the_answer_up_no_longer_than_the_caller_waits() {
 }
 
 #[test]
-fn one_that_is_not_there_any_more_holds_nobody_up() {
-    let mut stage = user_with(&[(DESK, ""), (MOBILE, "")]);
-    stage.world.kill(DESK, true);
-    let mut call = Call::new(stage, "gone");
-    assert_eq!(call.phones(), [DESK, MOBILE]);
-    call.stage.pass(1_000);
-    assert_eq!(call.finals_after(MOBILE, 486), [486]);
-    call.acknowledged();
+fn a_browser_whose_connection_is_gone_holds_nobody_up() {
+    let mut world = World::new(1, &settings());
+    world.add_browser(BROWSER, "1001");
+    world.add_browser(OTHER_BROWSER, "1001");
+    world.add_phone(DESK, "1002");
+    world.run(500);
+    for agent in [BROWSER, OTHER_BROWSER, DESK] {
+        world.register(agent);
+    }
+    world.cut(BROWSER);
+    world.agent(OTHER_BROWSER).policy = Policy::Reject(486);
+    let leg = world.act(DESK, |agent, now| agent.call(now, "sip:1001@example.test"));
+    world.run(1_000);
+    assert_eq!(world.state(DESK, leg), State::Ended { by: By::Them, status: 486 });
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::proxy::loops::routing_hash;
 use crate::proxy::outgoing::{Hop, write_request};
 use crate::proxy::reply::Reply;
 use crate::proxy::setup::plan::Next;
-use crate::proxy::setup::{Branch, Client, Setup, Step, Waiting, with_message};
+use crate::proxy::setup::{Branch, Client, Plan, Setup, Step, Waiting, with_message};
 use crate::proxy::via::write_branch;
 use crate::proxy::worker::After;
 use crate::seal::{BranchSeal, Peer};
@@ -48,14 +48,18 @@ impl Setup {
     }
 
     fn next_target(&mut self, incoming: &Incoming<'_>, step: &mut Step<'_>) -> Option<Next> {
-        let may_branch = self.branches.len() < limits::BRANCHES && self.breadth_left() != Some(0);
-        let next = || self.plan.next(incoming.call_id, step.now, step.core, step.settings);
-        may_branch.then(next).flatten()
+        let next = |plan: &mut Plan| plan.next(incoming.call_id, step.now, step.core, step.settings);
+        self.may_branch().then(|| next(&mut self.plan)).flatten()
+    }
+
+    /// Whether one more target may be asked.
+    pub(super) fn may_branch(&self) -> bool {
+        self.branches.len() < limits::BRANCHES && self.breadth_left() != Some(0)
     }
 
     /// A caller that heard something waits as long as it rings: what is tried next gets its whole time again.
     fn renew_patience(&mut self, step: &Step<'_>) {
-        let is_call = self.method == Some(Method::Invite) && matches!(self.plan, super::Plan::Bindings(_));
+        let is_call = self.method == Some(Method::Invite) && matches!(self.plan, Plan::Bindings(_));
         if is_call && self.server.on_retransmission().is_some() {
             self.patience = self.patience.max(step.now + self.server_timers.timeout());
         }
@@ -83,7 +87,7 @@ impl Setup {
         if self.waiting.take().is_none() {
             return;
         }
-        if let super::Plan::Peer { flow: known, .. } = &mut self.plan {
+        if let Plan::Peer { flow: known, .. } = &mut self.plan {
             *known = Some(flow);
         }
         step.core.counters.add(Count::FlowReturned);
@@ -94,7 +98,7 @@ impl Setup {
     /// The peer of the one target this request has.
     pub(crate) fn awaited_peer(&self) -> Option<Peer> {
         match &self.plan {
-            super::Plan::Peer { peer, .. } if self.waiting.is_some() => Some(*peer),
+            Plan::Peer { peer, .. } if self.waiting.is_some() => Some(*peer),
             _ => None,
         }
     }
@@ -236,9 +240,9 @@ impl Setup {
             return None;
         }
         let patience = match &self.plan {
-            super::Plan::Peer { .. } => return None,
-            super::Plan::Bindings(_) => limits::BINDING_PATIENCE,
-            super::Plan::Pool { pool, .. } => {
+            Plan::Peer { .. } => return None,
+            Plan::Bindings(_) => limits::BINDING_PATIENCE,
+            Plan::Pool { pool, .. } => {
                 let failover = &pool.config.failover;
                 let is_invite = self.method == Some(Method::Invite);
                 if is_invite { failover.invite_after } else { failover.other_after }
@@ -280,7 +284,7 @@ impl Setup {
         }
         let was_silence = self.branches.iter().any(|branch| !branch.client.has_final());
         let status = match (&self.plan, was_silence) {
-            (super::Plan::Bindings(_), _) => 480,
+            (Plan::Bindings(_), _) => 480,
             (_, true) if self.method == Some(Method::Invite) => 408,
             _ => 503,
         };

@@ -19,6 +19,10 @@ impl Setup {
             self.give_up_others(reason.as_bytes(), step);
         }
         if self.branches.iter().any(|branch| !branch.over && !branch.abandoned) {
+            // Its place may be what another of the same q waits for.
+            if self.plan.goes_together() && self.may_branch() {
+                self.attempt_again(step);
+            }
             return;
         }
         if self.plan.has_more() {

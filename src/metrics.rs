@@ -60,7 +60,7 @@ const TCP_OPENED: &str = "sbc_tcp_opened";
 const TCP_CLOSED: &str = "sbc_tcp_closed";
 /// Peers that got no TCP connection, by reason.
 const TCP_REFUSED: &str = "sbc_tcp_refused";
-/// Servers that accepted no TCP connection.
+/// Servers that accepted no TCP connection, or could not be trusted, by reason.
 const TCP_UNREACHABLE: &str = "sbc_tcp_unreachable";
 /// TCP connections open now.
 const TCP_OPEN: &str = "sbc_tcp_open";
@@ -120,14 +120,14 @@ impl Counters {
     }
 }
 
-/// What the workers count of SIP over TCP.
+/// What the workers count of SIP over TCP and TLS.
 #[derive(Debug, Default)]
 pub(crate) struct TcpCounters {
     opened: ByReason,
     closed: ByReason,
     refused: ByReason,
     open: Gauge,
-    pub unreachable: Counter,
+    unreachable: ByReason,
 }
 
 impl TcpCounters {
@@ -149,6 +149,11 @@ impl TcpCounters {
         self.refused.get_or_create(&[("reason", reason)]).inc();
     }
 
+    /// One server that we wanted to connect to is not there.
+    pub(crate) fn unreachable(&self, reason: &'static str) {
+        self.unreachable.get_or_create(&[("reason", reason)]).inc();
+    }
+
     /// How many are open.
     pub(crate) fn open(&self) -> u64 {
         u64::try_from(self.open.get()).unwrap_or(0)
@@ -160,7 +165,7 @@ impl TcpCounters {
         registry.register(TCP_REFUSED, "Peers that got no TCP connection, by reason", self.refused.clone());
         registry.register(
             TCP_UNREACHABLE,
-            "Servers that accepted no TCP connection",
+            "Servers that accepted no TCP connection or could not be trusted, by reason",
             self.unreachable.clone(),
         );
         registry.register(TCP_OPEN, "TCP connections open now", self.open.clone());

@@ -91,6 +91,10 @@ impl Handler for Heard {
     fn admits(&self, _: SocketAddr) -> bool {
         true
     }
+
+    fn is_unlimited(&self, _: SocketAddr) -> bool {
+        false
+    }
     fn opened(&self, _: NonZeroU64, _: SocketAddr, _: SocketAddr, _: Option<Ticket>) {}
     fn received(&self, _: NonZeroU64, _: SocketAddr, _: SocketAddr, message: &[u8]) {
         self.0.borrow_mut().push(message.to_vec());

@@ -12,6 +12,7 @@ pub mod readers;
 pub mod rsip;
 pub mod rules;
 pub mod settings;
+pub mod streams;
 pub mod tokens;
 
 // The program's own sources, because a program is no library.

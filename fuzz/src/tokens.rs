@@ -50,6 +50,7 @@ fn contact(tokens: &Tokens, peer: Peer, choice: &[u8; 8], target: &[u8]) {
         call_id: b"call",
         peer,
         target,
+        secure: choice[2] & 1 != 0,
         advertise: &advertise,
         parameters: ";transport=ws",
     };

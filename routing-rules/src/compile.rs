@@ -161,7 +161,8 @@ mod tests {
         assert_eq!(starts(r"^00([1-9]\d{5,14})$"), ["00"]);
         assert_eq!(starts("^(?:ab|cd+)x"), ["abx", "cd"]);
         assert_eq!(starts(r"^\+49"), ["+49"]);
-        for vague in ["00123", "^", "^.*x", "^[0-9]+$", "^a?b", "x|^y", "(?i)^abc", "(?m)^abc", "a^b"] {
+        assert_eq!(starts("^a?b"), ["ab", "b"]);
+        for vague in ["00123", "^", "^.*x", "^[0-9]+$", "x|^y", "(?i)^abc", "(?m)^abc", "a^b"] {
             assert_eq!(starts(vague), [""; 0], "{vague}");
         }
     }

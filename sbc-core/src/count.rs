@@ -267,6 +267,10 @@ counters! {
     LargeByDatagram = "sbc_proxy_large_total", "datagram";
     /// Requests refused since they are too large for a datagram.
     LargeRefused = "sbc_proxy_large_total", "refused";
+    /// Requests for a `sips:` address that would have left in the clear.
+    SipsRefused = "sbc_proxy_sips_total", "refused";
+    /// Those that left in the clear, inside their dialog.
+    SipsInClear = "sbc_proxy_sips_total", "in_clear";
     /// Requests that were sent again since the connection they went by closed.
     SentAgain = "sbc_proxy_sent_again_total", "";
     /// Calls answered.

@@ -9,6 +9,8 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
+use crate::address::canonical;
+
 /// Connections that wait in the kernel until a worker accepts them; it cuts the number to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 /// What the kernel buffers for one peer, in bytes (it allows itself twice that). Left alone it grows to megabytes
@@ -56,7 +58,7 @@ pub async fn accept_each(
     loop {
         match socket.accept().await {
             Ok((stream, remote)) => {
-                take(stream, SocketAddr::new(remote.ip().to_canonical(), remote.port()));
+                take(stream, canonical(remote));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

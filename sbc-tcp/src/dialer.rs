@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sbc_tls::TlsStream;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
@@ -21,6 +22,9 @@ use crate::egress::{Egress, SendError};
 use crate::handler::{Handler, Link};
 use crate::listener::Listener;
 use crate::open::live;
+use crate::reason::Unreached;
+use crate::session::Stream;
+use crate::settings::Settings;
 
 /// The first pause after a server did not accept; it doubles with every further failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -40,6 +44,12 @@ impl fmt::Display for Unreachable {
 }
 
 impl std::error::Error for Unreachable {}
+
+/// A connection that may be used.
+enum Opened {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
 
 /// The connections of one worker to servers, from one listener's address.
 pub struct Dialer {
@@ -110,15 +120,40 @@ impl Dialer {
 
     async fn dial(self: Rc<Self>, link: Link, egress: Arc<Egress>) {
         let settings = self.listener.settings();
-        let connected = timeout(settings.connect, self.connect(link.remote));
-        let stream = match connected.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(stream) => stream,
-            Err(error) => return self.failed(&link, &error),
-        };
+        // Boxed: what handshakes need must not stay with an idle connection.
+        match Box::pin(self.open(link.remote, &settings)).await {
+            Ok(Opened::Plain(stream)) => self.stay(stream, link, egress, &settings).await,
+            Ok(Opened::Tls(stream)) => self.stay(*stream, link, egress, &settings).await,
+            Err(why) => self.failed(&link, why),
+        }
+    }
+
+    async fn stay<S: Stream>(
+        self: Rc<Self>,
+        stream: S,
+        link: Link,
+        egress: Arc<Egress>,
+        settings: &Settings,
+    ) {
         self.note(&link, |_| Some(Server::Connected { id: link.id, pause: FIRST_PAUSE }));
         let (connections, handler) = (Arc::clone(self.listener.connections()), Rc::clone(&self.handler));
         let known = Known { dialer: Rc::clone(&self), link };
-        live(stream, link, egress, connections, &settings, handler, known).await;
+        live(stream, link, egress, connections, settings, handler, known).await;
+    }
+
+    async fn open(&self, remote: SocketAddr, settings: &Settings) -> Result<Opened, Unreached> {
+        let stream = match timeout(settings.connect, self.connect(remote)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::debug!(%remote, %error, "no connection");
+                return Err(Unreached::Connect);
+            }
+            Err(_) => return Err(Unreached::Timeout),
+        };
+        let Some(tls) = &settings.tls else { return Ok(Opened::Plain(stream)) };
+        let client = tls.client.as_ref().ok_or(Unreached::NoAuthority)?;
+        let stream = client.connect(stream, tls.name_of(remote)).await?;
+        Ok(Opened::Tls(Box::new(stream)))
     }
 
     async fn connect(&self, remote: SocketAddr) -> io::Result<TcpStream> {
@@ -131,13 +166,12 @@ impl Dialer {
         Ok(stream)
     }
 
-    fn failed(&self, link: &Link, error: &io::Error) {
+    fn failed(&self, link: &Link, why: Unreached) {
         self.listener.connections().remove(link.id);
         self.note(link, |pause| {
             Some(Server::Away { until: Instant::now() + pause, pause: (pause * 2).min(LONGEST_PAUSE) })
         });
-        tracing::debug!(remote = %link.remote, %error, "no connection");
-        self.handler.unreachable(link.remote);
+        self.handler.unreachable(link.remote, why);
     }
 
     /// Changes what is known of the server, unless another connection to it has begun meanwhile.

@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
-use crate::reason::{CloseReason, Refused};
+use crate::reason::{CloseReason, Refused, Unreached};
 
 /// One open connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Link {
     /// Unique in this process, among connections of every kind.
     pub id: NonZeroU64,
-    /// The other end as the socket sees it.
+    /// The other end as the socket sees it, or as a trusted proxy names it.
     pub remote: SocketAddr,
     /// True where we opened it: `remote` is then the address that was dialled.
     pub dialled: bool,
@@ -18,8 +18,11 @@ pub struct Link {
 
 /// One worker's receiver of what its connections say. Runs on the worker's own thread and must not block.
 pub trait Handler {
-    /// Whether this address may connect at all. Asked before a connection costs anything.
+    /// Whether this address may connect at all. Asked before TLS costs anything.
     fn admits(&self, remote: SocketAddr) -> bool;
+
+    /// Whether this address may hold more connections than [`Settings::max_per_source`](crate::Settings).
+    fn is_unlimited(&self, remote: SocketAddr) -> bool;
 
     /// A connection is open and can be sent to.
     fn opened(&self, link: &Link);
@@ -35,5 +38,5 @@ pub trait Handler {
     fn refused(&self, remote: SocketAddr, why: Refused);
 
     /// A server that was dialled is not there: what was to be sent is lost.
-    fn unreachable(&self, remote: SocketAddr);
+    fn unreachable(&self, remote: SocketAddr, why: Unreached);
 }

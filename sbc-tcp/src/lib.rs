@@ -1,4 +1,4 @@
-//! SIP over TCP (RFC 3261 §18): connections in and out, framing by Content-Length, bounded queues.
+//! SIP over TCP and TLS (RFC 3261 §18): connections in and out, framing by Content-Length, bounded queues.
 //!
 //! A worker binds a socket with [`bind`], shares one [`Listener`] with the other workers and runs [`serve`] on its
 //! own `LocalSet`; what it sends to addresses of servers goes through a [`Dialer`], which keeps one connection to
@@ -12,13 +12,16 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+pub mod address;
 pub mod connections;
 mod dialer;
 pub mod egress;
 mod framer;
+mod guest;
 mod handler;
 mod listener;
 mod open;
+pub mod proxy_header;
 mod reason;
 mod session;
 mod settings;
@@ -31,5 +34,5 @@ pub use egress::{EgressLimits, SendError};
 pub use framer::{Frame, Framer};
 pub use handler::{Handler, Link};
 pub use listener::{Listener, serve};
-pub use reason::{CloseReason, Refused};
-pub use settings::Settings;
+pub use reason::{CloseReason, Refused, Unreached};
+pub use settings::{Settings, Tls};

@@ -9,14 +9,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
 
-use crate::accept::{accept_each, prepare};
+use crate::accept::accept_each;
 use crate::connections::Connections;
-use crate::egress::Egress;
-use crate::handler::{Handler, Link};
-use crate::open::live;
-use crate::reason::Refused;
+use crate::guest::Guest;
+use crate::handler::Handler;
 use crate::settings::Settings;
-use crate::sources::{Place, Places};
+use crate::sources::Places;
 
 /// What all workers share of one listener.
 #[derive(Debug)]
@@ -46,12 +44,8 @@ impl Listener {
         &self.connections
     }
 
-    /// A place among `max_connections` and among those of its source.
-    fn take_place(&self, remote: SocketAddr) -> Result<Place, Refused> {
-        let settings = self.settings.load();
-        let mut place = self.places.take(settings.max_connections).ok_or(Refused::TooManyConnections)?;
-        let is_counted = place.count(remote.ip(), settings.max_per_source);
-        if is_counted { Ok(place) } else { Err(Refused::TooManyOfSource) }
+    pub(crate) fn places(&self) -> &Arc<Places> {
+        &self.places
     }
 }
 
@@ -73,28 +67,8 @@ pub async fn serve(
 
 /// Takes what costs nothing to refuse; the rest goes to its own task.
 fn accept(stream: TcpStream, remote: SocketAddr, listener: &Arc<Listener>, handler: &Rc<dyn Handler>) {
-    let place = match listener.take_place(remote) {
-        Ok(place) => place,
-        Err(why) => return handler.refused(remote, why),
-    };
-    if !handler.admits(remote) {
-        return handler.refused(remote, Refused::Source);
+    match Guest::at_the_door(remote, listener, handler) {
+        Ok(guest) => drop(tokio::task::spawn_local(guest.enter(stream))),
+        Err(why) => handler.refused(remote, why),
     }
-    prepare(&stream);
-    tokio::task::spawn_local(enter(stream, remote, Arc::clone(listener), place, Rc::clone(handler)));
-}
-
-async fn enter(
-    stream: TcpStream,
-    remote: SocketAddr,
-    listener: Arc<Listener>,
-    place: Place,
-    handler: Rc<dyn Handler>,
-) {
-    let connections = Arc::clone(&listener.connections);
-    let settings = listener.settings();
-    let egress = Arc::new(Egress::new(settings.egress));
-    let link = Link { id: connections.next_id(), remote, dialled: false };
-    connections.insert(link.id, Arc::clone(&egress));
-    live(stream, link, egress, connections, &settings, handler, place).await;
 }

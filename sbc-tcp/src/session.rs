@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use sbc_tls::TlsStream;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -39,6 +40,12 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
 impl Stream for TcpStream {
     fn tcp(&self) -> &TcpStream {
         self
+    }
+}
+
+impl Stream for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
     }
 }
 

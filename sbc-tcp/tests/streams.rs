@@ -1,90 +1,19 @@
 //! Streams over real sockets, hostile ones among them: each is closed in time and for a counted reason.
 
-use std::cell::RefCell;
-use std::io;
-use std::net::SocketAddr;
+mod common;
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sbc_tcp::{CloseReason, Connections, Dialer, Handler, Link, Listener, Refused, Settings, bind, serve};
+use common::{OPTIONS, Told, play, server};
+use sbc_tcp::{CloseReason, Dialer, Handler, Refused, Settings, Unreached};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
-use tokio::task::{LocalSet, spawn_local};
-
-const OPTIONS: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n";
-
-#[derive(Debug, PartialEq)]
-enum Told {
-    Message(Vec<u8>),
-    Closed(CloseReason),
-    Refused(Refused),
-    Unreachable,
-}
-
-/// Echoes every message, and tells the test of everything.
-struct Echo {
-    connections: Arc<Connections>,
-    told: RefCell<mpsc::UnboundedSender<Told>>,
-}
-
-impl Echo {
-    fn tell(&self, told: Told) {
-        let _ = self.told.borrow().send(told);
-    }
-}
-
-impl Handler for Echo {
-    fn admits(&self, _remote: SocketAddr) -> bool {
-        true
-    }
-
-    fn opened(&self, _link: &Link) {}
-
-    fn received(&self, link: &Link, message: &[u8]) {
-        let _ = self.connections.send(link.id, message);
-        self.tell(Told::Message(message.to_vec()));
-    }
-
-    fn closed(&self, _link: &Link, why: CloseReason) {
-        self.tell(Told::Closed(why));
-    }
-
-    fn refused(&self, _remote: SocketAddr, why: Refused) {
-        self.tell(Told::Refused(why));
-    }
-
-    fn unreachable(&self, _remote: SocketAddr) {
-        self.tell(Told::Unreachable);
-    }
-}
-
-struct Server {
-    address: SocketAddr,
-    told: mpsc::UnboundedReceiver<Told>,
-    handler: Rc<Echo>,
-    listener: Arc<Listener>,
-}
-
-fn server(settings: Settings) -> io::Result<Server> {
-    let socket = bind("127.0.0.1:0".parse().expect("an address"), false)?;
-    let (address, connections) = (socket.local_addr()?, Connections::new());
-    let listener = Listener::new(settings, Arc::clone(&connections));
-    let (tell, told) = mpsc::unbounded_channel();
-    let handler = Rc::new(Echo { connections, told: RefCell::new(tell) });
-    spawn_local(serve(socket, Arc::clone(&listener), Rc::clone(&handler) as Rc<dyn Handler>));
-    Ok(Server { address, told, handler, listener })
-}
 
 fn hasty() -> Settings {
     let short = Duration::from_millis(100);
     Settings { first_message: short, message: short, max_message: 1000, ..Settings::default() }
-}
-
-fn play(test: impl AsyncFnOnce() -> io::Result<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    LocalSet::new().block_on(&runtime, test()).expect("sockets work");
 }
 
 #[test]
@@ -158,6 +87,23 @@ fn a_thousand_silent_connections_are_bounded_and_closed() {
 }
 
 #[test]
+fn one_source_holds_what_the_limit_says_unless_it_is_unlimited() {
+    play(async || {
+        let mut server = server(Settings { max_per_source: 1, ..Settings::default() })?;
+        let mut known = TcpStream::connect(server.address).await?;
+        known.write_all(OPTIONS).await?;
+        assert_eq!(server.told.recv().await, Some(Told::Message(OPTIONS.to_vec())));
+        let _second = TcpStream::connect(server.address).await?;
+        assert_eq!(server.told.recv().await, Some(Told::Refused(Refused::TooManyOfSource)));
+        server.handler.is_unlimited.set(true);
+        let mut third = TcpStream::connect(server.address).await?;
+        third.write_all(OPTIONS).await?;
+        assert_eq!(server.told.recv().await, Some(Told::Message(OPTIONS.to_vec())));
+        Ok(())
+    });
+}
+
+#[test]
 fn a_dialled_connection_is_kept_and_a_refusing_server_is_told_at_once() {
     play(async || {
         let mut server = server(Settings::default())?;
@@ -177,7 +123,7 @@ fn a_dialled_connection_is_kept_and_a_refusing_server_is_told_at_once() {
         drop((accepted, far));
         assert_eq!(server.told.recv().await, Some(Told::Closed(CloseReason::Peer)));
         dialer.send(remote, OPTIONS).expect("a new connection is tried");
-        assert_eq!(server.told.recv().await, Some(Told::Unreachable));
+        assert_eq!(server.told.recv().await, Some(Told::Unreachable(Unreached::Connect)));
         assert!(dialer.send(remote, OPTIONS).is_err(), "nobody waits for it again");
         Ok(())
     });

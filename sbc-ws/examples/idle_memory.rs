@@ -15,9 +15,8 @@ use anyhow::{Context, Result, bail};
 use futures_util::{SinkExt, StreamExt};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
-use sbc_ws::{
-    CertificateFiles, Certificates, CloseReason, Connections, Handler, Listener, Refused, Settings, Ticket,
-};
+use sbc_tls::{CertificateFiles, Certificates, Server, ServerSettings};
+use sbc_ws::{CloseReason, Connections, Handler, Listener, Refused, Settings, Ticket};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
@@ -59,6 +58,10 @@ impl Handler for Registrar {
         true
     }
 
+    fn is_unlimited(&self, _: SocketAddr) -> bool {
+        false
+    }
+
     fn opened(&self, _id: NonZeroU64, _remote: SocketAddr, _source: SocketAddr, _ticket: Option<Ticket>) {}
 
     fn received(&self, connection: NonZeroU64, _remote: SocketAddr, _source: SocketAddr, _message: &[u8]) {
@@ -83,10 +86,14 @@ async fn server(count: usize) -> Result<()> {
     let key = directory.join(format!("idle-memory-{}.key", std::process::id()));
     std::fs::write(&certificate, made.cert.pem())?;
     std::fs::write(&key, made.signing_key.serialize_pem())?;
-    let tls = Some(Arc::new(Certificates::from_files(&[CertificateFiles {
-        certificate: certificate.clone(),
-        key: key.clone(),
-    }])?));
+    let files = CertificateFiles { certificate: certificate.clone(), key: key.clone() };
+    let tls = Some(Server::new(ServerSettings {
+        certificates: Arc::new(Certificates::from_files(&[files])?),
+        protocol: b"http/1.1",
+        names: Vec::new(),
+        clients: None,
+        deadline: QUIET,
+    })?);
     std::fs::remove_file(&key)?;
 
     let socket = sbc_ws::bind(SocketAddr::from(([127, 0, 0, 1], 0)), false)?;

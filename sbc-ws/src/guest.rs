@@ -5,18 +5,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sbc_tcp::address::is_within;
+use sbc_tcp::proxy_header;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::client_address::is_within;
 use crate::egress::Egress;
 use crate::handler::Handler;
-use crate::handshake::handshake;
 use crate::http::{HeadError, read_head};
 use crate::listener::Listener;
 use crate::open::{Open, live};
-use crate::proxy_header;
 use crate::reason::Refused;
 use crate::session::{Peer, Session, Stream};
 use crate::settings::{ClientAddress, Settings};
@@ -72,7 +71,7 @@ impl Guest {
         if !is_proxy_itself && !self.handler.admits(client) {
             return Err(Refused::Source);
         }
-        let is_unlimited = is_proxy_itself || is_within(&self.settings.unlimited, client);
+        let is_unlimited = is_proxy_itself || self.handler.is_unlimited(client);
         if is_unlimited || self.place.count(client.ip(), self.settings.max_per_source) {
             Ok(())
         } else {
@@ -89,13 +88,12 @@ impl Guest {
         if let Err(why) = self.read_proxy_header(&mut stream).await {
             return self.refused(why);
         }
-        let Some(certificates) = self.settings.tls.clone() else {
+        let Some(tls) = &self.settings.tls else {
             return self.upgrade(stream).await;
         };
-        let Settings { server_names, tls_deadline, .. } = &*self.settings;
-        match handshake(stream, &certificates, server_names, *tls_deadline).await {
+        match tls.accept(stream).await {
             Ok(stream) => self.upgrade(stream).await,
-            Err(why) => self.refused(why),
+            Err(why) => self.refused(why.into()),
         }
     }
 

@@ -15,6 +15,9 @@ pub trait Handler {
     /// trusted proxy names.
     fn admits(&self, source: SocketAddr) -> bool;
 
+    /// Whether this address may hold more connections than [`Settings::max_per_source`](crate::Settings).
+    fn is_unlimited(&self, source: SocketAddr) -> bool;
+
     /// A client finished its upgrade and can be sent to. `connection` is unique in this process. `ticket` says what it
     /// may ask for, on listeners that want one.
     fn opened(&self, connection: NonZeroU64, remote: SocketAddr, source: SocketAddr, ticket: Option<Ticket>);

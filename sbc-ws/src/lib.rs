@@ -1,4 +1,4 @@
-//! SIP over WebSocket (RFC 7118): TLS, the HTTP upgrade, frames, pings and bounded queues.
+//! SIP over WebSocket (RFC 7118): the HTTP upgrade, over TLS or not, frames, pings and bounded queues.
 //!
 //! A worker binds a socket with [`bind`], shares one [`Listener`] with the other workers and runs [`serve`] on its
 //! own `LocalSet`. Every SIP message is one WebSocket message: what comes in goes to the worker's [`Handler`], what
@@ -10,21 +10,17 @@
 //! (permessage-deflate would cost each connection a compression window and gains little on a few SIP messages).
 #![forbid(unsafe_code)]
 
-mod certificates;
 mod client_address;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod guest;
 mod handler;
-mod handshake;
 mod http;
 mod listener;
 mod liveness;
 mod open;
 mod origin;
-mod proxy_header;
 mod reason;
-mod server_name;
 mod session;
 mod settings;
 mod ticket;
@@ -32,12 +28,10 @@ mod upgrade;
 
 use sbc_tcp::{connections, egress, sources};
 
-pub use certificates::{CertificateError, CertificateFiles, Certificates};
 pub use handler::Handler;
 pub use listener::{Listener, serve};
 pub use origin::{OriginError, OriginPattern};
 pub use reason::{CloseReason, Refused};
 pub use sbc_tcp::{Connections, EgressLimits, SendError, bind};
-pub use server_name::{ServerNameError, ServerNamePattern};
 pub use settings::{ClientAddress, Settings};
 pub use ticket::{Ticket, TicketAlgorithm, TicketKeyError, TicketPlace, TicketRules, Tickets};

@@ -51,6 +51,18 @@ pub enum Refused {
     Draining,
 }
 
+impl From<sbc_tls::Failed> for Refused {
+    fn from(why: sbc_tls::Failed) -> Self {
+        use sbc_tls::Failed;
+        match why {
+            Failed::Timeout => Self::TlsTimeout,
+            Failed::ServerName => Self::ServerName,
+            // Browsers are asked for no certificate.
+            Failed::NoCertificate | Failed::BadCertificate | Failed::Other => Self::TlsFailed,
+        }
+    }
+}
+
 impl Refused {
     /// The word for a counter's label.
     pub const fn label(self) -> &'static str {

@@ -50,7 +50,7 @@ impl Stream for TcpStream {
     }
 }
 
-impl Stream for tokio_rustls::server::TlsStream<TcpStream> {
+impl Stream for sbc_tls::TlsStream<TcpStream> {
     fn reset_on_drop(&self) -> io::Result<()> {
         self.get_ref().0.reset_on_drop()
     }

@@ -6,13 +6,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use sbc_tcp::EgressLimits;
 
-use crate::certificates::Certificates;
 use crate::origin::OriginPattern;
-use crate::server_name::ServerNamePattern;
 use crate::ticket::Tickets;
 
-/// How long a client may take for the TLS handshake.
-const TLS_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a client may take to send its upgrade request, once TLS stands.
 const UPGRADE_DEADLINE: Duration = Duration::from_secs(5);
 /// Silence after which we ping. Load balancers cut idle connections after 60 s, some networks after 30 s.
@@ -44,10 +40,8 @@ pub enum ClientAddress {
 /// The settings of one listener. A connection keeps those it was accepted under.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Certificate for wss; `None` is plain ws, as behind a load balancer that ends TLS.
-    pub tls: Option<Arc<Certificates>>,
-    /// Names that a TLS client may ask for (RFC 6066 §3); empty: any, and none.
-    pub server_names: Vec<ServerNamePattern>,
+    /// TLS for wss; `None` is plain ws, as behind a load balancer that ends TLS.
+    pub tls: Option<sbc_tls::Server>,
     /// The only path that opens a connection; `None`: any.
     pub path: Option<Box<str>>,
     /// Pages that may connect; empty: any page, and clients that send no `Origin`.
@@ -69,12 +63,8 @@ pub struct Settings {
     /// How many connections the listener holds, in all workers together, handshakes included.
     pub max_connections: usize,
     /// How many connections one source holds, handshakes included: an IPv4 address or an IPv6 /64. Trusted proxies
-    /// are not counted, their clients are.
+    /// are not counted, their clients are; neither is whom [`Handler::is_unlimited`](crate::Handler) names.
     pub max_per_source: usize,
-    /// Who is not counted by source.
-    pub unlimited: Vec<IpNet>,
-    /// How long a TLS handshake may take.
-    pub tls_deadline: Duration,
     /// How long a client may take to send its whole upgrade request.
     pub upgrade_deadline: Duration,
     /// How long an open connection may be without a message; `None`: for ever, as long as it answers pings.
@@ -85,7 +75,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             tls: None,
-            server_names: Vec::new(),
             path: None,
             origins: Vec::new(),
             tickets: None,
@@ -97,8 +86,6 @@ impl Default for Settings {
             egress: EgressLimits::default(),
             max_connections: MAX_CONNECTIONS,
             max_per_source: MAX_PER_SOURCE,
-            unlimited: Vec::new(),
-            tls_deadline: TLS_DEADLINE,
             upgrade_deadline: UPGRADE_DEADLINE,
             first_message_deadline: None,
         }

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Worker, run, self_signed};
+use common::{PATIENCE, Worker, run, self_signed, wss, wss_for};
 use futures_util::{SinkExt, StreamExt};
-use sbc_ws::{CertificateError, CertificateFiles, Certificates, Refused, Settings};
+use sbc_tls::{CertificateError, CertificateFiles, Certificates};
+use sbc_ws::Refused;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::Message;
@@ -19,7 +20,7 @@ fn a_call_for_wss_is_answered_over_tls() {
     run(async {
         let certificates = self_signed();
         let pin = certificates.fingerprint();
-        let worker = Worker::start(Settings { tls: Some(certificates), ..Settings::default() });
+        let worker = Worker::start(wss(&certificates));
         let mut client = worker.connect_tls(&pin).await;
         assert_eq!(client.get_ref().get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
         let large = format!("echo {}", "x".repeat(60_000));
@@ -33,7 +34,7 @@ fn tls_1_2_is_spoken_too() {
     run(async {
         let certificates = self_signed();
         let pin = certificates.fingerprint();
-        let worker = Worker::start(Settings { tls: Some(certificates), ..Settings::default() });
+        let worker = Worker::start(wss(&certificates));
         let old = common::client_config_of(&[&rustls::version::TLS12], &pin);
         let stream = TcpStream::connect(worker.address).await.unwrap();
         let stream = TlsConnector::from(old).connect("localhost".try_into().unwrap(), stream).await;
@@ -44,12 +45,7 @@ fn tls_1_2_is_spoken_too() {
 #[test]
 fn a_silent_tls_client_is_dropped_at_the_deadline() {
     run(async {
-        let settings = Settings {
-            tls: Some(self_signed()),
-            tls_deadline: Duration::from_millis(30),
-            ..Settings::default()
-        };
-        let worker = Worker::start(settings);
+        let worker = Worker::start(wss_for(&self_signed(), Vec::new(), Duration::from_millis(30)));
         let mut silent = TcpStream::connect(worker.address).await.unwrap();
         assert_eq!(common::read_to_end(&mut silent).await, "");
         assert_eq!(worker.refused().await.1, Refused::TlsTimeout);
@@ -59,7 +55,7 @@ fn a_silent_tls_client_is_dropped_at_the_deadline() {
 #[test]
 fn plain_http_on_a_tls_port_fails_the_handshake() {
     run(async {
-        let worker = Worker::start(Settings { tls: Some(self_signed()), ..Settings::default() });
+        let worker = Worker::start(wss(&self_signed()));
         let mut stream = TcpStream::connect(worker.address).await.unwrap();
         tokio::io::AsyncWriteExt::write_all(&mut stream, common::raw_request(&[]).as_bytes()).await.unwrap();
         assert_eq!(worker.refused().await.1, Refused::TlsFailed);
@@ -71,11 +67,12 @@ fn a_new_certificate_is_shown_without_dropping_anyone() {
     run(async {
         let certificates = self_signed();
         let old_pin = certificates.fingerprint();
-        let worker = Worker::start(Settings { tls: Some(Arc::clone(&certificates)), ..Settings::default() });
+        let worker = Worker::start(wss(&certificates));
         let mut client = worker.connect_tls(&old_pin).await;
 
-        certificates.replace(&self_signed());
-        let new_pin = certificates.fingerprint();
+        let new = self_signed();
+        worker.listener.replace(wss(&new));
+        let new_pin = new.fingerprint();
         assert_ne!(old_pin, new_pin);
         assert!(worker.handshake(&old_pin).await.is_err());
         worker.connect_tls(&new_pin).await;
@@ -91,8 +88,7 @@ fn a_name_that_is_not_listed_is_told_so_and_costs_no_signature() {
         let certificates = self_signed();
         let pin = certificates.fingerprint();
         let names = vec!["sip.example.com".parse().unwrap(), "*.voice.example.com".parse().unwrap()];
-        let settings = Settings { tls: Some(certificates), server_names: names, ..Settings::default() };
-        let worker = Worker::start(settings);
+        let worker = Worker::start(wss_for(&certificates, names, PATIENCE));
         let _exact = worker.handshake_for("sip.example.com", &pin).await.unwrap();
         let _wildcard = worker.handshake_for("eu.voice.example.com", &pin).await.unwrap();
         let error = worker.handshake_for("other.example.com", &pin).await.unwrap_err();
@@ -119,7 +115,7 @@ fn each_name_is_shown_its_own_certificate_also_after_an_exchange() {
     let new = [files("a.example.com", 2), files("b.example.com", 2)];
     run(async {
         let certificates = Arc::new(Certificates::from_files(&old).unwrap());
-        let worker = Worker::start(Settings { tls: Some(Arc::clone(&certificates)), ..Settings::default() });
+        let worker = Worker::start(wss(&certificates));
         for shown in [&old, &new] {
             let [a, b] = [pin_of(&shown[0]), pin_of(&shown[1])];
             worker.handshake_for("a.example.com", &a).await.unwrap();
@@ -127,20 +123,9 @@ fn each_name_is_shown_its_own_certificate_also_after_an_exchange() {
             // The first one is for whoever asks for another name, or for none.
             worker.handshake_for("c.example.com", &a).await.unwrap();
             worker.handshake_for("127.0.0.1", &a).await.unwrap();
-            certificates.replace(&Certificates::from_files(&new).unwrap());
+            worker.listener.replace(wss(&Arc::new(Certificates::from_files(&new).unwrap())));
         }
     });
-    assert!(matches!(Certificates::from_files(&[]), Err(CertificateError::None)));
-}
-
-#[test]
-fn only_authenticated_ciphers_with_ephemeral_keys_are_spoken() {
-    let config = self_signed().server_config();
-    for suite in config.crypto_provider().cipher_suites.iter().map(|suite| format!("{:?}", suite.suite())) {
-        let ephemeral = suite.starts_with("TLS13_") || suite.starts_with("TLS_ECDHE_");
-        let authenticated = suite.contains("_GCM_") || suite.contains("_CHACHA20_POLY1305_");
-        assert!(ephemeral && authenticated, "{suite}");
-    }
 }
 
 /// A hello that offers nothing newer than TLS 1.1 with CBC, as `openssl s_client -tls1_1` sends it.
@@ -152,7 +137,7 @@ const TLS_1_1_HELLO: &[u8] = &[
 #[test]
 fn older_versions_are_refused() {
     run(async {
-        let worker = Worker::start(Settings { tls: Some(self_signed()), ..Settings::default() });
+        let worker = Worker::start(wss(&self_signed()));
         let mut stream = TcpStream::connect(worker.address).await.unwrap();
         tokio::io::AsyncWriteExt::write_all(&mut stream, TLS_1_1_HELLO).await.unwrap();
         let mut answer = Vec::new();
@@ -206,39 +191,7 @@ fn certificate_and_key_are_read_from_files() {
     let certificates = read(directory.write("cert", &certificate), directory.write("key", &key)).unwrap();
     let pin = certificates.fingerprint();
     run(async {
-        let worker = Worker::start(Settings { tls: Some(Arc::new(certificates)), ..Settings::default() });
+        let worker = Worker::start(wss(&Arc::new(certificates)));
         worker.connect_tls(&pin).await;
     });
-}
-
-#[test]
-fn wrong_files_are_errors_that_name_the_file_and_the_fault() {
-    let directory = Directory::new("wrong");
-    let (certificate, key) = pem_pair();
-    let good = (directory.write("cert", &certificate), directory.write("key", &key));
-    let other_key = directory.write("other-key", &pem_pair().1);
-    let empty = directory.write("empty", "");
-    let damaged = directory.write("damaged", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n");
-    let hollow = directory.write("hollow", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-    let absent = directory.0.join("absent");
-
-    let fault = |certificate: &PathBuf, key: &PathBuf, named: &str| {
-        let error = read(certificate.clone(), key.clone()).unwrap_err();
-        assert!(error.to_string().contains(named), "{error}");
-        error
-    };
-    assert!(matches!(fault(&absent, &good.1, "absent"), CertificateError::Read { .. }));
-    assert!(matches!(fault(&good.0, &absent, "absent"), CertificateError::Read { .. }));
-    assert!(matches!(fault(&empty, &good.1, "empty"), CertificateError::NoCertificate { .. }));
-    assert!(matches!(fault(&good.1, &good.1, "key"), CertificateError::NoCertificate { .. }));
-    assert!(matches!(fault(&damaged, &good.1, "damaged"), CertificateError::Pem { .. }));
-    assert!(matches!(fault(&hollow, &good.1, "hollow"), CertificateError::BadCertificate { .. }));
-    assert!(matches!(fault(&good.0, &good.0, "cert"), CertificateError::NoKey { .. }));
-    assert!(matches!(fault(&good.0, &other_key, "other-key"), CertificateError::Mismatch { .. }));
-}
-
-#[test]
-fn a_name_that_cannot_be_certified_is_an_error() {
-    let error = Certificates::self_signed(&["gr\u{fc}n.example.com".to_owned()]).unwrap_err();
-    assert!(matches!(error, CertificateError::SelfSigned { .. }), "{error}");
 }

@@ -202,8 +202,8 @@ fn behind_a_proxy_each_client_has_its_own_share_and_the_proxy_none() {
 #[test]
 fn whom_the_operator_trusts_is_not_counted() {
     run(async {
-        let unlimited = vec!["127.0.0.0/8".parse().unwrap()];
-        let worker = Worker::start(Settings { max_per_source: 0, unlimited, ..Settings::default() });
+        let worker = Worker::start(Settings { max_per_source: 0, ..Settings::default() });
+        worker.recorder.unlimited.set(Some("127.0.0.1".parse().unwrap()));
         worker.connect().await;
     });
 }
@@ -237,8 +237,10 @@ fn the_header_of_a_network_load_balancer_stands_before_tls() {
     run(async {
         let certificates = common::self_signed();
         let config = common::client_config_of(rustls::DEFAULT_VERSIONS, &certificates.fingerprint());
-        let worker =
-            Worker::start(Settings { tls: Some(certificates), ..behind_network_balancer("127.0.0.0/8") });
+        let worker = Worker::start(Settings {
+            tls: common::wss(&certificates).tls,
+            ..behind_network_balancer("127.0.0.0/8")
+        });
         let mut stream = TcpStream::connect(worker.address).await.unwrap();
         stream.write_all(&proxy_header([192, 0, 2, 1])).await.unwrap();
         let connector = tokio_rustls::TlsConnector::from(config);

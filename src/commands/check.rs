@@ -53,9 +53,9 @@ fn summary(settings: &Settings) -> String {
         let transport = core.transport.to_string().to_lowercase();
         let _ =
             write!(text, "listener {}: {transport} {} is {} to peers", core.name, core.bind, core.advertise);
-        let tls = listener.websocket.as_ref().and_then(|websocket| websocket.tls.as_ref());
+        let tls = listener.connection.as_ref().and_then(|connection| connection.tls.as_ref());
         if tls.is_some_and(|tls| tls.certificates.is_none()) {
-            text.push_str(", with a self-signed certificate: browsers will refuse it");
+            text.push_str(", with a self-signed certificate: clients will refuse it");
         }
         text.push('\n');
     }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use sbc_core::config::{HostPort, Listener, Member, Pool, Strictness};
 use sbc_core::flow::{ListenerId, Transport, Zone, is_websocket};
+use sbc_tls::ServerName;
 
 use super::claims::{self, Claim, Protocol};
 use super::document::{At, Section};
@@ -56,17 +57,18 @@ pub(super) fn all(parts: Parts<'_, '_, '_>) -> Option<Checked> {
     }
     let advertised: Option<Vec<_>> = advertised.into_iter().collect();
     let routes: Option<Vec<_>> = routes.into_iter().collect();
-    let workers = workers?;
+    let (workers, routes, advertised) = (workers?, routes?, advertised?);
+    let names: Vec<_> = (0..advertised.len()).map(|index| server_names(&parts, &routes, index)).collect();
     let pools = parts
         .pools
         .whole
         .into_iter()
-        .zip(routes?)
+        .zip(routes)
         .map(|(pool, ways)| finish_pool(pool, &ways))
         .collect::<Option<_>>()?;
-    let listeners = parts.listeners.whole.into_iter().zip(advertised?);
-    let listeners =
-        listeners.map(|(listener, advertise)| finish_listener(listener, advertise, workers)).collect();
+    let listeners = parts.listeners.whole.into_iter().zip(advertised).zip(names);
+    let finish = |((listener, advertise), names)| finish_listener(listener, advertise, names, workers);
+    let listeners = listeners.map(finish).collect();
     Some(Checked { workers, listeners, pools })
 }
 
@@ -84,7 +86,10 @@ fn zone_and_transport(parts: &Parts<'_, '_, '_>, listener: &RawListener) {
     let document = parts.root.document();
     let report = |found: &str, expected: &str| document.report(listener.place.clone(), found, expected);
     if is_websocket(listener.transport) && listener.zone != Zone::Public {
-        report("SIP over WebSocket towards servers", "transport = \"udp\" or \"tcp\", or zone = \"public\"");
+        report(
+            "SIP over WebSocket towards servers",
+            "transport = \"udp\", \"tcp\" or \"tls\", or zone = \"public\"",
+        );
     }
     if listener.zone == Zone::Trunk && listener.networks.is_empty() {
         report(
@@ -195,6 +200,16 @@ fn workers(parts: &Parts<'_, '_, '_>) -> Option<u8> {
     enough.then_some(asked.value)
 }
 
+type Names = Vec<(SocketAddr, ServerName<'static>)>;
+
+/// What the members reached from a listener are called in their certificates.
+fn server_names(parts: &Parts<'_, '_, '_>, routes: &[Ways], index: usize) -> Names {
+    let pools = parts.pools.whole.iter().zip(routes);
+    let members = pools.flat_map(|(pool, ways)| pool.members.iter().zip(&ways.members));
+    let from_here = members.filter(|(_, way)| **way == index).map(|(member, _)| &member.value);
+    from_here.filter_map(|member| Some((member.address, member.server_name.clone()?))).collect()
+}
+
 fn finish_pool(pool: RawPool, ways: &Ways) -> Option<Pool> {
     let id = |index: usize| u16::try_from(index).ok().map(ListenerId);
     let member = |(member, way): (At<RawMember>, &usize)| {
@@ -214,7 +229,7 @@ fn finish_pool(pool: RawPool, ways: &Ways) -> Option<Pool> {
     })
 }
 
-fn finish_listener(raw: RawListener, advertise: HostPort, workers: u8) -> ListenerSettings {
+fn finish_listener(raw: RawListener, advertise: HostPort, names: Names, workers: u8) -> ListenerSettings {
     let bind = raw.bind.value;
     let ports = raw.worker_ports.map(|ports| {
         let used: Vec<u16> = ports.value.take(usize::from(workers)).collect();
@@ -230,6 +245,8 @@ fn finish_listener(raw: RawListener, advertise: HostPort, workers: u8) -> Listen
             .map(|ports| At { value: on(bind.ip(), &ports.value), place: ports.place.clone() }),
         websocket: raw.websocket,
         stream: raw.stream,
+        connection: raw.connection,
+        names,
         core: Listener {
             name: raw.name.value.into(),
             transport: raw.transport,

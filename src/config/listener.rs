@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use sbc_core::config::{HostPort, Strictness};
 use sbc_core::flow::{Transport, Zone, is_stream, is_websocket};
 
+use super::connection::{self, Connection};
 use super::document::{At, Keys, Section, Value};
 use super::error::Place;
 use super::units;
@@ -33,6 +34,8 @@ const KEYS: Keys = Keys {
         "private_key",
         "certificates",
         "server_names",
+        "client_ca",
+        "ca",
         "path",
         "origins",
         "ticket",
@@ -52,18 +55,13 @@ const KEYS: Keys = Keys {
 };
 
 /// Keys that only SIP over WebSocket knows.
-const WEBSOCKET_KEYS: &[&str] = &[
-    "path",
-    "origins",
-    "ticket",
-    "ping_interval",
-    "pong_timeout",
-    "client_address",
-    "trusted_proxies",
-    "connections_per_source",
-    "first_message",
-];
+const WEBSOCKET_KEYS: &[&str] =
+    &["path", "origins", "ticket", "ping_interval", "pong_timeout", "first_message"];
+/// Keys of connections of every kind.
+const CONNECTION_KEYS: &[&str] = &["client_address", "trusted_proxies", "connections_per_source"];
 const TLS_KEYS: &[&str] = &["certificate", "private_key", "certificates", "server_names"];
+/// Browsers show no certificates, and nobody connects to them.
+const MUTUAL_TLS_KEYS: &[&str] = &["client_ca", "ca"];
 const STREAM_KEYS: &[&str] = &["idle_timeout"];
 const TRUNK_KEYS: &[&str] = &["symmetric"];
 
@@ -80,6 +78,7 @@ pub(super) struct RawListener {
     pub checks: Option<Strictness>,
     pub websocket: Option<WebSocket>,
     pub stream: Option<Stream>,
+    pub connection: Option<Connection>,
     /// Where the listener begins.
     pub place: Place,
 }
@@ -96,7 +95,7 @@ pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListene
     let section = value.section(KEYS)?;
     let name = section.require("name", "a name").and_then(|name| name_of(&name));
     let transport =
-        section.require("transport", "one of: wss, ws, udp, tcp").and_then(|value| transport(&value));
+        section.require("transport", "one of: wss, ws, udp, tcp, tls").and_then(|value| transport(&value));
     let zone = section.require("zone", "one of: public, trunk, pool").and_then(|value| zone(&value));
     let bind = section.require("bind", "an address as \"0.0.0.0:5060\"").and_then(|value| bind(&value));
     let advertise = section.maybe("advertise", |value| {
@@ -110,7 +109,8 @@ pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListene
         value.word(&[("strict", Strictness::Strict), ("tolerant", Strictness::Tolerant)], &[])
     });
     // Read even where the transport is wrong, so that its mistakes are told in the same run.
-    let websocket = websocket::read(&section, transport, directory);
+    let websocket = websocket::read(&section, directory);
+    let connection = connection::read(&section, transport, directory);
     let idle = section.or("idle_timeout", DEFAULT_IDLE_TIMEOUT, |value| value.duration(IDLE_TIMEOUT));
     let (transport, zone) = (transport?, zone?);
     let belongs = keys_belong(&section, transport, zone);
@@ -126,6 +126,7 @@ pub(super) fn read(value: &Value<'_, '_>, directory: &Path) -> Option<RawListene
         checks: checks?.map(|checks| checks.value),
         websocket: Some(websocket?).filter(|_| is_websocket(transport)),
         stream: Some(Stream { idle_timeout: idle? }).filter(|_| is_stream(transport)),
+        connection: Some(connection?).filter(|_| transport != Transport::Udp),
         place: section.place(""),
     };
     belongs.then_some(listener)
@@ -138,9 +139,14 @@ pub(super) fn name_of(value: &Value<'_, '_>) -> Option<At<String>> {
 }
 
 fn transport(value: &Value<'_, '_>) -> Option<Transport> {
-    let words =
-        [("wss", Transport::Wss), ("ws", Transport::Ws), ("udp", Transport::Udp), ("tcp", Transport::Tcp)];
-    value.word(&words, &["tls"])
+    let words = [
+        ("wss", Transport::Wss),
+        ("ws", Transport::Ws),
+        ("udp", Transport::Udp),
+        ("tcp", Transport::Tcp),
+        ("tls", Transport::Tls),
+    ];
+    value.word(&words, &[])
 }
 
 pub(super) fn zone(value: &Value<'_, '_>) -> Option<Zone> {
@@ -181,10 +187,16 @@ fn keys_belong(section: &Section<'_, '_>, transport: Transport, zone: Zone) -> b
     let is_udp = transport == Transport::Udp;
     let groups = [
         (WEBSOCKET_KEYS, is_websocket(transport), "only on listeners of transport ws or wss"),
-        (TLS_KEYS, transport == Transport::Wss, "only on listeners of transport wss"),
+        (CONNECTION_KEYS, !is_udp, "on no listener of transport udp"),
+        (
+            TLS_KEYS,
+            matches!(transport, Transport::Wss | Transport::Tls),
+            "only on listeners of transport wss or tls",
+        ),
+        (MUTUAL_TLS_KEYS, transport == Transport::Tls, "only on listeners of transport tls"),
         (TRUNK_KEYS, zone == Zone::Trunk, "only on listeners of zone trunk"),
         (&["networks"], zone != Zone::Public, "only on listeners of zone trunk or pool"),
-        (STREAM_KEYS, is_stream(transport), "only on listeners of transport tcp"),
+        (STREAM_KEYS, is_stream(transport), "only on listeners of transport tcp or tls"),
         (&["worker_ports"], zone == Zone::Pool && is_udp, "only on listeners of zone pool and transport udp"),
     ];
     let mut all = true;

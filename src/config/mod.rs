@@ -6,6 +6,7 @@
 mod admission;
 mod check;
 mod claims;
+mod connection;
 mod document;
 mod error;
 mod examples;
@@ -23,13 +24,17 @@ mod websocket;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sbc_core::config::{Admission, Config, Headers, Key, Listener, Pool, Rules, Timers};
+use sbc_tls::ServerName;
 
+pub(crate) use self::connection::Connection;
 pub(crate) use self::document::At;
 use self::document::{Document, Keys, Section};
 pub(crate) use self::error::{Place, Problem, Problems};
@@ -100,8 +105,12 @@ pub(crate) struct ListenerSettings {
     pub worker_ports: Option<At<Vec<SocketAddr>>>,
     /// Set for `ws` and `wss`.
     pub websocket: Option<WebSocket>,
-    /// Set for `tcp`.
+    /// Set for `tcp` and `tls`.
     pub stream: Option<Stream>,
+    /// Set for all but `udp`.
+    pub connection: Option<Connection>,
+    /// The names that members prove to have over TLS, where they are not their addresses.
+    pub names: Vec<(SocketAddr, ServerName<'static>)>,
 }
 
 impl Settings {

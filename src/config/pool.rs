@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sbc_core::config::{Balance, Failover, Probe, Registrations, Share};
 use sbc_core::flow::{Transport, Zone};
+use sbc_tls::ServerName;
 
 use super::document::{At, Keys, Section, Value};
 use super::error::Place;
@@ -26,8 +27,10 @@ const KEYS: Keys = Keys {
     known: &["members", "zone", "listener", "balance", "registrations", "probe", "failover", "large"],
     later: &["discover"],
 };
-const MEMBER_KEYS: Keys =
-    Keys { known: &["uri", "weight", "priority", "region", "tags", "max_calls", "max_cps"], later: &[] };
+const MEMBER_KEYS: Keys = Keys {
+    known: &["uri", "server_name", "weight", "priority", "region", "tags", "max_calls", "max_cps"],
+    later: &[],
+};
 const PROBE_KEYS: Keys = Keys { known: &["interval", "timeout", "fall", "rise"], later: &[] };
 const FAILOVER_KEYS: Keys = Keys { known: &["invite_after", "other_after", "attempts"], later: &[] };
 
@@ -63,6 +66,8 @@ pub(super) struct RawMember {
     pub uri: Box<str>,
     pub address: SocketAddr,
     pub transport: Transport,
+    /// Whom its certificate must name, where that is not its address.
+    pub server_name: Option<ServerName<'static>>,
     pub share: Share,
 }
 
@@ -139,10 +144,25 @@ fn member(value: &Value<'_, '_>) -> Option<At<RawMember>> {
     let uri = section.require("uri", "a URI as \"sip:10.0.2.10:5080\"")?;
     let text = uri.text("a URI as \"sip:10.0.2.10:5080\"")?;
     let address = member_address(&uri, text);
+    let server_name = section.maybe("server_name", server_name);
     let share = share(&section)?;
     let (address, transport) = address?;
-    let member = RawMember { uri: text.into(), address, transport, share };
+    let server_name = server_name?;
+    if let Some(name) = server_name.as_ref().filter(|_| transport != Transport::Tls) {
+        let expected = "no `server_name`, or `;transport=tls` in the member's uri";
+        section.document().report(name.place.clone(), "a key without effect here", expected);
+        return None;
+    }
+    let server_name = server_name.map(|name| name.value);
+    let member = RawMember { uri: text.into(), address, transport, server_name, share };
     Some(At { value: member, place: uri.place() })
+}
+
+/// A certificate may name an address, too, such as another than the one we know.
+fn server_name(value: &Value<'_, '_>) -> Option<ServerName<'static>> {
+    value.parsed("the name in its certificate as \"sip.example.com\"", |text| {
+        ServerName::try_from(text.to_owned()).ok()
+    })
 }
 
 /// What it takes of the pool's requests.
@@ -188,9 +208,7 @@ fn member_address(value: &Value<'_, '_>, text: &str) -> Option<(SocketAddr, Tran
     let transport = match parameters {
         "" | "transport=udp" => Transport::Udp,
         "transport=tcp" => Transport::Tcp,
-        "transport=tls" => {
-            return value.wrong(format!("{EXPECTED}: `{parameters}` is not supported yet"));
-        }
+        "transport=tls" => Transport::Tls,
         other => return value.wrong(format!("{EXPECTED} without `;{other}`")),
     };
     if let Some(address) = units::address(host) {

@@ -7,7 +7,7 @@ use sbc_core::flow::{ListenerId, Transport, Zone};
 
 use super::check::Parts;
 use super::listener::RawListener;
-use super::pool::{RawLarge, RawPool};
+use super::pool::{RawLarge, RawMember, RawPool};
 
 /// The ways from this node to the members of one pool; indexes of listeners.
 pub(super) struct Ways {
@@ -55,7 +55,8 @@ pub(super) fn ways(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<Ways> {
         return None;
     }
     let large = large(parts, pool)?;
-    members_fit(parts, pool, &members).then_some(Ways { told, members, large })
+    let trusted = known.iter().all(|(_, index)| is_trusting(parts, pool, *index));
+    (members_fit(parts, pool, &members) && trusted).then_some(Ways { told, members, large })
 }
 
 fn transport_of(parts: &Parts<'_, '_, '_>, index: usize) -> Option<Transport> {
@@ -162,6 +163,19 @@ fn large(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<Large> {
     }
 }
 
+/// Nobody is believed to be a member over TLS because it says so.
+fn is_trusting(parts: &Parts<'_, '_, '_>, pool: &RawPool, index: usize) -> bool {
+    let Some(listener) = parts.listeners.whole.get(index) else { return true };
+    let tls = listener.connection.as_ref().and_then(|connection| connection.tls.as_ref());
+    if tls.is_some_and(|tls| tls.ca.is_none()) {
+        let found = format!("listener {:?}, which trusts nobody it connects to", listener.name.value);
+        let expected = "ca = \"FILE\" there: who signs the certificates of these members";
+        parts.root.document().report(pool.place.clone(), found, expected);
+        return false;
+    }
+    true
+}
+
 /// Same address family, no member twice, and none of them is this node.
 fn members_fit(parts: &Parts<'_, '_, '_>, pool: &RawPool, ways: &[usize]) -> bool {
     let document = parts.root.document();
@@ -181,11 +195,24 @@ fn members_fit(parts: &Parts<'_, '_, '_>, pool: &RawPool, ways: &[usize]) -> boo
             ));
         } else if pool.members.iter().take(index).any(|earlier| earlier.value.address == address) {
             wrong("each member once".to_owned());
+        } else if let Some(other) = other_name(parts, pool, &member.value) {
+            wrong(format!("the server_name that it has in pool {other:?}: one connection serves both"));
         } else if let Some(own) = parts.listeners.whole.iter().find(|own| is_own(own, address, transport)) {
             wrong(format!("a server; this is listener {:?} of this node", own.name.value));
         }
     }
     fit
+}
+
+/// An earlier pool that calls the server at the same address otherwise.
+fn other_name<'p>(parts: &'p Parts<'_, '_, '_>, pool: &RawPool, member: &RawMember) -> Option<&'p str> {
+    let earlier = parts.pools.whole.iter().take_while(|other| other.name != pool.name);
+    let differs = |other: &RawMember| {
+        (other.address, other.transport) == (member.address, member.transport)
+            && other.server_name != member.server_name
+    };
+    let mut named = earlier.filter(|other| other.members.iter().any(|member| differs(&member.value)));
+    named.next().map(|other| &*other.name)
 }
 
 fn is_own(listener: &RawListener, address: SocketAddr, transport: Transport) -> bool {

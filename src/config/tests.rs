@@ -276,21 +276,6 @@ fn keys_of_later_work_are_refused_by_name() {
     for (from, to, place) in cases {
         wrong(&files, from, to, &format!("{place}: {later}"));
     }
-    let cases = [
-        (
-            "transport = \"wss\"",
-            "transport = \"tls\"",
-            "sbc.toml:10:13: listener.browsers.transport: found \"tls\", expected one of: wss, ws, udp, tcp (this one is not supported yet)",
-        ),
-        (
-            "sip:10.0.2.10:5080",
-            "sip:10.0.2.10:5080;transport=tls",
-            "sbc.toml:37:11: pool.freeswitch.members[0].uri: found \"sip:10.0.2.10:5080;transport=tls\", expected \"sip:IP:PORT\": `transport=tls` is not supported yet",
-        ),
-    ];
-    for (from, to, expected) in cases {
-        wrong(&files, from, to, expected);
-    }
 }
 
 #[test]

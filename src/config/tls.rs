@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sbc_ws::{CertificateFiles, Certificates, ServerNamePattern};
+use sbc_tls::{Authorities, CertificateFiles, Certificates, ServerNamePattern};
 
 use super::document::{Keys, Section, Value};
 use super::listener::{MOST_ITEMS, file};
@@ -19,19 +19,30 @@ pub(crate) struct Tls {
     pub certificates: Option<Arc<Certificates>>,
     /// Names that clients may ask for; empty: any.
     pub server_names: Vec<ServerNamePattern>,
+    /// Who signs the certificates that all clients must show; `None`: they need none.
+    pub client_ca: Option<Authorities>,
+    /// Who signs the certificates of the servers that we connect to.
+    pub ca: Option<Authorities>,
 }
 
 /// Reads the keys of TLS, where there are none too.
-pub(super) fn read(section: &Section<'_, '_>, directory: &Path) -> Option<Option<Tls>> {
+pub(super) fn read(section: &Section<'_, '_>, directory: &Path) -> Option<Tls> {
     let single = pair(section, directory);
     let several = section.or("certificates", Vec::new(), |value| pairs(value, directory));
     let server_names = section.or("server_names", Vec::new(), |value| {
         value.list_of(MOST_ITEMS, "a list of names as [\"sip.example.com\", \"*.example.com\"]", server_name)
     });
+    let client_ca = section.maybe("client_ca", |value| authorities(value, directory));
+    let ca = section.maybe("ca", |value| authorities(value, directory));
     let (single, several) = (single?, several?);
     let files: Vec<_> = single.into_iter().chain(several).collect();
     let certificates = if files.is_empty() { None } else { Some(certificates(section, &files)?) };
-    Some(Some(Tls { certificates, server_names: server_names? }))
+    Some(Tls {
+        certificates,
+        server_names: server_names?,
+        client_ca: client_ca?.map(|at| at.value),
+        ca: ca?.map(|at| at.value),
+    })
 }
 
 /// `certificate` and `private_key`, which need each other; the inner `None`: neither is there.
@@ -72,6 +83,13 @@ fn certificates(section: &Section<'_, '_>, files: &[CertificateFiles]) -> Option
             section.document().report(place, "files that cannot be used", expected);
             None
         }
+    }
+}
+
+fn authorities(value: &Value<'_, '_>, directory: &Path) -> Option<Authorities> {
+    match Authorities::from_file(&file(value, directory)?) {
+        Ok(authorities) => Some(authorities),
+        Err(error) => value.wrong(format!("a file with certificates of authorities as PEM; {error}")),
     }
 }
 

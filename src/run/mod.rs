@@ -27,8 +27,9 @@ use sbc_core::config::Config;
 use sbc_core::flow::{ListenerId, WorkerId, Zone};
 use sbc_core::time::Time;
 use sbc_tcp::{Connections, EgressLimits};
+use sbc_tls::{Certificates, ServerSettings};
 use sbc_udp::handover::Handover;
-use sbc_ws::Certificates;
+use sbc_ws::ClientAddress;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -44,6 +45,14 @@ use crate::state_dir::StateDir;
 
 /// How often the clock on the wall is looked at.
 const A_MINUTE: Duration = Duration::from_secs(60);
+
+/// How long a TLS handshake may take.
+const TLS_DEADLINE: Duration = Duration::from_secs(5);
+/// What is spoken over TLS, as ALPN names it (RFC 7301 §6).
+const HTTP: &[u8] = b"http/1.1";
+const SIP: &[u8] = b"sip/2";
+/// Hundreds of agents sit behind one office's address, and a browser that reconnects holds two for a moment.
+const BROWSERS_PER_SOURCE: usize = 10_000;
 
 /// Names that a self-signed certificate carries beside the advertised one.
 const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -67,7 +76,7 @@ pub(crate) fn run(settings: Settings, file: Option<PathBuf>, up: impl FnOnce()) 
         core: Arc::new(Core::new(config, seed, clock.now())),
         clock,
         listeners: websockets(&settings, &connections, open_files, &self_signed)?,
-        streams: streams(&settings, &connections, open_files),
+        streams: streams(&settings, &connections, open_files, &self_signed)?,
         connections,
         handover: Arc::new(Handover::new(usize::from(settings.workers), RandomState::new())),
         counters: Arc::new(Counters::default()),
@@ -122,14 +131,21 @@ fn websockets(
 /// A server's connection carries the messages of all its calls.
 const SERVER_EGRESS: EgressLimits = EgressLimits { bytes: 8 << 20, messages: 16 * 1024 };
 
-fn streams(settings: &Settings, connections: &Arc<Connections>, open_files: usize) -> Vec<StreamListener> {
-    let listeners = (0_u16..).map(ListenerId).zip(&settings.listeners);
-    let of = |(id, listener): (ListenerId, &ListenerSettings)| {
-        let ready = stream_settings(settings, listener, listener.stream.as_ref()?, open_files);
-        let accepting = sbc_tcp::Listener::new(ready, Arc::clone(connections));
-        Some(StreamListener { id, local: listener.core.bind.ip(), accepting })
-    };
-    listeners.filter_map(of).collect()
+fn streams(
+    settings: &Settings,
+    connections: &Arc<Connections>,
+    open_files: usize,
+    self_signed: &SelfSigned,
+) -> anyhow::Result<Vec<StreamListener>> {
+    let mut listeners = Vec::new();
+    for (id, listener) in (0_u16..).map(ListenerId).zip(&settings.listeners) {
+        if let Some(stream) = &listener.stream {
+            let ready = stream_settings(settings, listener, stream, open_files, self_signed)?;
+            let accepting = sbc_tcp::Listener::new(ready, Arc::clone(connections));
+            listeners.push(StreamListener { id, local: listener.core.bind.ip(), accepting });
+        }
+    }
+    Ok(listeners)
 }
 
 fn stream_settings(
@@ -137,16 +153,61 @@ fn stream_settings(
     listener: &ListenerSettings,
     stream: &Stream,
     open_files: usize,
-) -> sbc_tcp::Settings {
+    self_signed: &SelfSigned,
+) -> anyhow::Result<sbc_tcp::Settings> {
+    let tls = match tls_of(listener) {
+        Some(tls) => Some(stream_tls(listener, tls, self_signed)?),
+        None => None,
+    };
+    let connection = listener.connection.as_ref();
     let defaults = sbc_tcp::Settings::default();
     let is_public = listener.core.zone == Zone::Public;
-    sbc_tcp::Settings {
+    Ok(sbc_tcp::Settings {
+        tls,
+        proxies: connection.map(|connection| connection.trusted_proxies.clone()).unwrap_or_default(),
         max_message: settings.admission.max_message,
         max_connections: open_files::for_connections(open_files),
+        max_per_source: connection.and_then(|one| one.per_source).unwrap_or(defaults.max_per_source),
         idle: stream.idle_timeout,
         egress: if is_public { defaults.egress } else { SERVER_EGRESS },
         ..defaults
-    }
+    })
+}
+
+fn stream_tls(
+    listener: &ListenerSettings,
+    tls: &Tls,
+    self_signed: &SelfSigned,
+) -> anyhow::Result<sbc_tcp::Tls> {
+    let own = tls.certificates.as_deref();
+    let client = tls.ca.as_ref().map(|ca| sbc_tls::Client::new(ca, own, TLS_DEADLINE)).transpose()?;
+    let server = tls_server(listener, tls, SIP, self_signed)?;
+    Ok(sbc_tcp::Tls { server, client, names: listener.names.clone() })
+}
+
+fn tls_of(listener: &ListenerSettings) -> Option<&Tls> {
+    listener.connection.as_ref()?.tls.as_ref()
+}
+
+/// How a listener's clients are met; shown the certificate that we made ourselves where none is configured.
+fn tls_server(
+    listener: &ListenerSettings,
+    tls: &Tls,
+    protocol: &'static [u8],
+    self_signed: &SelfSigned,
+) -> anyhow::Result<sbc_tls::Server> {
+    let certificates = match &tls.certificates {
+        Some(certificates) => Arc::clone(certificates),
+        None => self_signed.of(listener)?,
+    };
+    let settings = ServerSettings {
+        certificates,
+        protocol,
+        names: tls.server_names.clone(),
+        clients: tls.client_ca.clone(),
+        deadline: TLS_DEADLINE,
+    };
+    Ok(sbc_tls::Server::new(settings)?)
 }
 
 fn websocket_settings(
@@ -156,25 +217,17 @@ fn websocket_settings(
     open_files: usize,
     self_signed: &SelfSigned,
 ) -> anyhow::Result<sbc_ws::Settings> {
-    let (tls, server_names) = match &websocket.tls {
-        None => (None, Vec::new()),
-        Some(Tls { certificates, server_names }) => {
-            let certificates = match certificates {
-                Some(certificates) => Arc::clone(certificates),
-                None => self_signed.of(listener)?,
-            };
-            (Some(certificates), server_names.clone())
-        }
-    };
+    let tls = tls_of(listener).map(|tls| tls_server(listener, tls, HTTP, self_signed)).transpose()?;
+    let connection = listener.connection.as_ref();
+    let per_source = connection.and_then(|connection| connection.per_source);
     Ok(sbc_ws::Settings {
         tls,
-        server_names,
         path: websocket.path.clone(),
         origins: websocket.origins.clone(),
         tickets: websocket.tickets.clone(),
-        client_address: websocket.client_address,
-        trusted_proxies: websocket.trusted_proxies.clone(),
-        max_per_source: websocket.connections_per_source,
+        client_address: connection.map_or(ClientAddress::Socket, |connection| connection.client_address),
+        trusted_proxies: connection.map(|connection| connection.trusted_proxies.clone()).unwrap_or_default(),
+        max_per_source: per_source.unwrap_or(BROWSERS_PER_SOURCE),
         first_message_deadline: websocket.first_message,
         ping_interval: websocket.ping_interval,
         pong_timeout: websocket.pong_timeout,
@@ -195,7 +248,7 @@ fn self_signed(listener: &ListenerSettings) -> anyhow::Result<Certificates> {
     tracing::warn!(
         listener,
         fingerprint = certificates.fingerprint(),
-        "a self-signed certificate was made: browsers will refuse it until certificate and private_key are set"
+        "a self-signed certificate was made: clients will refuse it until certificate and private_key are set"
     );
     Ok(certificates)
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use sbc_core::Refused;
-use sbc_ws::Certificates;
+use sbc_core::flow::ListenerId;
+use sbc_tls::Certificates;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -110,16 +111,22 @@ impl Reloader {
         needs_restart(&file, &versions.running, &new).map_err(|problems| problems.lines())?;
         let failed = |error: anyhow::Error| vec![format!("{file}: {error:#}")];
         let config = Arc::new(core_config(&new, &self.state).map_err(failed)?);
-        let ready = self.websockets(&new).map_err(failed)?;
+        let websockets = self.websockets(&new).map_err(failed)?;
+        let streams = self.streams(&new).map_err(failed)?;
         let shared = &self.shared;
         let refused = |refused: Refused| restarts(&file, refused.0.iter().map(ToString::to_string)).lines();
         let changes = shared.core.reconfigure(config, shared.clock.now()).map_err(refused)?;
-        for (id, settings) in ready {
+        for (id, settings) in websockets {
             if let Some((_, listener)) = shared.listeners.iter().find(|(known, _)| *known == id) {
                 listener.replace(settings);
             }
         }
-        self.replace_streams(&new);
+        // Open connections keep what they were opened under.
+        for (id, settings) in streams {
+            if let Some(running) = shared.streams.iter().find(|running| running.id == id) {
+                running.accepting.replace(settings);
+            }
+        }
         shared.reconfigured.notify_one();
         let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
         let rules = new.rules.len();
@@ -128,29 +135,27 @@ impl Reloader {
         Ok(Reloaded { rules, changes })
     }
 
-    /// Open connections keep what they were opened under.
-    fn replace_streams(&self, new: &Settings) {
-        for running in &self.shared.streams {
-            let listener = new.listeners.get(usize::from(running.id.0));
-            if let Some((listener, stream)) = listener.and_then(|one| Some((one, one.stream.as_ref()?))) {
-                running.accepting.replace(stream_settings(new, listener, stream, self.open_files));
-            }
-        }
-    }
-
     fn name(&self) -> String {
         self.file.as_deref().unwrap_or(Path::new("quickstart")).display().to_string()
     }
 
-    fn websockets(
-        &self,
-        new: &Settings,
-    ) -> anyhow::Result<Vec<(sbc_core::flow::ListenerId, sbc_ws::Settings)>> {
+    fn websockets(&self, new: &Settings) -> anyhow::Result<Vec<(ListenerId, sbc_ws::Settings)>> {
         let mut ready = Vec::new();
-        for (id, listener) in (0_u16..).map(sbc_core::flow::ListenerId).zip(&new.listeners) {
+        for (id, listener) in (0_u16..).map(ListenerId).zip(&new.listeners) {
             if let Some(websocket) = &listener.websocket {
                 let settings =
                     websocket_settings(new, listener, websocket, self.open_files, &self.self_signed)?;
+                ready.push((id, settings));
+            }
+        }
+        Ok(ready)
+    }
+
+    fn streams(&self, new: &Settings) -> anyhow::Result<Vec<(ListenerId, sbc_tcp::Settings)>> {
+        let mut ready = Vec::new();
+        for (id, listener) in (0_u16..).map(ListenerId).zip(&new.listeners) {
+            if let Some(stream) = &listener.stream {
+                let settings = stream_settings(new, listener, stream, self.open_files, &self.self_signed)?;
                 ready.push((id, settings));
             }
         }

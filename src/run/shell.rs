@@ -82,6 +82,11 @@ impl Shell {
         self.core.is_welcome(listener, source, self.clock.now())
     }
 
+    /// Whether a source is on the allow list.
+    pub(super) fn is_allowed(&self, source: IpAddr) -> bool {
+        self.core.is_allowed(source)
+    }
+
     /// A connection from `source` ended as good ones do not; a weight of 0 is nothing.
     pub(super) fn misbehaved(&self, listener: ListenerId, source: IpAddr, weight: u8) {
         self.core.misbehaved(listener, source, weight, self.clock.now());

@@ -1,11 +1,11 @@
-//! SIP over TCP of one worker: from `sbc-tcp` into the core.
+//! SIP over TCP and TLS of one worker: from `sbc-tcp` into the core.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use sbc_core::flow::{ConnectionId, Flow, ListenerId};
 use sbc_core::io::Input;
-use sbc_tcp::{CloseReason, Handler, Link, Refused};
+use sbc_tcp::{CloseReason, Handler, Link, Refused, Unreached};
 
 use super::shell::Shell;
 use super::websocket::Open;
@@ -30,6 +30,10 @@ impl Receiver {
 impl Handler for Receiver {
     fn admits(&self, remote: SocketAddr) -> bool {
         self.shell.is_peer(self.listener, remote) && self.shell.is_welcome(self.listener, remote.ip())
+    }
+
+    fn is_unlimited(&self, remote: SocketAddr) -> bool {
+        self.shell.is_allowed(remote.ip())
     }
 
     fn opened(&self, link: &Link) {
@@ -57,11 +61,19 @@ impl Handler for Receiver {
 
     fn refused(&self, remote: SocketAddr, why: Refused) {
         self.shell.counters().tcp.refused(why.label());
+        self.shell.misbehaved(self.listener, remote.ip(), why.evidence());
         tracing::debug!(%remote, why = why.label(), "refused a TCP connection");
     }
 
-    fn unreachable(&self, remote: SocketAddr) {
-        self.shell.counters().tcp.unreachable.inc();
+    fn unreachable(&self, remote: SocketAddr, why: Unreached) {
+        self.shell.counters().tcp.unreachable(why.label());
+        match why {
+            // Waiting does not heal those: the operator has to know.
+            Unreached::BadCertificate | Unreached::NoAuthority => {
+                tracing::warn!(%remote, why = why.label(), "a server cannot be trusted");
+            }
+            _ => tracing::debug!(%remote, why = why.label(), "no connection to a server"),
+        }
         self.shell.handle(Input::Unreachable(Flow::to(self.listener, remote)));
     }
 }

@@ -37,6 +37,10 @@ impl Handler for Receiver {
         self.shell.is_welcome(self.listener, source.ip())
     }
 
+    fn is_unlimited(&self, source: SocketAddr) -> bool {
+        self.shell.is_allowed(source.ip())
+    }
+
     fn opened(
         &self,
         connection: NonZeroU64,

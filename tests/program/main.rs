@@ -3,6 +3,7 @@
 
 mod support;
 
+mod connections;
 mod examples;
 mod explain;
 mod keygen;

@@ -1,7 +1,8 @@
 //! In steady state a request inside a dialog, its answer and its ACK take nothing from the heap: they use the buffers,
-//! entries and timers of requests before them.
+//! entries and timers of requests before them. And what forged addresses make the core remember is bounded, and
+//! forgotten.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,14 +87,30 @@ impl Edge {
 
     /// Everything that was begun comes to its end.
     fn rest(&mut self) {
-        let end = self.now + REST;
+        self.pass_time(REST);
+        assert_eq!(self.core.status().transactions, 0);
+    }
+
+    fn pass_time(&mut self, time: Duration) {
+        let end = self.now + time;
         while let Some(due) = self.core.next_deadline(&self.worker).filter(|due| *due <= end) {
             self.now = self.now.max(due);
             self.input(Input::Deadline);
         }
         self.now = end;
         self.worker.outbox.clear();
-        assert_eq!(self.core.status().transactions, 0);
+    }
+
+    /// A datagram of garbage from each of a million addresses, 60,000 a second.
+    fn flood(&mut self, first: Ipv4Addr) {
+        for number in 0..1_000_000 {
+            self.now += Duration::from_micros(16);
+            let source = Ipv4Addr::from_bits(first.to_bits() + number);
+            let flow = Flow::to(PHONES, SocketAddr::from((source, 5060)));
+            let input = Input::Received { flow, source: flow.remote, bytes: b"no SIP at all" };
+            self.core.handle(&mut self.worker, self.now, input);
+            self.worker.outbox.clear();
+        }
     }
 }
 
@@ -251,4 +268,23 @@ fn counting_counts() {
     let mut edge = Edge::new();
     Call::begin(&mut edge, Party::Phone, 0);
     assert!(edge.taken > 0, "the first call fills the tables");
+}
+
+/// What a million sources may cost, in bytes.
+const MOST_FOR_SOURCES: u64 = 256 << 20;
+/// They are forgotten within this.
+const FORGOTTEN_WITHIN: Duration = Duration::from_secs(300);
+
+#[test]
+fn a_million_forged_sources_cost_256_mib_at_most_and_nothing_after_five_minutes() {
+    let mut edge = Edge::new();
+    // Others the second time: places are used again.
+    for first in [Ipv4Addr::new(11, 0, 0, 0), Ipv4Addr::new(50, 0, 0, 0)] {
+        let flood = measure(|| edge.flood(first));
+        assert!(flood.bytes_max < MOST_FOR_SOURCES, "{} bytes", flood.bytes_max);
+        let rest = measure(|| edge.pass_time(FORGOTTEN_WITHIN));
+        let kept = flood.bytes_current + rest.bytes_current;
+        println!("a million sources: {} MiB at most, {kept} bytes kept", flood.bytes_max >> 20);
+        assert!(kept < 1 << 20, "{kept} bytes are kept for good");
+    }
 }

@@ -22,7 +22,7 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn every_rule_names_a_file_and_a_test_that_exist() {
     let page = fs::read_to_string(root().join("RFC.md")).expect("RFC.md");
-    let files: Vec<(String, String)> = ["sbc-core/src", "tests/tests"]
+    let files: Vec<(String, String)> = ["sbc-core/src", "sbc-tcp/tests", "tests/tests"]
         .iter()
         .flat_map(|directory| sources(&root().join(directory)))
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))

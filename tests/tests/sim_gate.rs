@@ -116,6 +116,38 @@ fn a_flood_of_strangers_leaves_room_for_those_whom_the_pool_accepts() {
 }
 
 #[test]
+fn what_strangers_ask_beyond_their_rate_is_dropped_unread_and_leaves_no_trace() {
+    let admission = Admission { strangers: Rate::per_second(20, 40), ..Admission::default() };
+    let mut world = world(admission);
+    let asked = count(&world, Count::Requests);
+    for number in 0..2_000 {
+        let from = format!("192.0.{}.{}:5060", 3 + number / 250, 1 + number % 250);
+        world.inject(&from, PHONES, request("OPTIONS", &from, number, "").as_bytes());
+    }
+    world.run(20);
+    assert_eq!(count(&world, Count::FloodStrangers), 1_960);
+    assert_eq!(count(&world, Count::Requests) - asked, 40);
+    // A connection was shaken hands on: it is no part of that.
+    assert!(answer_to(&mut world, WIDGET, WSS, &request("OPTIONS", WIDGET, 1, "")).is_some());
+}
+
+#[test]
+fn broken_requests_of_strangers_are_answered_at_the_rate_of_strangers_and_take_nothing_from_sound_ones() {
+    let admission = Admission { strangers: Rate::per_second(20, 40), ..Admission::default() };
+    let mut world = world(admission);
+    for number in 0..500 {
+        let from = format!("192.0.{}.{}:5060", 3 + number / 250, 1 + number % 250);
+        let text = request("OPTIONS", &from, number, "").replace("Max-Forwards: 9", "Max-Forwards: many");
+        world.inject(&from, PHONES, text.as_bytes());
+    }
+    world.run(20);
+    let answered = (0..500).filter(|number| !world.departed(&format!("gate-OPTIONS-{number}")).is_empty());
+    assert_eq!(answered.count(), 40);
+    assert_eq!(count(&world, Count::FloodStrangers), 0);
+    assert!(answer_to(&mut world, STRANGER, PHONES, &request("OPTIONS", STRANGER, 1, "")).is_some());
+}
+
+#[test]
 fn one_user_attacked_from_everywhere_goes_on_from_his_own_place() {
     let admission = Admission { per_user: Rate::per_second(2, 5), ..Admission::default() };
     let mut world = world(admission);
@@ -275,7 +307,7 @@ fn what_was_known_of_sources_is_forgotten() {
     let before = world.core().status().sources;
     for number in 0..5_000 {
         let from = format!("192.0.{}.{}:5060", 3 + number / 250, 1 + number % 250);
-        world.inject(&from, PHONES, request("OPTIONS", &from, number, "").as_bytes());
+        world.inject(&from, PHONES, b"no SIP at all");
     }
     world.run(100);
     assert!(world.core().status().sources >= 5_000);

@@ -1,14 +1,15 @@
-//! Members and carriers that are reached by TCP, and requests too large for a datagram.
+//! Members and carriers that are reached by TCP or TLS, requests too large for a datagram, and `sips:`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use sbc_core::config::Large;
 use sbc_core::count::Count;
+use sbc_core::flow::Transport;
 use sbc_tests::agent::{By, LegId, Policy, State};
 use sbc_tests::sim::{
     BROWSER, CARRIER, EXCHANGE, EdgeSettings, INSIDE, INSIDE_TCP, INSIDE_TCP_ID, MEMBERS, OTHER_BROWSER,
-    PHONE, TRUNK_TCP_ID, World, cast, for_seeds,
+    PHONE, TRUNK_TCP, TRUNK_TCP_ID, World, cast, for_seeds,
 };
 use sbc_tests::ua::message::Message;
 
@@ -17,7 +18,16 @@ const SEEDS: u64 = 20;
 const MANY: u16 = 62;
 
 fn by_tcp() -> EdgeSettings {
-    EdgeSettings { tcp: true, ..EdgeSettings::new(&MEMBERS) }
+    by(Transport::Tcp)
+}
+
+fn by(transport: Transport) -> EdgeSettings {
+    EdgeSettings { transport, ..EdgeSettings::new(&MEMBERS) }
+}
+
+/// A seed decides between the two kinds of streams.
+fn by_either(seed: u64) -> EdgeSettings {
+    by(if seed.is_multiple_of(2) { Transport::Tcp } else { Transport::Tls })
 }
 
 fn with_large(members: Large, carriers: Large) -> EdgeSettings {
@@ -49,9 +59,10 @@ fn invites(world: &World) -> Vec<(String, usize)> {
 }
 
 #[test]
-fn calls_pass_over_tcp_and_nothing_is_sent_twice() {
+fn calls_pass_over_tcp_and_tls_and_nothing_is_sent_twice() {
     for_seeds(SEEDS, |seed, loss| {
-        let mut world = cast(seed, &by_tcp(), 0);
+        let settings = by_either(seed);
+        let mut world = cast(seed, &settings, 0);
         world.departures.clear();
         world.agent(OTHER_BROWSER).policy = Policy::Answer { after: Duration::from_millis(800) };
         for number in ["9196", "1002", "9200"] {
@@ -74,7 +85,8 @@ fn calls_pass_over_tcp_and_nothing_is_sent_twice() {
         let is_of_a_call = |message: &Message| message.is_request() && message.method() != "OPTIONS";
         for departure in calls.filter(|one| is_of_a_call(&one.message())) {
             let via = departure.message().get("Via").unwrap_or_default().to_owned();
-            assert!(via.starts_with(&format!("SIP/2.0/TCP {INSIDE_TCP};branch=")), "{via}");
+            let ours = format!("SIP/2.0/{} {INSIDE_TCP};branch=", settings.transport);
+            assert!(via.starts_with(&ours), "{via}");
         }
         world.assert_quiet();
     });
@@ -82,7 +94,16 @@ fn calls_pass_over_tcp_and_nothing_is_sent_twice() {
 
 #[test]
 fn members_come_back_by_tcp() {
-    let mut world = cast(1, &by_tcp(), 0);
+    come_back(Transport::Tcp, "tcp");
+}
+
+#[test]
+fn members_come_back_by_tls() {
+    come_back(Transport::Tls, "tls");
+}
+
+fn come_back(transport: Transport, word: &str) {
+    let mut world = cast(1, &by(transport), 0);
     world.departures.clear();
     world.act(BROWSER, |agent, now| agent.register(now, 300));
     let leg = call(&mut world, BROWSER, "9196");
@@ -91,7 +112,7 @@ fn members_come_back_by_tcp() {
         messages.filter_map(|message| message.get(name).map(str::to_owned)).collect::<Vec<_>>()
     };
     for (name, values) in [("Path", told("Path")), ("Record-Route", told("Record-Route"))] {
-        let end = format!("@{INSIDE_TCP};transport=tcp;lr>");
+        let end = format!("@{INSIDE_TCP};transport={word};lr>");
         assert!(!values.is_empty() && values.iter().all(|value| value.ends_with(&end)), "{name}: {values:?}");
     }
     hang_up(&mut world, BROWSER, leg);
@@ -99,9 +120,9 @@ fn members_come_back_by_tcp() {
 }
 
 #[test]
-fn calls_over_tcp_outlive_a_restart() {
+fn calls_over_tcp_and_tls_outlive_a_restart() {
     for_seeds(SEEDS, |seed, loss| {
-        let mut world = cast(seed, &by_tcp(), loss);
+        let mut world = cast(seed, &by_either(seed), loss);
         world.agent(PHONE).policy = Policy::Answer { after: Duration::from_millis(300) };
         let leg = call(&mut world, BROWSER, "9196");
         let from_pool = call(&mut world, BROWSER, "1003");
@@ -162,7 +183,7 @@ fn an_offer_of_6_kib_reaches_a_tcp_member_and_a_udp_one() {
         assert!(!large.is_empty());
         assert!(large.iter().all(|(via, _)| via.starts_with(&format!("SIP/2.0/{transport} "))), "{large:?}");
         let counted = if transport == "UDP" { Count::LargeByDatagram } else { Count::LargeByConnection };
-        assert_eq!(count(&world, counted) > 0, !settings.tcp);
+        assert_eq!(count(&world, counted) > 0, settings.transport == Transport::Udp);
         hang_up(&mut world, BROWSER, leg);
         world.assert_quiet();
     }
@@ -219,4 +240,57 @@ fn the_carriers_leg_never_exceeds_its_limit_silently() {
         assert_eq!(left.iter().any(|(_, message)| message.status() == 513), via.is_none(), "{large:?}");
         assert_eq!(count(&world, counted), 1, "{large:?}");
     }
+}
+
+/// FreeSWITCH asks the carrier for a `sips:` address: what left towards the carrier, and what FreeSWITCH was told.
+fn secure_call_out(carriers_by: Transport) -> (World, Vec<(SocketAddr, Message)>) {
+    let trunk = carriers_by;
+    let mut world = cast(11, &EdgeSettings { trunk, ..EdgeSettings::new(&MEMBERS) }, 0);
+    world.add_carrier(CARRIER, EXCHANGE, false);
+    let text = format!(
+        "INVITE sips:+4930123@10.0.1.5:5070 SIP/2.0\r\nVia: SIP/2.0/UDP {member};branch=z9hG4bKsips;rport\r\n\
+         From: <sip:1001@example.test>;tag=1\r\nTo: <sips:+4930123@10.0.1.5>\r\nCall-ID: sips\r\nCSeq: 1 INVITE\r\n\
+         Contact: <sips:mod_sofia@{member}>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+        member = MEMBERS[0],
+    );
+    let left = world.say(MEMBERS[0], INSIDE, &text, "sips");
+    (world, left)
+}
+
+#[test]
+fn a_sips_address_is_never_asked_in_the_clear() {
+    let carrier: SocketAddr = CARRIER.parse().unwrap();
+    let asked = |left: &[(SocketAddr, Message)]| {
+        left.iter().any(|(to, message)| *to == carrier && message.is_request())
+    };
+    let (world, left) = secure_call_out(Transport::Udp);
+    assert!(!asked(&left));
+    let answer = left.iter().find(|(_, message)| message.status() == 480).expect("480");
+    assert!(answer.1.get("Warning").is_some_and(|warning| warning.contains("380")), "RFC 5630 §5.3");
+    assert_eq!(count(&world, Count::SipsRefused), 1);
+    let (world, left) = secure_call_out(Transport::Tls);
+    assert!(asked(&left));
+    // Who asks for `sips:` tells one (RFC 3261 §8.1.1.8).
+    let (_, invite) =
+        left.iter().find(|(to, message)| *to == carrier && message.is_request()).expect("asked");
+    let contact = invite.get("Contact").unwrap_or_default();
+    assert!(contact.starts_with("<sips:") && contact.ends_with(&format!("@{TRUNK_TCP}>")), "{contact}");
+    assert_eq!(count(&world, Count::SipsRefused), 0);
+}
+
+#[test]
+fn who_asks_for_a_sips_address_is_told_one_and_the_dialog_goes_on() {
+    let mut world = cast(13, &by(Transport::Tls), 0);
+    let leg = world.act(BROWSER, |agent, now| agent.call(now, "sips:9196@example.test"));
+    world.until_up(BROWSER, leg);
+    let contacts: Vec<String> = world.act(BROWSER, |agent, _| {
+        let received = agent.trace().iter().filter(|one| !one.sent && one.message.status() == 200);
+        let of_calls =
+            received.filter(|one| one.message.get("CSeq").is_some_and(|seq| seq.ends_with("INVITE")));
+        of_calls.filter_map(|one| one.message.get("Contact").map(str::to_owned)).collect()
+    });
+    assert!(!contacts.is_empty());
+    assert!(contacts.iter().all(|contact| contact.starts_with("<sips:")), "RFC 3261 §12.1.1: {contacts:?}");
+    hang_up(&mut world, BROWSER, leg);
+    world.assert_quiet();
 }

@@ -152,6 +152,8 @@ fn the_front_ends_do_not_know_each_other() {
         ("sbc-udp", "sbc-tcp"),
         ("sbc-tcp", "sbc-udp"),
         ("sbc-tcp", "sbc-ws"),
+        ("sbc-tls", "sbc-tcp"),
+        ("sbc-tls", "sbc-ws"),
         ("sbc-ws", "sbc-udp"),
     ] {
         assert!(!dependencies(one).contains(&other.to_owned()), "{one} depends on {other}");

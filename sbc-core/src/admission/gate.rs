@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use crate::admission::access::{Access, Standing};
 use crate::admission::bans::{Ban, Bans, network_of};
 use crate::admission::scanners::Scanners;
-use crate::admission::sources::Sources;
+use crate::admission::sources::{Source, Sources};
 use crate::config::Admission;
 use crate::count::Count;
 use crate::flow::{Flow, ListenerId};
@@ -92,20 +92,40 @@ impl Gate {
         Self { hash, sources: Sources::default(), bans: Bans::default() }
     }
 
-    /// Before a message is parsed.
+    /// Before a message is parsed. Only responses of strangers are let by where their rate is spent: they are asked for.
     ///
     /// # Errors
-    /// What its drop is counted as: it is on the deny list, banned, or far over its rate.
-    pub fn knock(&self, rules: &GateRules, source: IpAddr, flow: &Flow, now: Time) -> Result<Knock, Count> {
+    /// What its drop is counted as: it is on the deny list, banned, over its rate, or over that of strangers.
+    pub fn knock(
+        &self,
+        rules: &GateRules,
+        source: IpAddr,
+        flow: &Flow,
+        is_response: bool,
+        now: Time,
+    ) -> Result<Knock, Count> {
         let knock = |key| Knock { key, listener: flow.listener, connected: flow.connection.is_some() };
         if self.heard(rules, source, now)? == Standing::Allowed {
             return Ok(knock(None));
         }
         let key = self.key_of(source);
-        match rules.admission.per_source.requests.is_spent(self.sources.peek(key).requests, now) {
-            true => Err(Count::FloodSource),
-            false => Ok(knock(Some(key))),
+        let known = self.sources.peek(key);
+        let knock = knock(Some(key));
+        if rules.admission.per_source.requests.is_spent(known.requests, now) {
+            return Err(Count::FloodSource);
         }
+        if !is_response && !knock.connected && !known.is_good(now) {
+            let strangers = self.sources.peek(self.strangers(flow.listener)).requests;
+            if rules.admission.strangers.is_spent(strangers, now) {
+                return Err(Count::FloodStrangers);
+            }
+        }
+        Ok(knock)
+    }
+
+    /// The place of all strangers at a listener.
+    fn strangers(&self, listener: ListenerId) -> Digest {
+        self.hash.of(&[b"listener", &listener.0.to_be_bytes()])
     }
 
     /// Where a source that is heard at all stands.
@@ -133,6 +153,18 @@ impl Gate {
             let share = source.share(now);
             rate.take(&mut source.requests, now, share)
         });
+    }
+
+    /// Whether a refusal may be answered: what strangers get wrong by datagrams hears as much as they may ask, and
+    /// takes nothing from those who ask right.
+    pub fn may_answer(&self, rules: &GateRules, knock: &Knock, now: Time) -> bool {
+        let Some(key) = knock.key.filter(|_| !knock.connected) else { return true };
+        if self.sources.peek(key).is_good(now) {
+            return true;
+        }
+        let answers = self.hash.of(&[b"refused", &knock.listener.0.to_be_bytes()]);
+        let take = |bucket: &mut Source| rules.admission.strangers.take(&mut bucket.requests, now, 1);
+        self.sources.with(answers, now, take).unwrap_or(true)
     }
 
     /// Charge a request to its source, and a stranger's to the user it names and the listener it came to.
@@ -188,11 +220,8 @@ impl Gate {
             }
         }
         // A connection was shaken hands on: its sender is known, and would not ask again if it were dropped.
-        if !knock.connected {
-            let key = self.hash.of(&[b"listener", &knock.listener.0.to_be_bytes()]);
-            if !take(key, &rules.admission.strangers) {
-                return Err(Count::FloodStrangers);
-            }
+        if !knock.connected && !take(self.strangers(knock.listener), &rules.admission.strangers) {
+            return Err(Count::FloodStrangers);
         }
         Ok(())
     }

@@ -5,7 +5,6 @@
 //! takes a stranger's place and keeps it. One shard at a time is swept, so that no sweep is ever felt.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,13 +26,13 @@ pub struct Source {
     pub invites: Due,
     /// The same for REGISTER alone.
     pub registers: Due,
-    /// In thousandths.
-    score: u64,
     scored: Time,
+    /// In thousandths.
+    score: u32,
+    next_nonce: u8,
     good_until: Time,
     users: Users,
     nonces: [u32; Self::NONCES],
-    next_nonce: u8,
     seen: Time,
 }
 
@@ -108,10 +107,12 @@ impl Source {
         let faded =
             THOUSANDTHS.saturating_mul(u64::from(most)).saturating_mul(millis(now.since(self.scored)))
                 / millis(window).max(1);
-        self.score = self.score.saturating_sub(faded).saturating_add(THOUSANDTHS * u64::from(weight));
+        let left = u64::from(self.score).saturating_sub(faded);
+        let score = left.saturating_add(THOUSANDTHS.saturating_mul(u64::from(weight)));
+        self.score = u32::try_from(score).unwrap_or(u32::MAX);
         self.scored = now;
         // What faded since the first of it does not buy one more try.
-        let too_much = self.score.div_ceil(THOUSANDTHS) >= u64::from(most);
+        let too_much = score.div_ceil(THOUSANDTHS) >= u64::from(most);
         if too_much {
             self.score = 0;
         }
@@ -127,7 +128,8 @@ impl Source {
 
 #[derive(Default)]
 struct Shard {
-    sources: HashMap<Digest, Source, BuildHasherDefault<AlreadyHashed>>,
+    /// By the low half of their digests; the high one says in which shard they are.
+    sources: HashMap<u64, Source, BuildHasherDefault<AlreadyHashed>>,
     /// Shared by those who have no place of their own.
     others: Source,
 }
@@ -167,21 +169,22 @@ impl Sources {
     pub fn peek(&self, key: Digest) -> Source {
         let Some(shard) = self.shard(key) else { return Source::default() };
         let unknown = if shard.is_full() { shard.others } else { Source::default() };
-        shard.sources.get(&key).copied().unwrap_or(unknown)
+        shard.sources.get(&(key as u64)).copied().unwrap_or(unknown)
     }
 
     /// Change the record of a source, which is made where there is room for it.
     pub fn with<R>(&self, key: Digest, now: Time, change: impl FnOnce(&mut Source) -> R) -> Option<R> {
         let mut shard = self.shard(key)?;
+        let (key, full) = (key as u64, shard.is_full());
         let Shard { sources, others } = &mut *shard;
-        let full = sources.len() >= limits::SOURCES_PER_SHARD;
-        let source = match sources.entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(_) if full => others,
-            Entry::Vacant(place) => {
+        // An entry makes room before it is known to be needed: asked of a full shard, it would double it.
+        let source = if full {
+            sources.get_mut(&key).unwrap_or(others)
+        } else {
+            sources.entry(key).or_insert_with(|| {
                 self.known.fetch_add(1, Ordering::Relaxed);
-                place.insert(Source::default())
-            }
+                Source::default()
+            })
         };
         source.seen = now;
         Some(change(source))
@@ -190,6 +193,7 @@ impl Sources {
     /// The pool accepted `user` from this source: it gets a place, a stranger's if there is no other.
     pub fn accepted(&self, key: Digest, user: Digest, now: Time) {
         let Some(mut shard) = self.shard(key) else { return };
+        let key = key as u64;
         let known = shard.sources.contains_key(&key);
         let full = !known && shard.is_full();
         if full && !shard.evict_a_stranger(now) {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::config::Listener;
+use crate::flow::Transport;
 use crate::proxy::settings::Settings;
 use crate::proxy::via::transport_param;
 use crate::seal::{ContactUri, Kind, Peer};
@@ -20,6 +21,8 @@ pub(crate) struct Sealing<'a> {
     pub(crate) peer: Peer,
     /// The listener of those who will read it.
     pub(crate) listener: &'a Listener,
+    /// Whether they are asked for a `sips:` address, and so have to be told one.
+    pub(crate) secure: bool,
 }
 
 impl Sealing<'_> {
@@ -32,8 +35,13 @@ impl Sealing<'_> {
             call_id: self.call_id,
             peer: self.peer,
             target: &target,
+            secure: self.secure,
             advertise: &self.listener.advertise,
-            parameters: transport_param(self.listener.transport),
+            // `sips:` says TLS already (RFC 3261 §26.2.2).
+            parameters: match (self.secure, self.listener.transport) {
+                (true, Transport::Tls) => "",
+                (_, transport) => transport_param(transport),
+            },
         };
         self.settings.tokens.write_contact(&contact, out)
     }

@@ -173,7 +173,7 @@ impl Core {
             self.counters.add(Count::NotAPeer);
             return;
         }
-        match self.knock(settings, listener.zone, &flow, source, turn.now) {
+        match self.knock(settings, listener.zone, &flow, source, is_response(bytes), turn.now) {
             Ok(knock) => turn.knock = knock,
             Err(count) => return self.counters.add(count),
         }
@@ -262,6 +262,11 @@ impl Core {
             }
         }
     }
+}
+
+/// Whether bytes begin as a response does (RFC 3261 §7.2), whatever follows.
+pub(super) fn is_response(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"SIP/2.0 ")
 }
 
 pub(super) fn framing_of(transport: Transport) -> Framing {

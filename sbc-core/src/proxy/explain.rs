@@ -9,7 +9,7 @@ use crate::admission::{self, CHECKS, Check, Judged, Outcome, RESPONSE_CHECKS, Re
 use crate::count::Count;
 use crate::flow::{Flow, ListenerId, WorkerId};
 use crate::io::{Input, Transmit};
-use crate::proxy::core::{Core, framing_of};
+use crate::proxy::core::{Core, framing_of, is_response};
 use crate::proxy::gate::evidence_in;
 use crate::proxy::hop::{Answer, Route, asks_us, is_out_of_hops_ping, top_of_route};
 use crate::proxy::incoming::Incoming;
@@ -133,7 +133,7 @@ impl Core {
         let listener = settings.listener(flow.listener)?;
         let is_peer = admission::is_peer(listener, source.ip().to_canonical(), &settings.members);
         account.check("peer", unless(!is_peer, Refusal::silence(Count::NotAPeer)))?;
-        let knock = self.knock(settings, listener.zone, &flow, source, now);
+        let knock = self.knock(settings, listener.zone, &flow, source, is_response(bytes), now);
         account.check("access", knock.map(|_| ()).map_err(Refusal::silence))?;
         let mut index = Index::new();
         let parsed = index.parse(bytes, framing_of(listener.transport), &Limits::default());

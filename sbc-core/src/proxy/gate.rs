@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::admission::{Asks, Ban, Knock, Refusal};
+use crate::admission::{Asks, Ban, Knock, Refusal, Standing};
 use crate::count::Count;
 use crate::flow::{Flow, ListenerId, Zone};
 use crate::limits;
@@ -35,6 +35,7 @@ impl Core {
         zone: Zone,
         flow: &Flow,
         source: SocketAddr,
+        is_response: bool,
         now: Time,
     ) -> Result<Option<Knock>, Count> {
         let ip = source.ip().to_canonical();
@@ -42,7 +43,7 @@ impl Core {
             Zone::Pool => return Ok(None),
             Zone::Trunk if settings.gate.is_denied(ip) => Err(Count::Denied),
             Zone::Trunk => return Ok(None),
-            Zone::Public => self.gate.knock(&settings.gate, ip, flow, now),
+            Zone::Public => self.gate.knock(&settings.gate, ip, flow, is_response, now),
         };
         knock.map(Some)
     }
@@ -78,6 +79,11 @@ impl Core {
             self.gate.charge_rubbish(&turn.settings.gate, &knock, turn.now);
             self.watch_sources(turn);
         }
+    }
+
+    /// Whether what is refused may hear so.
+    pub(super) fn may_answer(&self, turn: &Turn<'_>) -> bool {
+        turn.knock.is_none_or(|knock| self.gate.may_answer(&turn.settings.gate, &knock, turn.now))
     }
 
     /// As long as sources are known, the table is swept.
@@ -146,6 +152,11 @@ impl Core {
             Some(Zone::Trunk) => !settings.gate.is_denied(source),
             Some(Zone::Pool) | None => true,
         }
+    }
+
+    /// Whether a source is on the allow list: never limited, never banned.
+    pub fn is_allowed(&self, source: IpAddr) -> bool {
+        self.settings.load().gate.standing(source) == Standing::Allowed
     }
 
     /// A front end holds something against whoever connected from `source`; 0 weighs nothing.

@@ -36,6 +36,7 @@ mod response;
 mod rewrite;
 mod route;
 mod ruled;
+mod secure;
 mod settings;
 mod setup;
 mod status;

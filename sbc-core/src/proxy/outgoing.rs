@@ -11,6 +11,7 @@ use crate::proxy::contact::Sealing;
 use crate::proxy::incoming::Incoming;
 use crate::proxy::policy::Boundary;
 use crate::proxy::rewrite::{self, Passage};
+use crate::proxy::secure;
 use crate::proxy::settings::Settings;
 use crate::proxy::{credentials, description, identity, length, refer, route, via, warning};
 use crate::seal::{Kind, OpenError, Peer};
@@ -197,6 +198,7 @@ fn towards_outside(
         call_id: if registers { b"" } else { incoming.call_id },
         peer: Peer { port: 0, ..hop.upstream },
         listener,
+        secure: secure::asks_securely(hop.target.unwrap_or(message.request_uri()), listener),
     };
     sealing.apply(message, edits);
     credentials::restore_opaque(message, settings, edits);

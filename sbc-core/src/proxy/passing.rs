@@ -6,6 +6,7 @@ use crate::flow::{Flow, Zone};
 use crate::proxy::contact::{Sealing, redirect_outside};
 use crate::proxy::outgoing::{hide, restore_identity};
 use crate::proxy::policy::Boundary;
+use crate::proxy::secure;
 use crate::proxy::settings::Settings;
 use crate::proxy::{bindings, credentials, identity, length, route, via};
 use crate::seal::{Kind, Peer};
@@ -121,6 +122,7 @@ fn towards_outside(passing: &Passing<'_>, settings: &Settings, edits: &mut Edits
                 call_id,
                 peer: Peer { port: 0, ..passing.from },
                 listener,
+                secure: secure::answers_securely(response, listener),
             };
             sealing.apply(response, edits);
         }

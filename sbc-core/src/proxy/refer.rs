@@ -98,7 +98,7 @@ fn write_replacing(
     out: &mut Vec<u8>,
 ) -> bool {
     let Some(peer) = settings.pool_peer(member) else { return false };
-    Sealing { settings, kind: Kind::Contact, call_id, peer, listener }.write(target, out)
+    Sealing { settings, kind: Kind::Contact, call_id, peer, listener, secure: false }.write(target, out)
 }
 
 fn header_length(uri: &Uri<'_>) -> usize {

@@ -99,7 +99,7 @@ impl Core {
         self.hold_against_connected(turn, &flow, source, refusal.evidence, refusal.count);
         let may_answer =
             message.is_request() && message.method_text() != b"ACK" && admission::is_answerable(message);
-        let Some(status) = refusal.status.filter(|_| may_answer) else { return };
+        let Some(status) = refusal.status.filter(|_| may_answer && self.may_answer(turn)) else { return };
         let unsupported = match status {
             420 => format!(
                 "Unsupported: {}\r\n",

@@ -22,7 +22,7 @@ pub struct Tokens {
     ring: KeyRing,
 }
 
-/// A Contact (or registered Contact) to be written: `sip:TOKEN@host:port`.
+/// A Contact (or registered Contact) to be written: `sip:TOKEN@host:port`, or `sips:`.
 pub struct ContactUri<'a> {
     /// [`Kind::Contact`] or [`Kind::Registered`].
     pub kind: Kind,
@@ -32,6 +32,8 @@ pub struct ContactUri<'a> {
     pub peer: Peer,
     /// The Contact URI that the peer gave: its remote target (RFC 3261 §12.1).
     pub target: &'a [u8],
+    /// Whether it is a `sips:` one.
+    pub secure: bool,
     /// What the other side is told.
     pub advertise: &'a HostPort,
     /// Appended, with its `;`.
@@ -76,7 +78,7 @@ impl Tokens {
         contact.peer.write(&mut plain);
         write_target(&contact.peer, contact.target, &mut plain);
         let start = out.len();
-        out.extend_from_slice(b"sip:");
+        out.extend_from_slice(if contact.secure { b"sips:" } else { SCHEME });
         let user = out.len();
         if !self.seal(contact.kind, contact.call_id, &plain, out) {
             out.truncate(start);
@@ -293,6 +295,7 @@ mod tests {
             call_id: b"call",
             peer: member(),
             target,
+            secure: false,
             advertise: &HostPort { host: "sip.example.com".into(), port: 443 },
             parameters: ";transport=ws",
         };
@@ -346,6 +349,7 @@ mod tests {
             call_id: b"",
             peer: member(),
             target: &[b'x'; TARGET_MAX + 1],
+            secure: false,
             advertise: &HostPort { host: "h".into(), port: 1 },
             parameters: "",
         };

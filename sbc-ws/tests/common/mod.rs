@@ -13,9 +13,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use sbc_ws::{
-    Certificates, CloseReason, Connections, Handler, Listener, Refused, Settings, Ticket, bind, serve,
-};
+use sbc_tls::{Certificates, Server, ServerNamePattern, ServerSettings};
+use sbc_ws::{CloseReason, Connections, Handler, Listener, Refused, Settings, Ticket, bind, serve};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -27,7 +26,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, Request};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 /// No test waits longer for what must happen; none passes because this time is over.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a worker was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +44,8 @@ pub(crate) struct Recorder {
     changed: Notify,
     /// The only address turned away.
     pub(crate) banned: Cell<Option<std::net::IpAddr>>,
+    /// The only address that is not counted.
+    pub(crate) unlimited: Cell<Option<std::net::IpAddr>>,
     connections: RefCell<Option<Arc<Connections>>>,
 }
 
@@ -58,6 +59,10 @@ impl Recorder {
 impl Handler for Recorder {
     fn admits(&self, source: SocketAddr) -> bool {
         self.banned.get() != Some(source.ip())
+    }
+
+    fn is_unlimited(&self, source: SocketAddr) -> bool {
+        self.unlimited.get() == Some(source.ip())
     }
 
     fn opened(&self, id: NonZeroU64, _remote: SocketAddr, source: SocketAddr, ticket: Option<Ticket>) {
@@ -233,6 +238,22 @@ pub(crate) fn raw_request(headers: &[&str]) -> String {
 
 pub(crate) fn self_signed() -> Arc<Certificates> {
     Arc::new(Certificates::self_signed(&["localhost".to_owned()]).unwrap())
+}
+
+/// Settings of a wss listener that shows `certificates`.
+pub(crate) fn wss(certificates: &Arc<Certificates>) -> Settings {
+    wss_for(certificates, Vec::new(), PATIENCE)
+}
+
+/// The same for clients that ask for one of `names` and are ready within `deadline`.
+pub(crate) fn wss_for(
+    certificates: &Arc<Certificates>,
+    names: Vec<ServerNamePattern>,
+    deadline: Duration,
+) -> Settings {
+    let certificates = Arc::clone(certificates);
+    let tls = ServerSettings { certificates, protocol: b"http/1.1", names, clients: None, deadline };
+    Settings { tls: Some(Server::new(tls).unwrap()), ..Settings::default() }
 }
 
 /// A client of the given TLS versions that trusts the certificate with the fingerprint `pin`.

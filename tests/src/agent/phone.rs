@@ -1,4 +1,6 @@
-//! A phone: UDP, one address, symmetric (RFC 3581).
+//! A phone: one address, symmetric (RFC 3581).
+
+use sbc_core::flow::Transport;
 
 use super::{Agent, Habit, Settings};
 use crate::ua::digest::Credentials;
@@ -9,7 +11,17 @@ use crate::ua::{Local, Style, Ua};
 impl Agent {
     /// A phone over UDP. It follows Contact and Route inside dialogs, as the RFC says.
     pub fn phone(settings: Settings) -> Self {
-        let local = Local { transport: "UDP", sent_by: settings.address.to_string() };
+        Self::phone_by(Transport::Udp, settings)
+    }
+
+    /// The same over UDP, TCP or TLS.
+    pub fn phone_by(transport: Transport, settings: Settings) -> Self {
+        let (word, parameter) = match transport {
+            Transport::Tcp => ("TCP", ";transport=tcp"),
+            Transport::Tls => ("TLS", ";transport=tls"),
+            _ => ("UDP", ""),
+        };
+        let local = Local { transport: word, sent_by: settings.address.to_string() };
         let style = Style {
             user_agent: "Test phone 1.0",
             allow: "INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, INFO, UPDATE, REFER, NOTIFY, PRACK",
@@ -17,9 +29,10 @@ impl Agent {
             allow_events: None,
             first_seq: 0,
         };
-        let mut ua = Ua::new(local, Timers::rfc3261(false), Ids::new(settings.seed), style);
+        let reliable = transport != Transport::Udp;
+        let mut ua = Ua::new(local, Timers::rfc3261(reliable), Ids::new(settings.seed), style);
         ua.credentials = credentials(&settings);
-        let contact = format!("sip:{}@{}", settings.user, settings.address);
+        let contact = format!("sip:{}@{}{parameter}", settings.user, settings.address);
         Self::build(settings, Habit::Phone, ua, contact)
     }
 

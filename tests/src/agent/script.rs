@@ -25,7 +25,9 @@ pub(super) struct Subscription {
 impl Agent {
     pub(super) fn media(&mut self) -> (Media, Kind) {
         let host = self.settings.address.ip().to_string();
-        let kind = if self.habit == Habit::Browser { Kind::Web } else { Kind::Plain };
+        // Whoever has candidates to offer speaks WebRTC.
+        let is_web = self.habit == Habit::Browser || self.more_candidates > 0;
+        let kind = if is_web { Kind::Web } else { Kind::Plain };
         let media = Media::new("-", &host, &mut self.ua.stack.ids);
         (media.with_more_candidates(self.more_candidates), kind)
     }

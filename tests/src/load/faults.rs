@@ -28,7 +28,7 @@ pub struct Failed {
 impl Failed {
     /// What is not as it must be.
     pub fn broken(&self) -> Vec<String> {
-        let Outcome { begun, answered, failed, unexpected, orphaned } = self.outcome;
+        let Outcome { begun, answered, failed, unexpected, orphaned, .. } = self.outcome;
         let mood = self.mood;
         let mut broken = Vec::new();
         if answered != begun || failed + unexpected > 0 {

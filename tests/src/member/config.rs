@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use sbc_core::flow::Transport;
+
 use crate::ua::registrar::Multiple;
 
 /// A trunk that the member calls out through, and may register at.
@@ -34,8 +36,8 @@ pub struct Config {
     pub name: String,
     /// Its SIP address: in Via and Contact of all it sends.
     pub sip: SocketAddr,
-    /// It calls by TCP, not by UDP; it listens to both.
-    pub tcp: bool,
+    /// What it calls by; it listens to UDP and TCP, and to TLS where it calls by that.
+    pub transport: Transport,
     /// The domain of its users, and its realm.
     pub domain: String,
     /// Its users.
@@ -80,7 +82,7 @@ impl Config {
         Self {
             name: name.into(),
             sip,
-            tcp: false,
+            transport: Transport::Udp,
             domain: domain.into(),
             users: 1000..=1019,
             password: password.into(),
@@ -104,12 +106,19 @@ impl Config {
 
     /// What it writes behind its address in answers.
     pub const fn answering(&self) -> &'static str {
-        if self.tcp { ";transport=tcp" } else { ";transport=udp" }
+        match self.transport {
+            Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
+            _ => ";transport=udp",
+        }
     }
 
     /// The same in requests, where UDP goes without saying.
     pub const fn asking(&self) -> &'static str {
-        if self.tcp { ";transport=tcp" } else { "" }
+        match self.transport {
+            Transport::Udp => "",
+            _ => self.answering(),
+        }
     }
 
     /// True for the number of a user.

@@ -28,6 +28,8 @@ use self::config::Config;
 use self::gateway::Registration;
 use self::status::Counters;
 use self::subscribe::Subscription;
+use sbc_core::flow::Transport;
+
 use crate::ua::alarm::Alarms;
 use crate::ua::challenge::Challenger;
 use crate::ua::ids::Ids;
@@ -78,7 +80,11 @@ pub struct Member {
 impl Member {
     /// A member without calls; a gateway registers with the first [`Endpoint::on_time`].
     pub fn new(config: Config) -> Self {
-        let transport = if config.tcp { "TCP" } else { "UDP" };
+        let transport = match config.transport {
+            Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
+            _ => "UDP",
+        };
         let local = Local { transport, sent_by: config.sip.to_string() };
         let rel = if config.enable_100rel { ", 100rel" } else { "" };
         let style = Style {
@@ -88,8 +94,8 @@ impl Member {
             allow_events: Some(ALLOW_EVENTS),
             first_seq: 123_028_504,
         };
-        let mut ua =
-            Ua::new(local, Timers { reliable: config.tcp, ..Timers::sofia() }, Ids::new(config.seed), style);
+        let reliable = config.transport != Transport::Udp;
+        let mut ua = Ua::new(local, Timers { reliable, ..Timers::sofia() }, Ids::new(config.seed), style);
         ua.credentials = config.gateway.as_ref().map(gateway::credentials);
         let mut tasks = Alarms::default();
         if config.gateway.as_ref().is_some_and(|gateway| gateway.register) {
@@ -163,7 +169,10 @@ impl Endpoint for Member {
         if let Ok(message) = Message::read(bytes) {
             // sofia-sip answers nothing whose top Via is of a transport that it does not serve.
             let via = message.get("Via").unwrap_or_default().to_ascii_uppercase();
-            if via.contains("/UDP") || via.contains("/TCP") || !message.is_request() {
+            let serves_tls = self.config.transport == Transport::Tls;
+            let is_served =
+                via.contains("/UDP") || via.contains("/TCP") || (serves_tls && via.contains("/TLS"));
+            if is_served || !message.is_request() {
                 self.ua.receive(now, from, bytes, message);
             }
         }

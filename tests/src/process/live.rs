@@ -7,10 +7,12 @@ use std::sync::{Arc, OnceLock};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
+use super::stream::Stream;
 use super::websocket::{self, WebSocket};
 use super::{PublicView, Site, until, until_or};
 use crate::agent::{Agent, LegId, Registered, Settings, State};
 use crate::shell::Shell;
+use sbc_core::flow::Transport;
 use sbc_core::time::Time;
 
 /// The sockets of all agents of a test program live here.
@@ -23,15 +25,16 @@ pub(super) fn runtime() -> &'static Runtime {
 }
 
 #[derive(Debug)]
-enum Socket {
+enum Line {
     Udp(Arc<Shell<Agent>>),
     WebSocket(Arc<WebSocket<Agent>>),
+    Stream(Arc<Stream<Agent>>),
 }
 
 /// An agent that is served until the value is dropped.
 #[derive(Debug)]
 pub struct Live {
-    socket: Socket,
+    socket: Line,
     serving: JoinHandle<()>,
 }
 
@@ -55,7 +58,34 @@ impl Live {
         let shell = Arc::new(shell);
         let served = Arc::clone(&shell);
         let serving = runtime().spawn(async move { served.run().await });
-        Self { socket: Socket::Udp(shell), serving }
+        Self { socket: Line::Udp(shell), serving }
+    }
+
+    /// A phone over TCP, as `user` of example.test. It connects again whenever its connection has closed.
+    ///
+    /// # Panics
+    /// Where the site has no streams.
+    pub fn phone_by_tcp(site: &Site, user: &str) -> Self {
+        Self::phone_by(Transport::Tcp, site, user)
+    }
+
+    /// The same over TLS, whoever the server says it is.
+    ///
+    /// # Panics
+    /// Where the site has no streams.
+    pub fn phone_by_tls(site: &Site, user: &str) -> Self {
+        Self::phone_by(Transport::Tls, site, user)
+    }
+
+    fn phone_by(transport: Transport, site: &Site, user: &str) -> Self {
+        let streams = site.streams.as_ref().expect("a site with streams");
+        let is_tls = transport == Transport::Tls;
+        let edge = if is_tls { streams.tls } else { streams.tcp };
+        let agent = Agent::phone_by(transport, settings(user, site.outside_tcp(), edge));
+        let socket = Arc::new(Stream::new(edge, is_tls, agent));
+        let served = Arc::clone(&socket);
+        let serving = runtime().spawn(async move { served.run().await });
+        Self { socket: Line::Stream(socket), serving }
     }
 
     /// A browser's habits over plain WebSocket, connected, as `user` of example.test.
@@ -70,7 +100,7 @@ impl Live {
         let socket = Arc::new(socket);
         let served = Arc::clone(&socket);
         let serving = runtime().spawn(async move { served.run(stream).await });
-        Self { socket: Socket::WebSocket(socket), serving }
+        Self { socket: Line::WebSocket(socket), serving }
     }
 
     /// A browser's habits over WebSocket with TLS, connected to this address.
@@ -84,14 +114,15 @@ impl Live {
         let socket = Arc::new(socket);
         let served = Arc::clone(&socket);
         let serving = runtime().spawn(async move { served.run(stream).await });
-        Self { socket: Socket::WebSocket(socket), serving }
+        Self { socket: Line::WebSocket(socket), serving }
     }
 
     /// Asks the agent something, or lets it do something.
     pub fn act<T>(&self, verb: impl FnOnce(&mut Agent, Time) -> T) -> T {
         match &self.socket {
-            Socket::Udp(shell) => shell.act(verb),
-            Socket::WebSocket(socket) => socket.act(verb),
+            Line::Udp(shell) => shell.act(verb),
+            Line::WebSocket(socket) => socket.act(verb),
+            Line::Stream(socket) => socket.act(verb),
         }
     }
 
@@ -206,7 +237,7 @@ impl Drop for Live {
     }
 }
 
-fn settings(user: &str, own: std::net::SocketAddr, edge: std::net::SocketAddr) -> Settings {
+pub(crate) fn settings(user: &str, own: SocketAddr, edge: SocketAddr) -> Settings {
     // Two agents with one seed would give their transactions the same branches.
     static AGENTS: AtomicU64 = AtomicU64::new(0);
     let agent = AGENTS.fetch_add(1, Ordering::Relaxed);

@@ -6,15 +6,16 @@
 mod binaries;
 mod browser;
 mod fs_member;
-mod live;
+pub(crate) mod live;
 mod public_view;
 mod puppet;
 mod relay;
 mod sbc;
 mod sipp;
 mod site;
-mod tls;
-mod websocket;
+mod stream;
+pub(crate) mod tls;
+pub(crate) mod websocket;
 
 use std::fs::File;
 use std::io;
@@ -106,6 +107,11 @@ impl Process {
         // It fails only when the program has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Its exit status, if it has ended.

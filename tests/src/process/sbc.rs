@@ -1,10 +1,14 @@
 //! The program under test.
 
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::{Balance, Process, Site, binaries, json, until};
+
+/// The unit of times in /proc (`USER_HZ`).
+const MILLIS_PER_TICK: u64 = 10;
 
 /// A running `sbc`.
 #[derive(Debug)]
@@ -91,6 +95,50 @@ impl<'s> Sbc<'s> {
     /// When it says nothing.
     pub fn status(&self) -> Value {
         self.try_status().expect("a status")
+    }
+
+    /// The counts of a metric by their labels, those above zero.
+    pub fn counts(&self, metric: &str) -> Vec<(String, u64)> {
+        let url = format!("http://{}/metrics", self.site.admin);
+        let text = ureq::get(&url).call().ok().and_then(|mut all| all.body_mut().read_to_string().ok());
+        let count = |line: &str| {
+            let (labels, value) = line.strip_prefix(metric)?.rsplit_once(' ')?;
+            let label = labels.split('"').nth(1).unwrap_or_default().to_owned();
+            Some((label, value.parse().ok()?))
+        };
+        text.unwrap_or_default().lines().filter_map(count).filter(|(_, value)| *value > 0).collect()
+    }
+
+    /// Memory that it has, in bytes, by what the kernel counts.
+    pub fn resident_bytes(&self) -> u64 {
+        let kibibytes = |line: &str| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok();
+        self.proc_file("status").lines().find_map(kibibytes).unwrap_or(0_u64) * 1024
+    }
+
+    /// CPU time that it has taken so far.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = self.proc_file("stat");
+        // Behind the name, which may have blanks in it: user and system time are the 12th and 13th number.
+        let numbers = stat.rsplit_once(')').map_or("", |(_, numbers)| numbers);
+        let ticks: u64 =
+            numbers.split_whitespace().skip(11).take(2).filter_map(|one| one.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * MILLIS_PER_TICK)
+    }
+
+    fn proc_file(&self, name: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{name}", self.process.id())).unwrap_or_default()
+    }
+
+    /// One value of `/metrics`, by its name with labels; 0 while there is none.
+    ///
+    /// # Panics
+    /// When it says nothing.
+    pub fn metric(&self, name: &str) -> u64 {
+        let url = format!("http://{}/metrics", self.site.admin);
+        let mut response = ureq::get(url).call().expect("metrics");
+        let text = response.body_mut().read_to_string().expect("text");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or(0)
     }
 
     /// Waits until it has no call any more.

@@ -13,6 +13,9 @@ use super::{PATIENCE, Process, Site, binaries, until_within};
 /// Where the scenarios are.
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/sipp");
 
+/// The caller's scenario, and what its files are called.
+const CALLER: &str = "caller";
+
 fn scenario(name: &str) -> String {
     format!("{SCENARIOS}/{name}.xml")
 }
@@ -47,6 +50,7 @@ fn number(statistics: &HashMap<String, String>, column: &str) -> u64 {
 pub struct Member {
     process: Process,
     statistics: PathBuf,
+    messages: PathBuf,
 }
 
 impl Member {
@@ -62,8 +66,14 @@ impl Member {
         let name = format!("member-{index}");
         let mut command = command(&name, "member", site.members[index]);
         command.arg("-aa");
+        if site.is_by_tcp(index) {
+            command.args(["-t", "t1"]);
+        }
+        let messages = format!("{name}.messages");
+        command.args(["-trace_msg", "-message_file", &messages]);
         let process = Process::start(&name, site.directory(), &mut command).expect("sipp starts");
-        Self { process, statistics: site.directory().join(format!("{name}.csv")) }
+        let file = |name: &str| site.directory().join(name);
+        Self { process, statistics: file(&format!("{name}.csv")), messages: file(&messages) }
     }
 
     /// `kill -9`.
@@ -74,6 +84,14 @@ impl Member {
     /// Calls that have reached it, as written last; SIPp writes once a second.
     pub fn calls(&self) -> u64 {
         number(&statistics(&self.statistics), "GenericCounter1(C)")
+    }
+
+    /// Every message that it has received.
+    ///
+    /// # Panics
+    /// When SIPp wrote none.
+    pub fn received(&self) -> Vec<Vec<u8>> {
+        split_messages(&fs::read(&self.messages).expect("a log of messages"))
     }
 }
 
@@ -90,9 +108,11 @@ pub struct Outcome {
     pub failed: u64,
     /// Messages that the scenario did not expect.
     pub unexpected: u64,
+    /// Requests sent again for want of an answer.
+    pub retransmitted: u64,
 }
 
-/// SIPp calling through sbc over UDP.
+/// SIPp calling through sbc over UDP or TCP.
 #[derive(Debug)]
 pub struct Caller {
     process: Process,
@@ -106,15 +126,29 @@ impl Caller {
     /// # Panics
     /// When SIPp does not start.
     pub fn start(site: &Site, calls: u32, rate: u32, length: Duration) -> Self {
-        let name = "caller";
-        let mut command = command(name, "caller", site.outside());
-        command.arg(site.udp.to_string());
+        Self::begin(command(CALLER, CALLER, site.outside()), site, site.udp, (calls, rate, length))
+    }
+
+    /// The same over one TCP connection.
+    ///
+    /// # Panics
+    /// When SIPp does not start, or the site has no streams.
+    pub fn start_by_tcp(site: &Site, calls: u32, rate: u32, length: Duration) -> Self {
+        let mut command = command(CALLER, CALLER, site.outside_tcp());
+        command.args(["-t", "t1"]);
+        let edge = site.streams.as_ref().expect("a site with streams").tcp;
+        Self::begin(command, site, edge, (calls, rate, length))
+    }
+
+    fn begin(mut command: Command, site: &Site, edge: SocketAddr, calls: (u32, u32, Duration)) -> Self {
+        let (calls, rate, length) = calls;
+        command.arg(edge.to_string());
         command.args(["-m", &calls.to_string(), "-r", &rate.to_string(), "-l", &calls.to_string()]);
         command.args(["-d", &length.as_millis().to_string(), "-s", "9196"]);
         // A call that hears nothing for so long has failed; and some time everything has an end.
         command.args(["-recv_timeout", "45000", "-timeout", &(calls / rate + 120).to_string()]);
         command.args(["-trace_msg", "-message_file", "caller.messages"]);
-        let process = Process::start(name, site.directory(), &mut command).expect("sipp starts");
+        let process = Process::start(CALLER, site.directory(), &mut command).expect("sipp starts");
         let file = |name: &str| site.directory().join(name);
         Self { process, statistics: file("caller.csv"), messages: file("caller.messages") }
     }
@@ -122,6 +156,11 @@ impl Caller {
     /// Calls answered so far, as written last; SIPp writes once a second.
     pub fn answered(&self) -> u64 {
         number(&statistics(&self.statistics), "GenericCounter1(C)")
+    }
+
+    /// Whether all calls have ended.
+    pub fn has_finished(&mut self) -> bool {
+        self.process.ended().is_some()
     }
 
     /// Waits for the end of all calls.
@@ -145,6 +184,7 @@ impl Caller {
             orphaned: number(&seen, "GenericCounter2(C)"),
             failed: number(&seen, "FailedCall(C)"),
             unexpected: number(&seen, "FailedUnexpectedMessage(C)"),
+            retransmitted: number(&seen, "Retransmissions(C)"),
         }
     }
 

@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use sbc_core::flow::Transport;
+
 /// Members in the pool of a site.
 const MEMBERS: usize = 2;
 /// Worker ports on the pool side.
@@ -60,7 +62,22 @@ pub struct Site {
     third_member: Option<SocketAddr>,
     /// The admin API of sbc.
     pub admin: SocketAddr,
+    /// What else there is where callers and members use TCP and TLS, too.
+    pub streams: Option<Streams>,
     network: [u8; 2],
+}
+
+/// Listeners for TCP and TLS.
+#[derive(Debug)]
+pub struct Streams {
+    /// What callers connect to.
+    pub tcp: SocketAddr,
+    /// The same with TLS.
+    pub tls: SocketAddr,
+    /// What members connect to, and where connections to them come from.
+    pub inside: SocketAddr,
+    /// How the second member is reached: by UDP or TCP.
+    pub second: Transport,
 }
 
 impl Site {
@@ -87,6 +104,7 @@ impl Site {
             members: [free_udp(ip(3)), free_udp(ip(4))],
             third_member: None,
             admin: free_tcp(ip(2)),
+            streams: None,
             network,
         }
     }
@@ -104,6 +122,18 @@ impl Site {
     /// All members of the pool.
     pub fn pool(&self) -> Vec<SocketAddr> {
         self.members.into_iter().chain(self.third_member).collect()
+    }
+
+    /// A new place whose callers use TCP and TLS, too, and whose second member is reached by UDP or TCP.
+    ///
+    /// # Panics
+    /// When the machine has no free ports or no room for files.
+    pub fn with_streams(name: &str, second: Transport) -> Self {
+        let mut site = Self::new(name);
+        let ip = |host| Ipv4Addr::new(127, site.network[0], site.network[1], host);
+        site.streams =
+            Some(Streams { tcp: free_tcp(ip(1)), tls: free_tcp(ip(1)), inside: free_tcp(ip(2)), second });
+        site
     }
 
     /// Where its files are.
@@ -142,16 +172,25 @@ impl Site {
         format!("wss://{}", self.wss)
     }
 
+    /// Whether a member is reached by TCP.
+    pub(super) fn is_by_tcp(&self, member: usize) -> bool {
+        member == 1 && self.streams.as_ref().is_some_and(|streams| streams.second == Transport::Tcp)
+    }
+
     /// Writes `sbc.toml` and `routes.toml`: the pool `freeswitch` with both members.
     pub(super) fn write_config(&self, balance: Balance) -> PathBuf {
         let Self { wss, ws, udp, inside, admin, .. } = self;
-        let members: Vec<_> =
-            self.pool().iter().map(|member| format!("{{ uri = \"sip:{member}\" }}")).collect();
+        let member = |(place, member): (usize, SocketAddr)| {
+            let by = if self.is_by_tcp(place) { ";transport=tcp" } else { "" };
+            format!("{{ uri = \"sip:{member}{by}\" }}")
+        };
+        let members: Vec<_> = self.pool().into_iter().enumerate().map(member).collect();
         let members = members.join(", ");
         let rise = if self.third_member.is_some() { 2 } else { 1 };
         let (from, to) = (inside.port() + 1, inside.port() + WORKERS);
         let advertise =
             self.advertised_udp.map(|address| format!("advertise = \"{address}\"\n")).unwrap_or_default();
+        let streams = self.streams.as_ref().map(Streams::config).unwrap_or_default();
         let config = format!(
             r#"routes = "routes.toml"
 [node]
@@ -179,7 +218,7 @@ transport = "udp"
 bind = "{inside}"
 worker_ports = "{from}-{to}"
 zone = "pool"
-[pool.freeswitch]
+{streams}[pool.freeswitch]
 members = [{members}]
 balance = "{balance}"
 probe = {{ interval = "500ms", timeout = "500ms", fall = 2, rise = {rise} }}
@@ -202,6 +241,23 @@ format = "text"
     pub(super) fn write_rules(&self, more: &str) {
         let file = self.directory.join("routes.toml");
         fs::write(file, format!("{more}{ROUTES}")).expect("a file in the temporary directory");
+    }
+}
+
+impl Streams {
+    fn config(&self) -> String {
+        let Self { tcp, tls, inside, .. } = self;
+        let listener = |name: &str, transport: &str, bind: &SocketAddr, zone: &str| {
+            format!(
+                "[[listener]]\nname = \"{name}\"\ntransport = \"{transport}\"\nbind = \"{bind}\"\nzone = \"{zone}\"\n"
+            )
+        };
+        [
+            listener("phones-tcp", "tcp", tcp, "public"),
+            listener("phones-tls", "tls", tls, "public"),
+            listener("inside-tcp", "tcp", inside, "pool"),
+        ]
+        .concat()
     }
 }
 

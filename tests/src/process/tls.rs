@@ -1,6 +1,7 @@
 //! TLS for clients of a test: every certificate is good, as in a browser that was told to ignore them.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -9,7 +10,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
 
 /// Believes everybody.
 #[derive(Debug)]
@@ -50,18 +51,34 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
-/// Shake hands over a connection.
-///
-/// # Errors
-/// What the other side did not like.
-pub(super) async fn connect(socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+/// A client that believes everybody.
+fn config() -> io::Result<Arc<ClientConfig>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let name = ServerName::from(socket.peer_addr()?.ip());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
         .with_no_client_auth();
-    TlsConnector::from(Arc::new(config)).connect(name, socket).await
+    Ok(Arc::new(config))
+}
+
+/// Shake hands over a connection.
+///
+/// # Errors
+/// What the other side did not like.
+pub(crate) async fn connect(socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::from(socket.peer_addr()?.ip());
+    TlsConnector::from(config()?).connect(name, socket).await
+}
+
+/// The first flight of a client.
+///
+/// # Errors
+/// When there is no randomness.
+pub(crate) fn client_hello(server: IpAddr) -> io::Result<Vec<u8>> {
+    let mut hello = Vec::new();
+    let mut client = ClientConnection::new(config()?, ServerName::from(server)).map_err(io::Error::other)?;
+    client.write_tls(&mut hello)?;
+    Ok(hello)
 }

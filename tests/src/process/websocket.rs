@@ -24,7 +24,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 /// One endpoint behind one connection.
 #[derive(Debug)]
-pub(super) struct WebSocket<E> {
+pub(crate) struct WebSocket<E> {
     endpoint: Mutex<E>,
     server: SocketAddr,
     start: Instant,
@@ -35,7 +35,7 @@ pub(super) struct WebSocket<E> {
 ///
 /// # Errors
 /// When nobody listens there, or the upgrade is refused.
-pub(super) async fn connect<E: Endpoint>(
+pub(crate) async fn connect<E: Endpoint>(
     server: SocketAddr,
     endpoint: E,
 ) -> io::Result<(WebSocket<E>, WebSocketStream<TcpStream>)> {
@@ -47,12 +47,24 @@ pub(super) async fn connect<E: Endpoint>(
 ///
 /// # Errors
 /// When nobody listens there, or the handshake or the upgrade is refused.
-pub(super) async fn connect_tls<E: Endpoint>(
+pub(crate) async fn connect_tls<E: Endpoint>(
     server: SocketAddr,
     endpoint: E,
 ) -> io::Result<(WebSocket<E>, WebSocketStream<TlsStream<TcpStream>>)> {
-    let socket = tls::connect(TcpStream::connect(server).await?).await?;
-    upgrade("wss", server, socket, endpoint).await
+    let socket = TcpStream::connect(server).await?;
+    connect_tls_over(socket, endpoint).await
+}
+
+/// The same over a TCP connection that stands.
+///
+/// # Errors
+/// When the handshake or the upgrade is refused.
+pub(crate) async fn connect_tls_over<E: Endpoint>(
+    socket: TcpStream,
+    endpoint: E,
+) -> io::Result<(WebSocket<E>, WebSocketStream<TlsStream<TcpStream>>)> {
+    let server = socket.peer_addr()?;
+    upgrade("wss", server, tls::connect(socket).await?, endpoint).await
 }
 
 async fn upgrade<E: Endpoint, S: AsyncRead + AsyncWrite + Unpin>(
@@ -74,7 +86,7 @@ impl<E: Endpoint> WebSocket<E> {
     }
 
     /// Ask the endpoint something, or let it do something; what it wants to send goes out at once.
-    pub(super) fn act<T>(&self, verb: impl FnOnce(&mut E, Time) -> T) -> T {
+    pub(crate) fn act<T>(&self, verb: impl FnOnce(&mut E, Time) -> T) -> T {
         let mut endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
         let done = verb(&mut endpoint, self.now());
         drop(endpoint);
@@ -83,7 +95,16 @@ impl<E: Endpoint> WebSocket<E> {
     }
 
     /// Serve until the connection or the task ends.
-    pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: WebSocketStream<S>) {
+    pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: WebSocketStream<S>) {
+        self.run_until(&mut stream, |_| false).await;
+    }
+
+    /// The same, or until the endpoint is so far.
+    pub(crate) async fn run_until<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: &mut WebSocketStream<S>,
+        mut done: impl FnMut(&E) -> bool,
+    ) {
         loop {
             let (outputs, deadline) = self.drain();
             for Output { bytes, .. } in outputs {
@@ -91,6 +112,9 @@ impl<E: Endpoint> WebSocket<E> {
                 if stream.send(Message::text(text)).await.is_err() {
                     return;
                 }
+            }
+            if done(&self.endpoint.lock().unwrap_or_else(PoisonError::into_inner)) {
+                return;
             }
             let wait = deadline.map_or(IDLE, |at| at.since(self.now()));
             tokio::select! {

@@ -21,12 +21,12 @@ pub const PHONES: &str = "198.51.100.7:5060";
 pub const TRUNK: &str = "198.51.100.7:5062";
 /// Where FreeSWITCH sends to.
 pub const INSIDE: &str = "10.0.1.5:5070";
-/// The same by TCP.
+/// The same by TCP, or TLS.
 pub const INSIDE_TCP: &str = "10.0.1.5:5069";
 /// Where carriers connect to.
 pub const TRUNK_TCP: &str = "198.51.100.7:5063";
 
-/// The TCP listener towards the members.
+/// The TCP or TLS listener towards the members.
 pub const INSIDE_TCP_ID: ListenerId = ListenerId(4);
 /// The TCP listener towards the carriers.
 pub const TRUNK_TCP_ID: ListenerId = ListenerId(5);
@@ -70,8 +70,10 @@ pub struct EdgeSettings {
     pub members: Vec<SocketAddr>,
     /// The carriers; without any, rules about them lead to a pool of nobody.
     pub carriers: Vec<SocketAddr>,
-    /// The members are reached by TCP.
-    pub tcp: bool,
+    /// How the members are reached: by UDP, TCP or TLS.
+    pub transport: Transport,
+    /// How the carriers are.
+    pub trunk: Transport,
     /// What happens to requests too large for a datagram, for the members and for the carriers.
     pub large: [Large; 2],
     /// How a member is chosen.
@@ -106,7 +108,8 @@ impl EdgeSettings {
         Self {
             members: members.iter().map(|member| member.parse().expect("a member's address")).collect(),
             carriers: vec!["203.0.113.10:5060".parse().expect("a carrier's address")],
-            tcp: false,
+            transport: Transport::Udp,
+            trunk: Transport::Udp,
             large: [Large::Never; 2],
             balance: Balance::HashCallId,
             registrations: Registrations::Shared,
@@ -211,19 +214,21 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
     trunk.networks = vec!["203.0.113.0/24".parse().expect("a network")];
     trunk.symmetric = settings.symmetric;
     let networks = trunk.networks.clone();
+    let stream = |of| if of == Transport::Tls { Transport::Tls } else { Transport::Tcp };
     let listeners = vec![
         listener("browsers", Transport::Wss, WSS, Zone::Public),
         listener("phones", Transport::Udp, PHONES, Zone::Public),
         trunk,
         inside,
-        listener("inside-tcp", Transport::Tcp, INSIDE_TCP, Zone::Pool),
-        Listener { networks, ..listener("trunk-tcp", Transport::Tcp, TRUNK_TCP, Zone::Trunk) },
+        listener("inside-tcp", stream(settings.transport), INSIDE_TCP, Zone::Pool),
+        Listener { networks, ..listener("trunk-tcp", stream(settings.trunk), TRUNK_TCP, Zone::Trunk) },
     ];
     let names = Names::new(
         &["freeswitch", "carrier"],
         &["browsers", "phones", "trunk", "inside", "inside-tcp", "trunk-tcp"],
     );
-    let inside = if settings.tcp { INSIDE_TCP_ID.0 } else { 3 };
+    let inside = if settings.transport == Transport::Udp { 3 } else { INSIDE_TCP_ID.0 };
+    let outside = if settings.trunk == Transport::Udp { 2 } else { TRUNK_TCP_ID.0 };
     let rules =
         Rules::parse(&settings.rules, "routes.toml", &names).unwrap_or_else(|errors| panic!("{errors:?}"));
     let mut members =
@@ -237,7 +242,7 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
         region: "eu".into(),
         pools: vec![
             members,
-            pool("carrier", Zone::Trunk, 2, &settings.carriers, Balance::HashCallId, settings.large[1]),
+            pool("carrier", Zone::Trunk, outside, &settings.carriers, Balance::HashCallId, settings.large[1]),
         ],
         rules: Arc::new(rules),
         admission: Admission {

@@ -116,7 +116,7 @@ impl World {
         };
         (0..world.edges.len()).for_each(|edge| world.start_workers(edge));
         for member in &settings.members {
-            world.add_member(*member, |config| config.tcp = settings.tcp);
+            world.add_member(*member, |config| config.transport = settings.transport);
         }
         world
     }

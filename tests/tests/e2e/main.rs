@@ -1,8 +1,10 @@
 //! End to end: the program itself between real peers. One behaviour per file, one test at a time.
 
+mod attacks;
 mod browser_calls;
 mod credentials;
 mod load;
 mod pool_faults;
 mod restart;
 mod secrecy;
+mod streams;

@@ -10,6 +10,7 @@ use crate::proxy::large::Way;
 use crate::proxy::loops::routing_hash;
 use crate::proxy::outgoing::{Hop, write_request};
 use crate::proxy::reply::Reply;
+use crate::proxy::secure;
 use crate::proxy::setup::plan::Next;
 use crate::proxy::setup::{Branch, Client, Plan, Setup, Step, Waiting, with_message};
 use crate::proxy::via::write_branch;
@@ -128,6 +129,10 @@ impl Setup {
 
     fn send(&mut self, incoming: &Incoming<'_>, next: Next, step: &mut Step<'_>) {
         let Some(written) = self.write(incoming, &next, step) else { return };
+        if !step.core.is_secure_enough(&written.bytes, next.zone, &next.flow, self.in_dialog, step.settings) {
+            let refusal = Reply { status: 480, reason: None, extra: secure::WARNING };
+            return self.answer_to(&incoming.message, &refusal, step);
+        }
         match step.core.way_of(&next.flow, written.bytes.len(), step.settings, step.now) {
             Way::Flow => self.go(incoming, next, written, false, step),
             Way::Refuse => self.answer_to(&incoming.message, &Reply::status(513), step),

@@ -1,6 +1,6 @@
 //! Who the client is when a network load balancer stands between (PROXY protocol, version 2).
 //!
-//! The header comes before the first byte of TLS or HTTP. Its length is in its fixed part, so that exactly the
+//! The header comes before the first byte of TLS, HTTP or SIP. Its length is in its fixed part, so that exactly the
 //! header is read and nothing of what the client sent.
 
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use ppp::v2::{Addresses, Command, Header, PROTOCOL_PREFIX, Protocol};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::client_address::canonical;
+use crate::address::canonical;
 
 /// The fixed part, in bytes: prefix, version and command, family and protocol, length of the rest.
 const FIXED: usize = PROTOCOL_PREFIX.len() + 4;
@@ -17,13 +17,13 @@ const MAX_HEADER: usize = 2048;
 
 /// What stands at the beginning of the stream is no header of version 2 for TCP over IP.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NoHeader;
+pub struct NoHeader;
 
 /// Reads the header. `None`: the load balancer speaks for itself, as its health checks do.
 ///
 /// # Errors
 /// [`NoHeader`] at the first byte that makes it none, or when the stream ends.
-pub(crate) async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<SocketAddr>, NoHeader> {
+pub async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<SocketAddr>, NoHeader> {
     let mut fixed = [0; FIXED];
     let (prefix, rest) = fixed.split_at_mut(PROTOCOL_PREFIX.len());
     stream.read_exact(prefix).await.map_err(|_| NoHeader)?;

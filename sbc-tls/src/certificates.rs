@@ -1,7 +1,4 @@
-//! The certificates a listener shows, one for each name, and their exchange while connections are up.
-//!
-//! TLS 1.2 and 1.3 only, authenticated encryption and ephemeral keys only (RFC 9325 §4.2). Nothing is kept for session resumption: no cache that grows, no ticket key to guard. A
-//! reconnecting browser pays one signature, and an idle one costs no byte for it.
+//! The certificates that we show, one for each name.
 
 use std::fmt;
 use std::fs;
@@ -9,31 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::client::verify_server_name;
-use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs as provider;
-use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{ServerConfig, SupportedCipherSuite};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-
-/// The only application protocol we speak over TLS (RFC 7301); a client that insists on HTTP/2 is told so.
-const ALPN: &[u8] = b"http/1.1";
-/// All that we speak, best first. Written out, so that a later version of the library cannot add to it.
-const CIPHER_SUITES: [SupportedCipherSuite; 9] = [
-    provider::cipher_suite::TLS13_AES_256_GCM_SHA384,
-    provider::cipher_suite::TLS13_AES_128_GCM_SHA256,
-    provider::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
-    provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-    provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-    provider::cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-    provider::cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    provider::cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-];
 
 /// Why a certificate cannot be used. Each names the file that has to be changed.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +80,12 @@ pub enum CertificateError {
         /// What is wrong with them.
         reason: String,
     },
+    /// The file that says whom to trust names nobody.
+    #[error("{path}: holds no \"-----BEGIN CERTIFICATE-----\" section of an authority", path = path.display())]
+    NoAuthority {
+        /// Which file.
+        path: PathBuf,
+    },
     /// There is no certificate at all.
     #[error("no certificate is named; right would be one chain with its key at least")]
     None,
@@ -118,36 +103,24 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
-/// Certificates with their keys, in use by any number of listeners.
-pub struct Certificates {
-    shown: Arc<Shown>,
-    config: Arc<ServerConfig>,
-}
+/// Certificates with their keys. A handshake shows the first one for the name that the client asks for, else the first
+/// of all.
+pub struct Certificates(Vec<Arc<CertifiedKey>>);
 
-/// What the next handshake shows: the first certificate for the name that the client asks for, else the first of all.
-struct Shown(ArcSwap<Vec<Arc<CertifiedKey>>>);
-
-impl ResolvesServerCert for Shown {
+impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let all = self.0.load();
-        let name = match (all.as_slice(), hello.server_name()) {
+        let name = match (self.0.as_slice(), hello.server_name()) {
             ([_, _, ..], Some(name)) => ServerName::try_from(name).ok(),
             _ => None,
         };
-        let named = name.and_then(|name| all.iter().find(|one| is_for(one, &name)));
-        named.or_else(|| all.first()).map(Arc::clone)
+        let named = name.and_then(|name| self.0.iter().find(|one| is_for(one, &name)).map(Arc::clone));
+        named.or_else(|| self.first())
     }
 }
 
 fn is_for(certified: &CertifiedKey, name: &ServerName<'_>) -> bool {
     let leaf = certified.cert.first().and_then(|leaf| ParsedCertificate::try_from(leaf).ok());
     leaf.is_some_and(|leaf| verify_server_name(&leaf, name).is_ok())
-}
-
-impl fmt::Debug for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Shown")
-    }
 }
 
 impl fmt::Debug for Certificates {
@@ -176,54 +149,31 @@ impl Certificates {
         let error = |reason: String| CertificateError::SelfSigned { names: names.to_vec(), reason };
         let made = rcgen::generate_simple_self_signed(names).map_err(|reason| error(reason.to_string()))?;
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let key = provider::sign::any_supported_type(&key).map_err(|reason| error(reason.to_string()))?;
+        let key = any_supported_type(&key).map_err(|reason| error(reason.to_string()))?;
         Self::showing(vec![Arc::new(CertifiedKey::new(vec![made.cert.der().clone()], key))])
     }
 
-    /// Shows `newer`'s certificates from the next handshake on. Open connections do not notice.
-    pub fn replace(&self, newer: &Self) {
-        self.shown.0.store(newer.shown.0.load_full());
-    }
-
-    /// The TLS settings to accept connections with; they follow every [`Certificates::replace`].
-    pub fn server_config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config)
-    }
-
-    /// SHA-256 of the first certificate shown now, as operators compare it: upper case hex, colons between bytes.
+    /// SHA-256 of the first certificate, as operators compare it: upper case hex, colons between bytes.
     pub fn fingerprint(&self) -> String {
-        let shown = self.shown.0.load();
-        let leaf = shown.first().and_then(|first| first.cert.first()).map_or(&[][..], |leaf| leaf.as_ref());
+        let first = self.0.first().and_then(|first| first.cert.first());
+        let leaf = first.map_or(&[][..], |leaf| leaf.as_ref());
         let bytes: Vec<_> = digest(&SHA256, leaf).as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
         bytes.join(":")
     }
 
-    fn showing(certified: Vec<Arc<CertifiedKey>>) -> Result<Self, CertificateError> {
-        if certified.is_empty() {
-            return Err(CertificateError::None);
-        }
-        let shown = Arc::new(Shown(ArcSwap::from_pointee(certified)));
-        let config = Arc::new(server_config(Arc::clone(&shown)).map_err(CertificateError::Setup)?);
-        Ok(Self { shown, config })
+    pub(crate) fn first(&self) -> Option<Arc<CertifiedKey>> {
+        self.0.first().map(Arc::clone)
     }
-}
 
-fn server_config(shown: Arc<Shown>) -> Result<ServerConfig, rustls::Error> {
-    let provider = CryptoProvider { cipher_suites: CIPHER_SUITES.to_vec(), ..provider::default_provider() };
-    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-        .with_no_client_auth()
-        .with_cert_resolver(shown);
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(config)
+    fn showing(certified: Vec<Arc<CertifiedKey>>) -> Result<Self, CertificateError> {
+        if certified.is_empty() { Err(CertificateError::None) } else { Ok(Self(certified)) }
+    }
 }
 
 fn certified(files: &CertificateFiles) -> Result<Arc<CertifiedKey>, CertificateError> {
     let CertificateFiles { certificate, key } = files;
     let chain = read_chain(certificate)?;
-    let signing_key = provider::sign::any_supported_type(&read_key(key)?)
+    let signing_key = any_supported_type(&read_key(key)?)
         .map_err(|source| CertificateError::BadKey { path: key.clone(), source })?;
     let certified = CertifiedKey::new(chain, signing_key);
     match certified.keys_match() {
@@ -242,10 +192,14 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
     fs::read(path).map_err(|source| CertificateError::Read { path: path.to_owned(), source })
 }
 
+/// All certificates of a file.
+pub(crate) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let certificates = CertificateDer::pem_slice_iter(&read(path)?).collect::<Result<_, _>>();
+    certificates.map_err(|source| CertificateError::Pem { path: path.to_owned(), source })
+}
+
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-    let chain = CertificateDer::pem_slice_iter(&read(path)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| CertificateError::Pem { path: path.to_owned(), source })?;
+    let chain = read_certificates(path)?;
     let leaf = chain.first().ok_or_else(|| CertificateError::NoCertificate { path: path.to_owned() })?;
     ParsedCertificate::try_from(leaf)
         .map_err(|source| CertificateError::BadCertificate { path: path.to_owned(), source })?;

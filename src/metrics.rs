@@ -54,6 +54,12 @@ pub(crate) const CALLS: &str = "sbc_dialog_calls";
 /// Transactions alive.
 pub(crate) const TRANSACTIONS: &str = "sbc_transaction_alive";
 
+/// Questions to DNS about the members of pools, by what came of them.
+const DISCOVERY: &str = "sbc_discovery_lookups";
+/// How long inputs stand in the queues of the worst worker.
+pub(crate) const OVERLOAD_DELAY: &str = "sbc_overload_delay_seconds";
+/// What that worker turns away of each class, in percent.
+pub(crate) const OVERLOAD_SHED: &str = "sbc_overload_shedding_percent";
 /// TCP connections that were opened, by who opened them.
 const TCP_OPENED: &str = "sbc_tcp_opened";
 /// TCP connections that ended, by reason.
@@ -80,6 +86,7 @@ pub(crate) struct Counters {
     pub handed_over: Counter,
     pub handover_dropped: Counter,
     pub tcp: TcpCounters,
+    discovery: ByReason,
 }
 
 impl Counters {
@@ -93,8 +100,15 @@ impl Counters {
         self.refused.get_or_create(&[("reason", reason)]).inc();
     }
 
+    /// DNS was asked for members.
+    pub(crate) fn discovered(&self, result: &'static str) {
+        self.discovery.get_or_create(&[("result", result)]).inc();
+    }
+
     /// Shows them in `registry`.
     pub(crate) fn register(&self, registry: &mut Registry) {
+        let asked = "Questions to DNS about members of pools, by result";
+        registry.register(DISCOVERY, asked, self.discovery.clone());
         registry.register(WS_OPENED, "WebSocket connections accepted", self.opened.clone());
         registry.register(WS_CLOSED, "WebSocket connections ended, by reason", self.closed.clone());
         registry.register(

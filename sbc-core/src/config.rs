@@ -32,6 +32,8 @@ pub struct Config {
     pub headers: Headers,
     /// RFC 3261 timers.
     pub timers: Timers,
+    /// When a worker that is behind turns new work away; `None`: never.
+    pub overload: Option<Overload>,
     /// Keys that seal dialog tokens, newest first; never empty.
     pub keys: Vec<Key>,
     /// The key that seals Path and registered Contacts; it outlives the rotation of `keys`.
@@ -262,6 +264,22 @@ pub struct SourceRates {
     pub invites: Rate,
     /// REGISTERs.
     pub registers: Rate,
+}
+
+/// What a worker may be behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overload {
+    /// How long inputs may stand in its queues.
+    pub delay: Duration,
+    /// How busy its processor may be, in percent; `None`: as busy as it gets.
+    pub cpu: Option<u8>,
+}
+
+/// A tenth of T1: shorter than anybody notices, and no repetition is due.
+impl Default for Overload {
+    fn default() -> Self {
+        Self { delay: Duration::from_millis(50), cpu: None }
+    }
 }
 
 /// When evidence becomes a ban.

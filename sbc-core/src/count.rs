@@ -249,6 +249,16 @@ counters! {
     ForgottenCancel = "sbc_transaction_forgotten_total", "";
     /// Requests refused because a table is full.
     TableFull = "sbc_transaction_refused_total", "table_full";
+    /// Requests of strangers turned away since a worker is behind.
+    ShedStranger = "sbc_overload_shed_total", "stranger";
+    /// New calls turned away since a worker is behind.
+    ShedCall = "sbc_overload_shed_total", "call";
+    /// Registrations and subscriptions turned away since a worker is behind.
+    ShedRegistration = "sbc_overload_shed_total", "registration";
+    /// Requests inside a dialog turned away since a worker is far behind.
+    ShedDialog = "sbc_overload_shed_total", "dialog";
+    /// New calls that had waited longer than any caller does.
+    ShedLate = "sbc_overload_shed_total", "late";
     /// Requests refused by a rule.
     RuleReject = "sbc_proxy_refused_total", "rule";
     /// Requests over the limit of a rule.

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::flow::{ConnectionId, Flow};
 
@@ -31,8 +32,25 @@ pub enum Input<'a> {
     Unreachable(Flow),
     /// The connection that was opened to this flow's remote is gone; the next message opens another.
     Disconnected(Flow),
+    /// Some messages are taken from one of the worker's queues; they are the next inputs.
+    Taken(Backlog),
+    /// How busy the worker's processor has been lately, in percent. Once a second, so that the worker knows of quiet.
+    Busy(u8),
     /// A time that `next_deadline` named has come.
     Deadline,
+}
+
+/// What the driver knows of a queue that it takes messages from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Which of the worker's queues, counted from 0.
+    pub queue: u8,
+    /// How long the oldest of them has waited there.
+    pub waited: Duration,
+    /// How many are taken.
+    pub messages: u32,
+    /// How many the queue can hold before it loses any.
+    pub room: u32,
 }
 
 /// What a client was given by the site it comes from; the front end has verified it.

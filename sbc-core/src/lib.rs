@@ -27,6 +27,6 @@ pub mod transaction;
 pub mod wire;
 
 pub use proxy::{
-    Account, Change, Checked, Core, Leaving, MemberStatus, NeedsRestart, NoSuchMember, PoolStatus, Refused,
-    Rehearsal, Ruling, Status, Unreadable, Worker,
+    Account, Change, Checked, Core, Leaving, Load, MemberStatus, NeedsRestart, NoSuchMember, PoolStatus,
+    Refused, Rehearsal, Ruling, Status, Unreadable, Worker,
 };

@@ -128,5 +128,13 @@ pub const LOOK_AT_MEMBER: Duration = Duration::from_secs(1);
 pub const DEAD_MEMBER: Duration = Duration::from_secs(4);
 /// The same for other requests, which FreeSWITCH may be slow with.
 pub const DEAD_MEMBER_OTHER: Duration = Duration::from_secs(12);
+/// Queues of one worker that its waits are told of; further ones count as the last.
+pub const QUEUES: usize = 16;
+/// What begins a call and has waited for longer is refused: whoever heard nothing for so long, no `100 Trying` either,
+/// has given up or asked elsewhere.
+pub const CALLER_PATIENCE: Duration = Duration::from_secs(4);
+/// Where a worker is behind, a retry is asked for after [`RETRY_AFTER_SECONDS`] and up to so many more, by lot: those
+/// who were turned away together shall not come back together.
+pub const RETRY_JITTER_SECONDS: u32 = 10;
 /// A retry is asked for after this, where no member takes a request, in seconds.
 pub const RETRY_AFTER_SECONDS: u32 = 5;

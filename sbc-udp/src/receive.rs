@@ -3,9 +3,13 @@
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, recvmmsg};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrIn, SockaddrIn6, SockaddrLike, recvmmsg,
+};
+use nix::sys::time::TimeSpec;
 
 use crate::error_queue::{self, Unreachable};
 use crate::socket::{Socket, Tally};
@@ -32,6 +36,8 @@ pub struct ReceiveBatch {
     // One set per family: the kernel writes the address length back, and the next call reads it again.
     headers_v4: MultiHeaders<SockaddrIn>,
     headers_v6: MultiHeaders<SockaddrIn6>,
+    /// When the kernel got the oldest datagram of the last read, by the clock on the wall.
+    oldest: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,8 +72,9 @@ impl ReceiveBatch {
             entries: Vec::with_capacity(MAX_BATCH),
             notices: Vec::with_capacity(error_queue::MAX_NOTICES),
             control: error_queue::control_buffer(),
-            headers_v4: MultiHeaders::preallocate(MAX_BATCH, None),
-            headers_v6: MultiHeaders::preallocate(MAX_BATCH, None),
+            headers_v4: MultiHeaders::preallocate(MAX_BATCH, Some(nix::cmsg_space!(TimeSpec))),
+            headers_v6: MultiHeaders::preallocate(MAX_BATCH, Some(nix::cmsg_space!(TimeSpec))),
+            oldest: None,
         }
     }
 
@@ -83,6 +90,13 @@ impl ReceiveBatch {
     /// The peers that the network reported unreachable, as of the last read.
     pub fn unreachable(&self) -> &[Unreachable] {
         &self.notices
+    }
+
+    /// How long the oldest datagram of the last read has waited in the socket. Zero where the kernel does not say, and
+    /// where the clock on the wall was set back meanwhile.
+    pub fn waited(&self) -> Duration {
+        let wall = || SystemTime::now().duration_since(UNIX_EPOCH).ok();
+        self.oldest.and_then(|oldest| wall()?.checked_sub(oldest)).unwrap_or_default()
     }
 
     /// How many datagrams the last read brought.
@@ -103,6 +117,7 @@ impl ReceiveBatch {
     fn clear(&mut self) {
         self.entries.clear();
         self.notices.clear();
+        self.oldest = None;
     }
 }
 
@@ -158,12 +173,13 @@ impl Socket {
     }
 
     fn read_datagrams(&self, batch: &mut ReceiveBatch) -> nix::Result<()> {
-        let ReceiveBatch { slab, entries, headers_v4, headers_v6, .. } = batch;
-        if self.local_addr().is_ipv4() {
-            read_family(self, slab, headers_v4, entries)
+        let ReceiveBatch { slab, entries, headers_v4, headers_v6, oldest, .. } = batch;
+        *oldest = if self.local_addr().is_ipv4() {
+            read_family(self, slab, headers_v4, entries)?
         } else {
-            read_family(self, slab, headers_v6, entries)
-        }
+            read_family(self, slab, headers_v6, entries)?
+        };
+        Ok(())
     }
 }
 
@@ -172,12 +188,13 @@ fn is_asynchronous(errno: Errno) -> bool {
     error_queue::Cause::of(errno).is_some() || matches!(errno, Errno::EINTR | Errno::EMSGSIZE | Errno::EPROTO)
 }
 
+/// Says when the kernel got the first of them.
 fn read_family<A>(
     socket: &Socket,
     slab: &mut [u8],
     headers: &mut MultiHeaders<A>,
     entries: &mut Vec<Entry>,
-) -> nix::Result<()>
+) -> nix::Result<Option<Duration>>
 where
     A: SockaddrLike + Copy + Into<SocketAddr>,
 {
@@ -185,12 +202,24 @@ where
     let mut buffers: [_; MAX_BATCH] =
         std::array::from_fn(|_| [IoSliceMut::new(slots.next().unwrap_or_default())]);
     let received = recvmmsg(socket.as_raw_fd(), headers, &mut buffers, MsgFlags::MSG_DONTWAIT, None)?;
-    entries.extend(received.filter_map(|message| {
-        Some(Entry {
-            source: message.address?.into(),
+    let mut oldest = None;
+    for (index, message) in received.enumerate() {
+        let Some(address) = message.address else { continue };
+        if index == 0 {
+            oldest = arrival(&message);
+        }
+        entries.push(Entry {
+            source: address.into(),
             length: message.bytes,
             truncated: message.flags.contains(MsgFlags::MSG_TRUNC),
-        })
-    }));
-    Ok(())
+        });
+    }
+    Ok(oldest)
+}
+
+fn arrival<A>(message: &RecvMsg<'_, '_, A>) -> Option<Duration> {
+    message.cmsgs().ok()?.find_map(|control| match control {
+        ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
+        _ => None,
+    })
 }

@@ -86,6 +86,8 @@ impl Socket {
         let inner = unbound(address)?;
         inner.set_reuse_port(options.reuse_port)?;
         report_icmp_errors(&inner, address)?;
+        // How long a datagram has waited tells how far its reader is behind.
+        setsockopt(&inner, sockopt::ReceiveTimestampns, &true)?;
         grow_buffers(&inner, options);
         inner.bind(&address.into())?;
         let local = inner.local_addr()?.as_socket().unwrap_or(address);

@@ -6,6 +6,7 @@ use sbc_udp::{
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
 const LOOPBACKS: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];
 
@@ -179,4 +180,38 @@ fn a_large_receive_buffer_is_asked_for() {
     );
     let large = socket(LOOPBACKS[0]);
     assert!(large.receive_buffer().unwrap() > small.unwrap().receive_buffer().unwrap());
+}
+
+/// How long the first of two datagrams has waited when both are read.
+async fn wait_in(receiver: &Receiver, from: &Socket, batch: &mut ReceiveBatch) -> Duration {
+    let to = receiver.socket().local_addr();
+    from.send_to(to, b"first").unwrap();
+    tokio::time::sleep(WAIT).await;
+    from.send_to(to, b"second").unwrap();
+    receiver.recv(batch).await.unwrap();
+    assert_eq!(batch.len(), 2);
+    batch.waited()
+}
+
+const WAIT: Duration = Duration::from_millis(20);
+
+#[tokio::test]
+async fn a_datagram_that_waited_says_how_long() {
+    assert_eq!(ReceiveBatch::new().waited(), Duration::ZERO);
+    for address in LOOPBACKS {
+        let (from, to) = (socket(address), socket(address));
+        let receiver = Receiver::new(to).unwrap();
+        let mut batch = ReceiveBatch::new();
+        // The kernel begins to note times a moment after the first socket has asked for them.
+        let mut tries = 0;
+        while wait_in(&receiver, &from, &mut batch).await < WAIT {
+            tries += 1;
+            assert!(tries < 100, "no times of arrival");
+        }
+        // What one read leaves behind does not hide the time from the next.
+        for _ in 0..3 {
+            let waited = wait_in(&receiver, &from, &mut batch).await;
+            assert!(waited >= WAIT, "{waited:?}");
+        }
+    }
 }

@@ -49,11 +49,24 @@ impl<F: Facts> Collector for OfFacts<F> {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
         }
+        encode_load(&mut encoder, &status.core)?;
         encode_members(&mut encoder, &status.core)?;
         encode_tolerated(&mut encoder, &status.core)?;
         encode_tags(&mut encoder, &status.core)?;
         encode_core(&mut encoder, &status.core)
     }
+}
+
+fn encode_load(encoder: &mut DescriptorEncoder<'_>, report: &Report) -> fmt::Result {
+    let help = "How long inputs stand in the queues of the worst worker, in seconds";
+    let delay = ConstGauge::new(report.load.delay_micros as f64 / 1e6);
+    delay.encode(encoder.encode_descriptor(names::OVERLOAD_DELAY, help, None, MetricType::Gauge)?)?;
+    let help = "New work that the worst worker turns away, in percent, by class";
+    let mut family = encoder.encode_descriptor(names::OVERLOAD_SHED, help, None, MetricType::Gauge)?;
+    for (class, percent) in &report.load.shed_percent {
+        ConstGauge::new(i64::from(*percent)).encode(family.encode_family(&[("class", &**class)])?)?;
+    }
+    Ok(())
 }
 
 fn encode_members(encoder: &mut DescriptorEncoder<'_>, report: &Report) -> fmt::Result {

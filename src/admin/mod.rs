@@ -24,7 +24,7 @@ pub(crate) use self::bans::{Bans, Lift};
 pub(crate) use self::member::{MemberOrder, MemberRequest};
 pub(crate) use self::metrics::{UdpTotals, registry};
 pub(crate) use self::reload::{Problems, ReloadRequest, Reloaded};
-pub(crate) use self::report::{ListenerReport, Report, Status};
+pub(crate) use self::report::{DiscoverReport, ListenerReport, PoolReport, Report, Status};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

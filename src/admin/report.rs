@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use sbc_core::admission::Class;
 use sbc_core::count::Count;
 use sbc_core::flow::Zone;
 use sbc_core::time::Time;
-use sbc_core::{MemberStatus, PoolStatus};
+use sbc_core::{Load, MemberStatus, PoolStatus};
 use serde::{Deserialize, Serialize};
 
 /// All of it.
@@ -51,6 +52,9 @@ pub(crate) struct Report {
     pub calls: u64,
     /// Transactions alive.
     pub transactions: u64,
+    /// How far the workers are behind.
+    #[serde(default)]
+    pub load: LoadReport,
     /// How often rules gave each tag.
     #[serde(default)]
     pub tags: Vec<(String, u64)>,
@@ -62,6 +66,32 @@ pub(crate) struct Report {
     pub tolerated: Vec<(Count, u64)>,
 }
 
+/// The worst of the workers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct LoadReport {
+    /// How long inputs stand in its queues.
+    pub delay_micros: u64,
+    /// What is turned away, in percent of each class: the first goes first.
+    pub shed_percent: Vec<(String, u32)>,
+}
+
+impl LoadReport {
+    fn of(load: &Load) -> Self {
+        let shed = |class: Class| (class.as_str().to_owned(), load.shed_of(class));
+        Self {
+            delay_micros: u64::try_from(load.delay.as_micros()).unwrap_or(u64::MAX),
+            shed_percent: Class::ALL.into_iter().map(shed).collect(),
+        }
+    }
+
+    /// What is turned away, in words; `None`: nothing.
+    fn shed(&self) -> Option<String> {
+        let shed = self.shed_percent.iter().filter(|(_, percent)| *percent > 0);
+        let shed: Vec<String> = shed.map(|(class, percent)| format!("{percent} % of {class}")).collect();
+        (!shed.is_empty()).then(|| shed.join(", "))
+    }
+}
+
 /// One pool.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PoolReport {
@@ -71,6 +101,32 @@ pub(crate) struct PoolReport {
     /// Whether any member can be expected to answer.
     pub available: bool,
     pub members: Vec<MemberReport>,
+    /// Where DNS lists members, if it does.
+    #[serde(default)]
+    pub discover: Option<DiscoverReport>,
+}
+
+/// What DNS lists of a pool.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct DiscoverReport {
+    /// What it is asked for, as configured.
+    pub source: String,
+    /// How many it listed when it last answered.
+    pub members: usize,
+    /// Why there is no newer answer.
+    pub failing: Option<String>,
+}
+
+impl fmt::Display for DiscoverReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, members, failing } = self;
+        match failing {
+            None => write!(f, "{source} lists {members} members"),
+            Some(why) => {
+                write!(f, "{source} does not answer ({why}); the {members} members that it listed are kept")
+            }
+        }
+    }
 }
 
 /// One member of a pool.
@@ -82,6 +138,9 @@ pub(crate) struct MemberReport {
     pub state: String,
     /// Calls that it has, as far as this node knows.
     pub calls: u32,
+    /// True where DNS lists it, and not the file.
+    #[serde(default)]
+    pub discovered: bool,
 }
 
 impl Report {
@@ -93,6 +152,7 @@ impl Report {
             registrations: count(status.registrations),
             calls: count(status.calls),
             transactions: count(status.transactions),
+            load: LoadReport::of(&status.load),
             tags: status.tags.clone(),
             counters: status.counters.clone(),
             tolerated: status.tolerated.clone(),
@@ -113,12 +173,14 @@ impl PoolReport {
             address: member.address.to_string(),
             state: member.state(now).to_owned(),
             calls: member.calls,
+            discovered: false,
         };
         Self {
             name: pool.name.clone(),
             zone: pool.zone.to_string(),
             available: pool.available,
             members: pool.members.iter().map(member).collect(),
+            discover: None,
         }
     }
 }
@@ -151,13 +213,21 @@ impl fmt::Display for Status {
             "{calls} calls, {registrations} registrations, {} connections, {transactions} transactions",
             self.connections
         )?;
+        if let Some(shed) = self.core.load.shed() {
+            let millis = self.core.load.delay_micros / 1000;
+            writeln!(f, "overload: inputs wait {millis} ms; turned away: {shed}")?;
+        }
         for ListenerReport { name, transport, zone, bind, advertise } in &self.listeners {
             writeln!(f, "listener {name}: {transport} {bind}, zone {zone}, {advertise} to peers")?;
         }
         for pool in &self.core.pools {
             writeln!(f, "pool {} (zone {})", pool.name, pool.zone)?;
-            for MemberReport { name, address, state, calls } in &pool.members {
-                writeln!(f, "  {state:<8} {name} at {address}, {calls} calls")?;
+            for MemberReport { name, address, state, calls, discovered } in &pool.members {
+                let from = if *discovered { ", from DNS" } else { "" };
+                writeln!(f, "  {state:<8} {name} at {address}, {calls} calls{from}")?;
+            }
+            if let Some(discover) = &pool.discover {
+                writeln!(f, "  {discover}")?;
             }
         }
         Ok(())
@@ -175,6 +245,7 @@ mod tests {
             zone: zone.to_string(),
             available,
             members: Vec::new(),
+            discover: None,
         };
         let report = |pools: &[PoolReport]| Report { pools: pools.to_vec(), ..Report::default() };
         assert_eq!(report(&[pool(Zone::Pool, true), pool(Zone::Trunk, false)]).missing(), None);

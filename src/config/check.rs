@@ -14,7 +14,7 @@ use super::node::{MOST_WORKERS, Node};
 use super::pool::{RawMember, RawPool};
 use super::reach::{Ways, ways};
 use super::service::Echo;
-use super::{ListenerSettings, Several};
+use super::{Discovery, ListenerSettings, Several};
 
 /// Everything that was read.
 pub(super) struct Parts<'p, 's, 'd> {
@@ -32,6 +32,7 @@ pub(super) struct Checked {
     pub workers: u8,
     pub listeners: Vec<ListenerSettings>,
     pub pools: Vec<Pool>,
+    pub discoveries: Vec<Discovery>,
 }
 
 /// Runs every check; each reports for itself.
@@ -58,6 +59,8 @@ pub(super) fn all(parts: Parts<'_, '_, '_>) -> Option<Checked> {
     let advertised: Option<Vec<_>> = advertised.into_iter().collect();
     let routes: Option<Vec<_>> = routes.into_iter().collect();
     let (workers, routes, advertised) = (workers?, routes?, advertised?);
+    let discoveries = parts.pools.whole.iter().zip(&routes);
+    let discoveries = discoveries.filter_map(|(pool, ways)| discovery(&parts, pool, ways)).collect();
     let names: Vec<_> = (0..advertised.len()).map(|index| server_names(&parts, &routes, index)).collect();
     let pools = parts
         .pools
@@ -69,7 +72,7 @@ pub(super) fn all(parts: Parts<'_, '_, '_>) -> Option<Checked> {
     let listeners = parts.listeners.whole.into_iter().zip(advertised).zip(names);
     let finish = |((listener, advertise), names)| finish_listener(listener, advertise, names, workers);
     let listeners = listeners.map(finish).collect();
-    Some(Checked { workers, listeners, pools })
+    Some(Checked { workers, listeners, pools, discoveries })
 }
 
 fn unique_names(parts: &Parts<'_, '_, '_>) {
@@ -198,6 +201,18 @@ fn workers(parts: &Parts<'_, '_, '_>) -> Option<u8> {
         enough = false;
     }
     enough.then_some(asked.value)
+}
+
+/// What is to be asked of DNS for a pool.
+fn discovery(parts: &Parts<'_, '_, '_>, pool: &RawPool, ways: &Ways) -> Option<Discovery> {
+    let (source, index) = (pool.discover.as_ref()?.value.clone(), ways.discovered?);
+    let listener = parts.listeners.whole.get(index)?;
+    Some(Discovery {
+        pool: pool.name.as_str().into(),
+        source,
+        listener: ListenerId(u16::try_from(index).ok()?),
+        ipv6: listener.bind.value.is_ipv6(),
+    })
 }
 
 type Names = Vec<(SocketAddr, ServerName<'static>)>;

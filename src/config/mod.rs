@@ -7,6 +7,7 @@ mod admission;
 mod check;
 mod claims;
 mod connection;
+mod discover;
 mod document;
 mod error;
 mod examples;
@@ -31,10 +32,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sbc_core::config::{Admission, Config, Headers, Key, Listener, Pool, Rules, Timers};
+use sbc_core::config::{Admission, Config, Headers, Key, Listener, Overload, Pool, Rules, Timers};
+use sbc_core::flow::ListenerId;
 use sbc_tls::ServerName;
 
 pub(crate) use self::connection::Connection;
+pub(crate) use self::discover::Source;
 pub(crate) use self::document::At;
 use self::document::{Document, Keys, Section};
 pub(crate) use self::error::{Place, Problem, Problems};
@@ -49,7 +52,19 @@ pub(crate) use self::websocket::WebSocket;
 const MAX_FILE: u64 = 4 << 20;
 
 const KEYS: Keys = Keys {
-    known: &["routes", "node", "listener", "pool", "admission", "headers", "timers", "admin", "log", "echo"],
+    known: &[
+        "routes",
+        "node",
+        "listener",
+        "pool",
+        "admission",
+        "headers",
+        "timers",
+        "overload",
+        "admin",
+        "log",
+        "echo",
+    ],
     later: &[],
 };
 
@@ -72,6 +87,10 @@ pub(crate) struct Settings {
     pub listeners: Vec<ListenerSettings>,
     /// In the order of the file.
     pub pools: Vec<Pool>,
+    /// What is asked of DNS for them.
+    pub discoveries: Vec<Discovery>,
+    /// Which DNS server is asked; `None`: those of `/etc/resolv.conf`.
+    pub resolver: Option<SocketAddr>,
     /// Compiled against `pools` and `listeners`.
     pub rules: Arc<Rules>,
     /// What is let in.
@@ -80,6 +99,8 @@ pub(crate) struct Settings {
     pub headers: Headers,
     /// RFC 3261 timers.
     pub timers: Timers,
+    /// When a worker turns new work away.
+    pub overload: Option<Overload>,
     /// Where the admin API listens.
     pub admin: At<SocketAddr>,
     /// How logs are written.
@@ -113,6 +134,19 @@ pub(crate) struct ListenerSettings {
     pub names: Vec<(SocketAddr, ServerName<'static>)>,
 }
 
+/// A pool whose members DNS lists, or some of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Discovery {
+    /// Its name.
+    pub pool: Box<str>,
+    /// What is asked for.
+    pub source: Source,
+    /// The listener that members are reached from.
+    pub listener: ListenerId,
+    /// Which addresses it reaches.
+    pub ipv6: bool,
+}
+
 impl Settings {
     /// What the core is told, once the keys are at hand.
     pub(crate) fn core(&self, keys: Vec<Key>, path_key: Key) -> Config {
@@ -124,6 +158,7 @@ impl Settings {
             admission: self.admission.clone(),
             headers: self.headers.clone(),
             timers: self.timers.clone(),
+            overload: self.overload,
             keys,
             path_key,
             workers: self.workers,
@@ -186,6 +221,7 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
     let admission = admission::read(root);
     let headers = service::headers(root);
     let timers = service::timers(root);
+    let overload = service::overload(root);
     let admin = service::admin(root);
     let log = service::log(root);
     let echo = service::echo(root);
@@ -210,10 +246,13 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
         workers: checked.workers,
         listeners: checked.listeners,
         pools: checked.pools,
+        discoveries: checked.discoveries,
+        resolver: node.resolver,
         rules: Arc::new(rules?),
         admission: admission?,
         headers: headers?,
         timers: timers?,
+        overload: overload?,
         admin: admin?,
         log: log?,
         echo: echo?,

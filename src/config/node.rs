@@ -1,5 +1,6 @@
 //! `[node]`: who this node is, how many workers it has, and its keys.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use sbc_core::config::Key;
@@ -14,8 +15,10 @@ pub(super) const MOST_WORKERS: u32 = 64;
 /// Keys that are accepted at one time; two live during a rotation, the rest is for slow fleets.
 const MOST_KEYS: usize = 8;
 
-const KEYS: Keys =
-    Keys { known: &["name", "region", "workers", "keys", "path_key", "state_dir", "watch"], later: &[] };
+const KEYS: Keys = Keys {
+    known: &["name", "region", "workers", "keys", "path_key", "state_dir", "watch", "resolver"],
+    later: &[],
+};
 
 /// `[node]`, checked.
 pub(super) struct Node {
@@ -31,6 +34,8 @@ pub(super) struct Node {
     pub state_dir: Option<At<PathBuf>>,
     /// Reload by itself when a file changes.
     pub watch: bool,
+    /// The DNS server; `None`: as the system does.
+    pub resolver: Option<SocketAddr>,
 }
 
 /// Reads `[node]`, which may be absent.
@@ -46,6 +51,7 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) 
             path_key: None,
             state_dir: None,
             watch: false,
+            resolver: None,
         });
     };
     let section = value.section(KEYS)?;
@@ -63,6 +69,9 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) 
     let state_dir =
         section.maybe("state_dir", |value| value.text("a directory").map(|text| directory.join(text)));
     let watch = section.or("watch", false, Value::boolean);
+    let resolver = section.maybe("resolver", |value| {
+        value.parsed("the address of a DNS server as \"10.0.0.2:53\"", units::address)
+    });
     Some(Node {
         name: name?,
         region: region?,
@@ -71,6 +80,7 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) 
         path_key: path_key?.map(|key| key.value),
         state_dir: state_dir?,
         watch: watch?,
+        resolver: resolver?.map(|at| at.value),
     })
 }
 

@@ -8,6 +8,7 @@ use sbc_core::config::{Balance, Failover, Probe, Registrations, Share};
 use sbc_core::flow::{Transport, Zone};
 use sbc_tls::ServerName;
 
+use super::discover::{self, Source};
 use super::document::{At, Keys, Section, Value};
 use super::error::Place;
 use super::{listener, units};
@@ -24,8 +25,18 @@ const PROBE_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Dur
 const FAILOVER_AFTER: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
 
 const KEYS: Keys = Keys {
-    known: &["members", "zone", "listener", "balance", "registrations", "probe", "failover", "large"],
-    later: &["discover"],
+    known: &[
+        "members",
+        "discover",
+        "zone",
+        "listener",
+        "balance",
+        "registrations",
+        "probe",
+        "failover",
+        "large",
+    ],
+    later: &[],
 };
 const MEMBER_KEYS: Keys = Keys {
     known: &["uri", "server_name", "weight", "priority", "region", "tags", "max_calls", "max_cps"],
@@ -52,6 +63,8 @@ pub(super) struct RawPool {
     pub zone: Zone,
     pub listener: Option<At<String>>,
     pub members: Vec<At<RawMember>>,
+    /// Where others are listed.
+    pub discover: Option<At<Source>>,
     pub balance: Balance,
     pub registrations: Registrations,
     pub probe: Option<Probe>,
@@ -91,9 +104,15 @@ pub(super) fn read(name: &str, place: Place, value: &Value<'_, '_>) -> Option<Ra
     let zone = section
         .or("zone", Zone::Pool, |value| value.word(&[("pool", Zone::Pool), ("trunk", Zone::Trunk)], &[]));
     let listener = section.maybe("listener", |value| listener::name_of(value).map(|name| name.value));
-    let members = section
-        .require("members", "a list as [{ uri = \"sip:10.0.2.10:5080\" }]")
-        .and_then(|value| members(&value));
+    let discover = section.or("discover", None, |value| discover::read(value).map(Some));
+    let members = match section.get("members") {
+        Some(value) => members(&value),
+        None if section.get("discover").is_some() => Some(Vec::new()),
+        None => {
+            section.require("members", "a list as [{ uri = \"sip:10.0.2.10:5080\" }], or `discover`");
+            None
+        }
+    };
     let balance = section.or("balance", Balance::HashCallId, balance);
     let words = [("shared", Registrations::Shared), ("by-aor", Registrations::ByAor)];
     let registrations = section.maybe("registrations", |value| value.word(&words, &[]));
@@ -102,8 +121,8 @@ pub(super) fn read(name: &str, place: Place, value: &Value<'_, '_>) -> Option<Ra
         false => probe(value).map(Some),
     });
     let failover = section.or("failover", DEFAULT_FAILOVER, failover);
-    let (zone, members, registrations) = (zone?, members?, registrations?);
-    if zone == Zone::Pool && members.len() > 1 && registrations.is_none() {
+    let (zone, members, registrations, discover) = (zone?, members?, registrations?, discover?);
+    if zone == Zone::Pool && (members.len() > 1 || discover.is_some()) && registrations.is_none() {
         let what = "several members and no `registrations`: say \"shared\" where they share one database, or \
                     \"by-aor\" so that each user lives on one of them; else users of different members do not meet";
         section.document().warn(&place, what);
@@ -114,6 +133,7 @@ pub(super) fn read(name: &str, place: Place, value: &Value<'_, '_>) -> Option<Ra
         zone,
         listener: listener?,
         members,
+        discover,
         balance: balance?,
         registrations: registrations.map_or(Registrations::Shared, |at| at.value),
         probe: probe?,
@@ -219,7 +239,7 @@ fn member_address(value: &Value<'_, '_>, text: &str) -> Option<(SocketAddr, Tran
         return value.wrong(format!("{EXPECTED}, the port written out"));
     }
     match units::host_port(host) {
-        Some(_) => value.wrong(format!("{EXPECTED}: use an IP address, names are not looked up yet")),
+        Some(_) => value.wrong(format!("{EXPECTED}: use an IP address; names are looked up by `discover`")),
         None => value.wrong(EXPECTED),
     }
 }

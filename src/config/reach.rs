@@ -15,6 +15,8 @@ pub(super) struct Ways {
     pub told: usize,
     /// For each member, in order, the one it is reached from.
     pub members: Vec<usize>,
+    /// The one that members from DNS are reached from.
+    pub discovered: Option<usize>,
     /// What happens to large requests.
     pub large: Large,
 }
@@ -22,7 +24,7 @@ pub(super) struct Ways {
 impl Ways {
     /// Whether anything is sent from `listener`, or back to it.
     pub(super) fn touch(&self, listener: usize) -> bool {
-        self.told == listener || self.members.contains(&listener)
+        self.told == listener || self.members.contains(&listener) || self.discovered == Some(listener)
     }
 }
 
@@ -37,18 +39,18 @@ pub(super) fn ways(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<Ways> {
         _ => only_listener(parts, pool, transport),
     };
     let mut known: Vec<(Transport, usize)> = Vec::new();
-    let mut members = Vec::new();
-    for member in &pool.members {
-        let transport = member.value.transport;
+    let mut indexes = Vec::new();
+    let discover = pool.discover.as_ref().map(|source| source.value.transport);
+    for transport in pool.members.iter().map(|member| member.value.transport).chain(discover) {
         let index = match known.iter().find(|(of, _)| *of == transport) {
             Some((_, index)) => *index,
             None => way(transport)?,
         };
         known.push((transport, index));
-        members.push(index);
+        indexes.push(index);
     }
-    let told = named.or(members.first().copied())?;
-    if !members.contains(&told) {
+    let told = named.or(indexes.first().copied())?;
+    if !indexes.contains(&told) {
         let name = pool.listener.as_ref().map_or(&pool.place, |name| &name.place);
         let expected = "the listener of a transport that a member has";
         parts.root.document().report(name.clone(), "a listener that no member is reached from", expected);
@@ -56,7 +58,10 @@ pub(super) fn ways(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<Ways> {
     }
     let large = large(parts, pool)?;
     let trusted = known.iter().all(|(_, index)| is_trusting(parts, pool, *index));
-    (members_fit(parts, pool, &members) && trusted).then_some(Ways { told, members, large })
+    let mut members = indexes;
+    let discovered = if discover.is_some() { members.pop() } else { None };
+    let fit = members_fit(parts, pool, &members) && trusted;
+    fit.then_some(Ways { told, members, discovered, large })
 }
 
 fn transport_of(parts: &Parts<'_, '_, '_>, index: usize) -> Option<Transport> {
@@ -134,7 +139,9 @@ fn large(parts: &Parts<'_, '_, '_>, pool: &RawPool) -> Option<Large> {
     let mut tcp = listeners_of(parts, pool.zone, Transport::Tcp);
     let tcp = tcp.next().filter(|_| tcp.next().is_none());
     let listener = tcp.and_then(|index| u16::try_from(index).ok()).map(ListenerId);
-    let has_udp = pool.members.iter().any(|member| member.value.transport == Transport::Udp);
+    let discovered = pool.discover.iter().map(|source| source.value.transport);
+    let mut transports = pool.members.iter().map(|member| member.value.transport).chain(discovered);
+    let has_udp = transports.any(|transport| transport == Transport::Udp);
     let Some(wanted) = &pool.large else {
         let fits = has_udp && pool.zone == Zone::Pool;
         return Some(listener.filter(|_| fits).map_or(Large::Never, Large::Auto));

@@ -1,10 +1,10 @@
-//! The small sections: `[headers]`, `[timers]`, `[admin]`, `[log]`, `[echo]`.
+//! The small sections: `[headers]`, `[timers]`, `[overload]`, `[admin]`, `[log]`, `[echo]`.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use sbc_core::config::{Headers, Timers};
+use sbc_core::config::{Headers, Overload, Timers};
 use sbc_core::wire::HeaderPattern;
 
 use super::document::{At, Keys, Section, Value};
@@ -14,12 +14,16 @@ const MOST_PATTERNS: usize = 100;
 const T1: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(4);
 /// RFC 3261 §16.6 step 11: Timer C is larger than three minutes; tests and impatient sites may go below.
 const RING: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(900);
+/// Below, a busy system's own pauses are taken for overload; above, callers repeat themselves (T1).
+const DELAY: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_millis(500);
+const CPU: RangeInclusive<u32> = 10..=100;
 const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9090);
 /// Two ports a call for 500 calls.
 const DEFAULT_RTP_PORTS: RangeInclusive<u16> = 20_000..=20_999;
 
 const HEADER_KEYS: Keys = Keys { known: &["strip"], later: &[] };
 const TIMER_KEYS: Keys = Keys { known: &["t1", "ring"], later: &["call"] };
+const OVERLOAD_KEYS: Keys = Keys { known: &["delay", "cpu"], later: &[] };
 const ADMIN_KEYS: Keys = Keys { known: &["bind"], later: &[] };
 const LOG_KEYS: Keys = Keys { known: &["format", "level"], later: &[] };
 const ECHO_KEYS: Keys = Keys { known: &["bind", "rtp_ports"], later: &[] };
@@ -84,6 +88,22 @@ pub(super) fn timers(root: &Section<'_, '_>) -> Option<Timers> {
         let t1 = section.or("t1", Timers::default().t1, |value| value.duration(T1));
         let ring = section.or("ring", Timers::default().ring, |value| value.duration(RING));
         Some(Timers { t1: t1?, ring: ring?, ..Timers::default() })
+    })
+}
+
+/// `false`: whatever comes is tried.
+pub(super) fn overload(root: &Section<'_, '_>) -> Option<Option<Overload>> {
+    let default = Overload::default();
+    root.or("overload", Some(default), |value| {
+        if value.is_false() {
+            return Some(None);
+        }
+        let section = value.section(OVERLOAD_KEYS)?;
+        let delay = section.or("delay", default.delay, |value| value.duration(DELAY));
+        let cpu = section.or("cpu", default.cpu, |value| {
+            value.integer(CPU).and_then(|percent| u8::try_from(percent).ok()).map(Some)
+        });
+        Some(Some(Overload { delay: delay?, cpu: cpu? }))
     })
 }
 

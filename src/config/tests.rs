@@ -269,10 +269,7 @@ fn several_members_without_a_word_on_registrations_are_worth_a_warning() {
 fn keys_of_later_work_are_refused_by_name() {
     let files = Files::new("later");
     let later = "found a key that is not supported yet, expected it to be left out";
-    let cases = [
-        ("balance = \"hash:aor\"", "discover = \"srv:x\"", "sbc.toml:40:1: pool.freeswitch.discover"),
-        ("t1 = \"200ms\"", "call = \"12h\"", "sbc.toml:52:1: timers.call"),
-    ];
+    let cases = [("t1 = \"200ms\"", "call = \"12h\"", "sbc.toml:52:1: timers.call")];
     for (from, to, place) in cases {
         wrong(&files, from, to, &format!("{place}: {later}"));
     }
@@ -345,7 +342,7 @@ fn values_out_of_bounds_name_what_would_be_right() {
         (
             "sip:10.0.2.10:5080",
             "sip:fs-a.internal:5080",
-            "sbc.toml:37:11: pool.freeswitch.members[0].uri: found \"sip:fs-a.internal:5080\", expected \"sip:IP:PORT\": use an IP address, names are not looked up yet",
+            "sbc.toml:37:11: pool.freeswitch.members[0].uri: found \"sip:fs-a.internal:5080\", expected \"sip:IP:PORT\": use an IP address; names are looked up by `discover`",
         ),
         (
             "sip:10.0.2.10:5080",
@@ -702,5 +699,71 @@ fn no_text_makes_the_checker_panic() {
         "node = []",
     ] {
         check(&files.0, text).expect_err(text);
+    }
+}
+
+#[test]
+fn members_may_be_listed_by_dns_alone() {
+    let files = Files::new("discover");
+    let text = GOOD
+        .replace(
+            "zone = \"trunk\"\nlistener",
+            "zone = \"trunk\"\ndiscover = \"host:carrier.test:5060\"\nlistener",
+        )
+        .replace("members = [{ uri = \"sip:203.0.113.10:5060\" }]\n", "")
+        .replace("[node]\n", "[node]\nresolver = \"10.0.0.2:53\"\n");
+    let settings = check(&files.0, &text).expect("no problems");
+    assert_eq!(settings.resolver, "10.0.0.2:53".parse().ok());
+    assert!(settings.pools[1].members.is_empty());
+    let [discovery] = &settings.discoveries[..] else { panic!("{:?}", settings.discoveries) };
+    assert_eq!((&*discovery.pool, discovery.listener.0, discovery.ipv6), ("carrier-a", 2, false));
+    assert_eq!(&*discovery.source.name, "carrier.test");
+    let cases = [
+        (
+            "balance = \"hash:aor\"",
+            "discover = \"srv:fs.test\"",
+            "sbc.toml:40:12: pool.freeswitch.discover: found \"srv:fs.test\", expected \"srv:_sip._udp.NAME\" or \"host:NAME:PORT\", with `;transport=tcp` behind it where needed",
+        ),
+        (
+            "balance = \"hash:aor\"",
+            "discover = \"srv:_sip._tcp.fs.test\"",
+            "sbc.toml:35:7: pool.freeswitch: found a pool without a listener, expected a [[listener]] of zone pool and transport tcp to reach its members from",
+        ),
+        (
+            "state_dir = \"state\"",
+            "resolver = \"dns.test\"",
+            "sbc.toml:6:12: node.resolver: found \"dns.test\", expected the address of a DNS server as \"10.0.0.2:53\"",
+        ),
+        (
+            "members = [{ uri = \"sip:203.0.113.10:5060\" }]\n",
+            "",
+            "sbc.toml:43:1: pool.carrier-a.members: found nothing, expected a list as [{ uri = \"sip:10.0.2.10:5080\" }], or `discover`",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        wrong(&files, from, to, expected);
+    }
+}
+
+#[test]
+fn overload_has_limits_that_can_be_changed_or_taken_away() {
+    use sbc_core::config::Overload;
+    let files = Files::new("overload");
+    let with = |text: &str| check(&files.0, &format!("{text}{GOOD}")).expect("no problems").overload;
+    assert_eq!(with(""), Some(Overload::default()));
+    assert_eq!(with("overload = false\n"), None);
+    let limits = Overload { delay: Duration::from_millis(20), cpu: Some(85) };
+    assert_eq!(with("overload = { delay = \"20ms\", cpu = 85 }\n"), Some(limits));
+    for (to, expected) in [
+        (
+            "[overload]\ndelay = \"2s\"\n",
+            "sbc.toml:55:9: overload.delay: found \"2s\", expected a duration from \"5ms\" to \"500ms\"",
+        ),
+        (
+            "[overload]\ncpu = 0\n",
+            "sbc.toml:55:7: overload.cpu: found 0, expected a whole number from 10 to 100",
+        ),
+    ] {
+        wrong(&files, "[admin]\n", &format!("{to}[admin]\n"), expected);
     }
 }

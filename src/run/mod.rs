@@ -3,8 +3,10 @@
 //! The order is the promise: lock, keys, sockets, then threads. Whatever fails before the threads leaves no socket
 //! bound and no call touched.
 
+mod backlog;
 mod clock;
 mod datagrams;
+mod discovery;
 mod open_files;
 mod reload;
 mod shell;
@@ -283,7 +285,8 @@ async fn live(
     let threads = start_workers(shared, sockets.workers, &stopping, &ended)?;
     drop(ended);
     tokio::spawn(reload::on_hangup(Arc::clone(&reloader), hangups));
-    tokio::spawn(reload::watch(reloader));
+    tokio::spawn(reload::watch(Arc::clone(&reloader)));
+    tokio::spawn(discovery::supervise(reloader));
     tracing::info!(node = settings.name, workers = settings.workers, admin = %settings.admin.value, "sbc is up");
     up();
     let mut outcome = tokio::select! {
@@ -435,7 +438,8 @@ impl Facts for Known {
 
     fn status(&self) -> Status {
         let now = self.shared.clock.now();
-        let core = Report::of(&self.shared.core.status(), now);
+        let mut core = Report::of(&self.shared.core.status(), now);
+        self.reloader.name_sources(&mut core.pools);
         Status {
             node: self.node.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -8,16 +8,19 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use sbc_core::Refused;
+use sbc_core::config::{Config, Member};
 use sbc_core::flow::ListenerId;
 use sbc_tls::Certificates;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use super::discovery::{Failure, Found, News};
 use super::worker::Shared;
 use super::{core_config, self_signed, stream_settings, websocket_settings};
-use crate::admin::{ListenerReport, Reloaded};
-use crate::config::{self, ListenerSettings, Machine, Problem, Problems, Settings};
+use crate::admin::{DiscoverReport, ListenerReport, PoolReport, Reloaded};
+use crate::config::{self, Discovery, ListenerSettings, Machine, Problem, Problems, Settings};
 use crate::state_dir::StateDir;
 
 /// How often files are looked at where `node.watch` asks for it.
@@ -55,6 +58,10 @@ pub(super) struct Reloader {
     open_files: usize,
     self_signed: SelfSigned,
     versions: Mutex<Versions>,
+    /// What DNS lists beside the file.
+    found: Found,
+    /// Told when another configuration runs.
+    changed: Notify,
 }
 
 impl Reloader {
@@ -67,7 +74,8 @@ impl Reloader {
         self_signed: SelfSigned,
     ) -> Self {
         let versions = Mutex::new(Versions { running, previous: None });
-        Self { file, shared, state, open_files, self_signed, versions }
+        let (found, changed) = (Found::default(), Notify::new());
+        Self { file, shared, state, open_files, self_signed, versions, found, changed }
     }
 
     /// Reads the file again. Blocks while it does: not for a worker's thread.
@@ -100,7 +108,77 @@ impl Reloader {
         self.versions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn running(&self) -> Arc<Settings> {
+    /// Until another configuration runs. One caller at a time.
+    pub(super) async fn reloaded(&self) {
+        self.changed.notified().await;
+    }
+
+    /// What the core is told: the file, and the members that DNS lists beside it.
+    fn config(&self, settings: &Settings) -> anyhow::Result<Config> {
+        let mut config = core_config(settings, &self.state)?;
+        self.found.add_to(&mut config, &settings.discoveries);
+        Ok(config)
+    }
+
+    /// DNS was asked. Blocks while the core takes over what is new.
+    pub(super) fn discovered(&self, asked: &Discovery, answer: Result<Vec<Member>, Failure>) {
+        let versions = self.versions();
+        let running = &versions.running;
+        if !running.discoveries.contains(asked) {
+            return;
+        }
+        self.shared.counters.discovered(answer.as_ref().map_or_else(Failure::label, |_| "answered"));
+        let (pool, source) = (&*asked.pool, &*asked.source.text);
+        let why = answer.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        match self.found.note(asked, answer) {
+            News::Nothing => {}
+            News::Returns => tracing::info!(pool, source, "DNS lists the members again"),
+            News::Fails => {
+                let kept = self.found.state(asked).members.len();
+                tracing::warn!(
+                    pool,
+                    source,
+                    why,
+                    kept,
+                    "DNS does not list the members; what it listed is kept"
+                );
+            }
+            News::Members => match self.take_over_members(running) {
+                Ok(changes) => tracing::info!(pool, source, changes, "DNS lists other members"),
+                Err(error) => tracing::error!(pool, source, error, "what DNS lists was not taken over"),
+            },
+        }
+    }
+
+    fn take_over_members(&self, running: &Settings) -> Result<String, String> {
+        let config = self.config(running).map_err(|error| format!("{error:#}"))?;
+        let changes = self.shared.core.reconfigure(Arc::new(config), self.shared.clock.now());
+        self.shared.reconfigured.notify_one();
+        let changes = changes.map_err(|refused| refused.to_string())?;
+        Ok(changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    }
+
+    /// Say which members DNS lists, and what it was asked for.
+    pub(super) fn name_sources(&self, pools: &mut [PoolReport]) {
+        let running = self.running();
+        for discovery in &running.discoveries {
+            let Some(pool) = pools.iter_mut().find(|pool| *pool.name == *discovery.pool) else { continue };
+            let state = self.found.state(discovery);
+            let file = running.pools.iter().find(|one| one.name == discovery.pool);
+            let in_file =
+                |uri: &str| file.is_some_and(|pool| pool.members.iter().any(|member| *member.uri == *uri));
+            for member in &mut pool.members {
+                member.discovered = !in_file(&member.name);
+            }
+            pool.discover = Some(DiscoverReport {
+                source: discovery.source.text.to_string(),
+                members: state.members.len(),
+                failing: state.failing.map(|failure| failure.to_string()),
+            });
+        }
+    }
+
+    pub(super) fn running(&self) -> Arc<Settings> {
         Arc::clone(&self.versions().running)
     }
 
@@ -110,7 +188,7 @@ impl Reloader {
         let file = self.name();
         needs_restart(&file, &versions.running, &new).map_err(|problems| problems.lines())?;
         let failed = |error: anyhow::Error| vec![format!("{file}: {error:#}")];
-        let config = Arc::new(core_config(&new, &self.state).map_err(failed)?);
+        let config = Arc::new(self.config(&new).map_err(failed)?);
         let websockets = self.websockets(&new).map_err(failed)?;
         let streams = self.streams(&new).map_err(failed)?;
         let shared = &self.shared;
@@ -128,6 +206,8 @@ impl Reloader {
             }
         }
         shared.reconfigured.notify_one();
+        self.found.keep(&new.discoveries);
+        self.changed.notify_one();
         let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
         let rules = new.rules.len();
         tracing::info!(file, rules, changes = changes.join("; "), "the configuration was reloaded");

@@ -13,6 +13,7 @@ use sbc_tcp::{Connections, Dialer};
 use sbc_udp::{SendBatch, SendError, Socket};
 use tokio::sync::Notify;
 
+use super::backlog::Turns;
 use super::clock::Clock;
 use super::sockets::UdpSockets;
 use super::worker::Shared;
@@ -36,6 +37,7 @@ pub(super) struct Shell {
     unreachable: RefCell<Vec<Flow>>,
     /// Scratch of [`Shell::flush`]: sockets whose datagrams are on their way.
     served: RefCell<Vec<(ListenerId, u8)>>,
+    turns: Turns,
     armed: Cell<Option<Time>>,
     /// Told when `armed` moved to an earlier time.
     pub(super) rearmed: Notify,
@@ -54,6 +56,7 @@ impl Shell {
             batch: RefCell::default(),
             unreachable: RefCell::default(),
             served: RefCell::default(),
+            turns: Turns::default(),
             armed: Cell::new(None),
             rearmed: Notify::new(),
         }
@@ -71,6 +74,14 @@ impl Shell {
 
     pub(super) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    pub(super) fn turns(&self) -> &Turns {
+        &self.turns
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.clock.now()
     }
 
     pub(super) fn udp(&self) -> &[UdpSockets] {
@@ -96,6 +107,12 @@ impl Shell {
     pub(super) fn handle(&self, input: Input<'_>) {
         self.feed(input);
         self.flush();
+    }
+
+    /// A message of a connection, and everything that follows from it.
+    pub(super) fn hear(&self, flow: Flow, source: SocketAddr, bytes: &[u8]) {
+        self.turns.message(self.clock.now());
+        self.handle(Input::Received { flow, source, bytes });
     }
 
     /// One input; [`Shell::flush`] is owed, after this one or after others of the same batch.

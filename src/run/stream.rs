@@ -43,7 +43,7 @@ impl Handler for Receiver {
     }
 
     fn received(&self, link: &Link, message: &[u8]) {
-        self.shell.handle(Input::Received { flow: self.flow(link), source: link.remote, bytes: message });
+        self.shell.hear(self.flow(link), link.remote, message);
     }
 
     fn closed(&self, link: &Link, why: CloseReason) {

@@ -59,8 +59,7 @@ impl Handler for Receiver {
     }
 
     fn received(&self, connection: NonZeroU64, remote: SocketAddr, source: SocketAddr, message: &[u8]) {
-        let flow = self.flow(connection, remote);
-        self.shell.handle(Input::Received { flow, source, bytes: message });
+        self.shell.hear(self.flow(connection, remote), source, message);
     }
 
     fn closed(&self, connection: NonZeroU64, source: SocketAddr, why: CloseReason) {

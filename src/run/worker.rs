@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sbc_core::flow::{Flow, ListenerId, WorkerId};
+use sbc_core::flow::{ListenerId, WorkerId};
 use sbc_core::io::Input;
 use sbc_core::{Core, Worker};
 use sbc_tcp::{Connections, Dialer};
@@ -18,8 +18,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{sleep, sleep_until, timeout};
 
+use super::backlog::{Processor, take_turns};
 use super::clock::Clock;
-use super::datagrams::Datagrams;
+use super::datagrams::{Datagrams, Handing};
 use super::shell::Shell;
 use super::sockets::WorkerSockets;
 use super::websocket::Open;
@@ -43,7 +44,7 @@ pub(super) struct Shared {
     pub listeners: Vec<(ListenerId, Arc<Listener>)>,
     /// TCP listeners, and what is dialled from them.
     pub streams: Vec<StreamListener>,
-    pub handover: Arc<Handover<Flow>>,
+    pub handover: Arc<Handover<Handing>>,
     pub counters: Arc<Counters>,
     pub heartbeats: Arc<Heartbeats>,
     /// Told when the core has another configuration.
@@ -88,10 +89,11 @@ async fn work(
     Datagrams::new(Rc::clone(&shell), Arc::clone(&shared.handover), usize::from(id.0)).spawn()?;
     let accepting = accept(&shared, &shell, &open, sockets.tcp);
     spawn_local(keep_time(Rc::clone(&shell)));
+    spawn_local(take_turns(Rc::clone(&shell)));
     if id.0 == 0 {
         spawn_local(follow(Arc::clone(&shared), Rc::clone(&shell)));
     }
-    spawn_local(beat(Arc::clone(&shared.heartbeats), id, shared.clock));
+    spawn_local(beat(Arc::clone(&shared.heartbeats), id, shell));
     // A sender that is gone means the same as one that says stop.
     let _ = stop.wait_for(|stop| *stop).await;
     accepting.iter().for_each(JoinHandle::abort);
@@ -158,10 +160,12 @@ async fn follow(shared: Arc<Shared>, shell: Rc<Shell>) {
     }
 }
 
-async fn beat(heartbeats: Arc<Heartbeats>, id: WorkerId, clock: Clock) {
+async fn beat(heartbeats: Arc<Heartbeats>, id: WorkerId, shell: Rc<Shell>) {
+    let mut processor = Processor::new(shell.now());
     loop {
-        heartbeats.beat(id, clock.now());
+        heartbeats.beat(id, shell.now());
         sleep(HEARTBEAT).await;
+        shell.feed(Input::Busy(processor.busy(shell.now())));
     }
 }
 

@@ -4,9 +4,11 @@
 mod support;
 
 mod connections;
+mod discovery;
 mod examples;
 mod explain;
 mod keygen;
 mod life;
 mod refusals;
 mod reload;
+mod tls;

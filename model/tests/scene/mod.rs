@@ -302,6 +302,7 @@ fn config() -> Config {
         admission: Admission::default(),
         headers: Headers::default(),
         timers: Timers::default(),
+        overload: None,
         keys: vec![Key([7; 32])],
         path_key: Key([9; 32]),
         workers: 2,

@@ -18,6 +18,7 @@ use crate::limits;
 use crate::pool::Challenges;
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::Setup;
+use crate::proxy::shedding::Loads;
 use crate::proxy::turn::Turn;
 use crate::proxy::worker::{Timer, Worker};
 use crate::registration::Directory;
@@ -53,6 +54,8 @@ pub struct Core {
     pub(crate) callers: Callers,
     /// How often rules gave each tag.
     pub(crate) tags: Tally,
+    /// How far each worker is behind.
+    pub(crate) loads: Loads,
     /// Unix time at `Time::ZERO`, in seconds.
     pub(crate) unix_zero: AtomicI64,
 }
@@ -63,6 +66,7 @@ impl Core {
         let (mut key, mut boot) = ([0u8; 16], [0u8; 8]);
         key.copy_from_slice(&seed[..16]);
         boot.copy_from_slice(&seed[16..24]);
+        let loads = Loads::new(config.workers);
         Self {
             settings: ArcSwap::from_pointee(Settings::new(config, None, now)),
             changing: Mutex::default(),
@@ -81,6 +85,7 @@ impl Core {
             gates: Gates::default(),
             callers: Callers::default(),
             tags: Tally::default(),
+            loads,
             unix_zero: AtomicI64::new(0),
         }
     }
@@ -110,6 +115,8 @@ impl Core {
             }
             Input::Unreachable(flow) => self.unreachable(&mut turn, flow),
             Input::Disconnected(flow) => self.disconnected(&mut turn, flow),
+            Input::Taken(backlog) => self.taken(&mut turn, &backlog),
+            Input::Busy(percent) => self.busy(&mut turn, percent),
             Input::Deadline => self.deadline(&mut turn),
         }
     }
@@ -177,6 +184,7 @@ impl Core {
             Ok(knock) => turn.knock = knock,
             Err(count) => return self.counters.add(count),
         }
+        turn.worker.overload.count_message();
         let mut index = std::mem::take(&mut turn.worker.index);
         let framing = framing_of(listener.transport);
         match index.parse(bytes, framing, &Limits::default()) {

@@ -48,6 +48,9 @@ impl Core {
             self.counters.add(Count::Retransmissions);
             return;
         }
+        if self.sheds(turn, &asked) {
+            return;
+        }
         if let Some(answer) = self.circles(&asked.incoming, turn.settings) {
             return self.answer(turn, &asked.incoming, &answer);
         }

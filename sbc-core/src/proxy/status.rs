@@ -7,6 +7,7 @@ use crate::count::Count;
 use crate::flow::Zone;
 use crate::pool::{Health, MemberState, Order};
 use crate::proxy::core::Core;
+use crate::proxy::shedding::Load;
 use crate::time::Time;
 
 /// A look at the whole.
@@ -34,6 +35,8 @@ pub struct Status {
     pub waiting: usize,
     /// INVITEs in progress that would be known if they came again by another way.
     pub merges: usize,
+    /// How far the workers are behind.
+    pub load: Load,
     /// Everything counted.
     pub counters: Vec<(Count, u64)>,
     /// Faults of messages that were let pass, those that occurred.
@@ -149,6 +152,7 @@ impl Core {
             branches: self.branches.len(),
             waiting: self.directory.waiting(),
             merges: self.merges.len(),
+            load: self.loads.worst(),
             counters: Count::ALL.iter().map(|count| (*count, self.counters.get(*count))).collect(),
             tolerated: Count::ALL
                 .iter()

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use routing_rules::Scratch;
 
+use crate::admission::Overload;
 use crate::dialog::{DialogKey, Inside};
 use crate::flow::WorkerId;
 use crate::gauge::Held;
@@ -33,6 +34,8 @@ pub struct Worker {
     pub(crate) entries: SpareEntries,
     /// What the rules think with.
     pub(crate) rules: Scratch,
+    /// How far it is behind.
+    pub(crate) overload: Overload,
 }
 
 /// A time somebody asked to be woken at.
@@ -104,6 +107,7 @@ impl Worker {
             spare: Spare::default(),
             entries: SpareEntries::default(),
             rules: Scratch::default(),
+            overload: Overload::new(now),
         }
     }
 }

@@ -78,6 +78,8 @@ pub struct Streams {
     pub inside: SocketAddr,
     /// How the second member is reached: by UDP or TCP.
     pub second: Transport,
+    /// What happens to requests too large for a datagram, as the pool's `large` says.
+    pub large: &'static str,
 }
 
 impl Site {
@@ -131,8 +133,13 @@ impl Site {
     pub fn with_streams(name: &str, second: Transport) -> Self {
         let mut site = Self::new(name);
         let ip = |host| Ipv4Addr::new(127, site.network[0], site.network[1], host);
-        site.streams =
-            Some(Streams { tcp: free_tcp(ip(1)), tls: free_tcp(ip(1)), inside: free_tcp(ip(2)), second });
+        site.streams = Some(Streams {
+            tcp: free_tcp(ip(1)),
+            tls: free_tcp(ip(1)),
+            inside: free_tcp(ip(2)),
+            second,
+            large: "auto",
+        });
         site
     }
 
@@ -191,6 +198,8 @@ impl Site {
         let advertise =
             self.advertised_udp.map(|address| format!("advertise = \"{address}\"\n")).unwrap_or_default();
         let streams = self.streams.as_ref().map(Streams::config).unwrap_or_default();
+        let large = self.streams.as_ref().map(|streams| format!("large = \"{}\"\n", streams.large));
+        let large = large.unwrap_or_default();
         let config = format!(
             r#"routes = "routes.toml"
 [node]
@@ -221,7 +230,7 @@ zone = "pool"
 {streams}[pool.freeswitch]
 members = [{members}]
 balance = "{balance}"
-probe = {{ interval = "500ms", timeout = "500ms", fall = 2, rise = {rise} }}
+{large}probe = {{ interval = "500ms", timeout = "500ms", fall = 2, rise = {rise} }}
 failover = {{ invite_after = "1s", other_after = "2s", attempts = 3 }}
 [admission]
 domains = ["example.test"]

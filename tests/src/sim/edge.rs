@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use routing_rules::{Balance, Names, Rules};
 use sbc_core::config::{
-    Admission, CallerIdentity, Config, Failover, Headers, HostPort, Key, Large, Listener, Member, Pool,
-    Probe, Registrations, Share, SourceRates, Strictness, Timers,
+    Admission, CallerIdentity, Config, Failover, Headers, HostPort, Key, Large, Listener, Member, Overload,
+    Pool, Probe, Registrations, Share, SourceRates, Strictness, Timers,
 };
 use sbc_core::flow::{ListenerId, Transport, Zone};
 use sbc_core::rate::Rate;
@@ -252,6 +252,7 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
         },
         headers: settings.headers.clone(),
         timers: Timers::default(),
+        overload: Some(Overload::default()),
         keys: settings.keys.iter().map(|key| Key(*key)).collect(),
         path_key: Key([9; 32]),
         workers: settings.workers,

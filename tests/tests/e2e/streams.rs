@@ -7,7 +7,7 @@ use sbc_tests::agent::{LegId, Policy, State};
 use sbc_tests::process::{Balance, Caller, FsMember, Live, PublicView, Sbc, SippMember, Site, alone, until};
 
 /// Candidates that make an offer of 6 KiB.
-const MANY: u16 = 62;
+const MANY: u16 = 80;
 const CALLS: u32 = 100;
 
 fn called(phone: &Live, number: &str) -> LegId {
@@ -32,8 +32,8 @@ fn calls_by_tcp_succeed_over_a_udp_member_and_a_tcp_one() {
     let all = u64::from(CALLS);
     assert_eq!((outcome.begun, outcome.answered), (all, all), "{outcome:?}");
     assert_eq!((outcome.failed, outcome.unexpected, outcome.orphaned), (0, 0, 0), "{outcome:?}");
-    until("each member has counted half of the calls", || {
-        members.iter().all(|member| member.calls() == all / 2)
+    until("each member has counted its part of the calls", || {
+        members.iter().all(|member| member.calls() > all / 10)
     });
     sbc.wait_for_no_calls();
     let mut view = PublicView::new(&site);
@@ -44,35 +44,44 @@ fn calls_by_tcp_succeed_over_a_udp_member_and_a_tcp_one() {
 #[test]
 fn an_offer_of_6_kib_reaches_a_udp_member_and_a_tcp_one_from_every_caller() {
     let _turn = alone();
-    let site = Site::with_streams("streams-large", Transport::Tcp);
-    let members = SippMember::pair(&site);
-    let sbc = Sbc::start(&site, Balance::RoundRobin);
-    let callers = [
-        Live::phone(&site, "1000"),
-        Live::phone_by_tcp(&site, "1001"),
-        Live::phone_by_tls(&site, "1002"),
-        Live::browser(&site, "1003"),
-    ];
-    for caller in &callers {
-        caller.act(|agent, _| agent.more_candidates = MANY);
-        // One for each member.
-        for _ in 0..2 {
-            let leg = called(caller, "9196");
-            hang_up(caller, leg);
+    for (large, datagrams) in [("never", true), ("auto", true), ("always", false)] {
+        let mut site = Site::with_streams(&format!("streams-large-{large}"), Transport::Tcp);
+        site.streams.as_mut().expect("streams").large = large;
+        let members = SippMember::pair(&site);
+        let sbc = Sbc::start(&site, Balance::RoundRobin);
+        let callers = [
+            Live::phone(&site, "1000"),
+            Live::phone_by_tcp(&site, "1001"),
+            Live::phone_by_tls(&site, "1002"),
+            Live::browser_at(&site, "1003", site.wss),
+        ];
+        for caller in &callers {
+            caller.act(|agent, _| agent.more_candidates = MANY);
+            // One for each member.
+            for _ in 0..2 {
+                let leg = called(caller, "9196");
+                hang_up(caller, leg);
+            }
+            caller.assert_no_violations();
         }
-        caller.assert_no_violations();
+        sbc.wait_for_no_calls();
+        // The first member listens to datagrams only: where it may get none, the other one has all the calls.
+        let [by_udp, by_tcp] = members.each_ref().map(|member| large_invites(&member.received()));
+        let few = |invites: &[String]| invites.len() >= callers.len();
+        assert!(few(&by_tcp) && few(&by_udp) == datagrams, "{large}: {by_udp:?} {by_tcp:?}");
+        assert!(by_udp.iter().all(|via| via.starts_with("SIP/2.0/UDP ")), "{large}: {by_udp:?}");
+        assert!(by_tcp.iter().all(|via| via.starts_with("SIP/2.0/TCP ")), "{large}: {by_tcp:?}");
+        // What left in fragments is counted.
+        assert_eq!(sbc.metric("sbc_proxy_large_total{reason=\"datagram\"}") > 0, datagrams, "{large}");
     }
-    sbc.wait_for_no_calls();
-    for (member, transport) in members.iter().zip(["UDP", "TCP"]) {
-        let invites: Vec<_> =
-            member.received().into_iter().filter(|one| one.starts_with(b"INVITE ")).collect();
-        let large = |invite: &&Vec<u8>| invite.len() > 5 * 1024;
-        assert!(invites.iter().filter(large).count() >= callers.len(), "{transport}");
-        let via = format!("Via: SIP/2.0/{transport} ");
-        assert!(invites.iter().all(|invite| String::from_utf8_lossy(invite).contains(&via)), "{transport}");
-    }
-    // What left in fragments is counted.
-    assert!(sbc.metric("sbc_proxy_large_total{reason=\"datagram\"}") >= callers.len() as u64);
+}
+
+/// The top Vias of INVITEs of 6 KiB.
+fn large_invites(received: &[Vec<u8>]) -> Vec<String> {
+    let large = received.iter().filter(|one| one.starts_with(b"INVITE ") && one.len() > 6 * 1000);
+    let text = large.map(|one| String::from_utf8_lossy(one).into_owned());
+    text.filter_map(|text| text.lines().find_map(|line| line.strip_prefix("Via: ").map(str::to_owned)))
+        .collect()
 }
 
 #[test]

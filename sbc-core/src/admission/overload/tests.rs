@@ -1,0 +1,140 @@
+//! A worker that is told, window by window, how long its queues stand.
+
+use super::*;
+
+const LIMITS: Limits = Limits { delay: Duration::from_millis(50), cpu: None };
+
+/// A worker that is told the same of every window.
+struct Load {
+    overload: Overload,
+    now: Time,
+}
+
+impl Load {
+    fn new() -> Self {
+        Self { overload: Overload::new(Time::ZERO), now: Time::ZERO }
+    }
+
+    /// Windows in which a batch waited so long; some of each class come.
+    fn windows(&mut self, windows: u32, millis: u64, room: u32) {
+        for _ in 0..windows {
+            let waited = Duration::from_millis(millis);
+            let backlog = Backlog { queue: 2, waited, messages: 100, room };
+            self.overload.taken(Some(&LIMITS), &backlog, self.now);
+            for id in 0..100 {
+                self.overload.count_message();
+                let _ = Class::ALL.map(|class| self.overload.refuses(class, id));
+            }
+            self.now += WINDOW;
+        }
+        self.overload.busy(Some(&LIMITS), 100, self.now);
+    }
+
+    fn passes(&self) -> [u32; 4] {
+        Class::ALL.map(|class| self.overload.passes(class))
+    }
+}
+
+#[test]
+fn one_window_above_the_limit_is_no_overload() {
+    let mut load = Load::new();
+    for _ in 0..20 {
+        load.windows(1, 400, u32::MAX);
+        load.windows(1, 1, u32::MAX);
+    }
+    assert_eq!(load.passes(), [WHOLE; 4]);
+}
+
+#[test]
+fn classes_yield_one_after_the_other() {
+    let mut load = Load::new();
+    let mut seen = Vec::new();
+    for _ in 0..60 {
+        load.windows(1, 100, u32::MAX);
+        let passes = load.passes();
+        let yielding = passes.iter().filter(|share| (1..WHOLE).contains(*share)).count();
+        assert!(yielding <= 1, "{passes:?}");
+        assert!(passes.is_sorted(), "{passes:?}");
+        seen.push(passes);
+    }
+    assert_eq!(seen.last(), Some(&[0; 4]));
+}
+
+#[test]
+fn between_half_of_the_limit_and_the_limit_nothing_moves() {
+    let mut load = Load::new();
+    load.windows(5, 100, u32::MAX);
+    let passes = load.passes();
+    assert!(passes[0] < WHOLE);
+    load.windows(50, 40, u32::MAX);
+    assert_eq!(load.passes(), passes);
+}
+
+#[test]
+fn everything_passes_again_seconds_after_the_load_has_gone_even_if_nothing_comes() {
+    let mut load = Load::new();
+    load.windows(60, 200, u32::MAX);
+    load.windows(90, 0, u32::MAX);
+    assert_eq!(load.passes(), [WHOLE; 4]);
+    load.windows(60, 200, u32::MAX);
+    load.now += Duration::from_secs(10);
+    load.overload.busy(Some(&LIMITS), 0, load.now);
+    assert_eq!(load.passes(), [WHOLE; 4]);
+}
+
+#[test]
+fn a_queue_that_stands_half_full_is_overload_however_short_it_is() {
+    let mut load = Load::new();
+    // 100 in a window of 100 ms, and room for 10: it is full after 10 ms.
+    load.windows(10, 6, 10);
+    assert!(load.overload.is_shedding());
+    let mut load = Load::new();
+    load.windows(10, 6, 100);
+    assert!(!load.overload.is_shedding());
+}
+
+#[test]
+fn a_processor_above_its_limit_sheds_until_it_is_below() {
+    let limits = Limits { cpu: Some(80), ..LIMITS };
+    let mut overload = Overload::new(Time::ZERO);
+    let mut now = Time::ZERO;
+    for (percent, sheds) in [(70, false), (95, true), (78, true), (20, false)] {
+        now += Duration::from_secs(1);
+        overload.busy(Some(&limits), percent, now);
+        assert_eq!(overload.is_shedding(), sheds, "{percent}");
+    }
+}
+
+#[test]
+fn what_was_refused_stays_refused() {
+    let mut load = Load::new();
+    load.windows(20, 100, u32::MAX);
+    let id = 0xABCD_0000_1234_5678_9ABC_DEF0_0000_FFFF;
+    assert_eq!(load.overload.refuses(Class::Stranger, id), Some(Count::ShedStranger));
+    load.overload.passes = [WHOLE, WHOLE, WHOLE, WHOLE - 1];
+    assert_eq!(load.overload.refuses(Class::Stranger, id), Some(Count::ShedStranger));
+    assert_eq!(load.overload.refuses(Class::Stranger, id + (1 << 40)), None);
+}
+
+#[test]
+fn a_call_that_waited_longer_than_any_caller_is_refused_and_a_registration_is_not() {
+    let mut overload = Overload::new(Time::ZERO);
+    let waited = limits::CALLER_PATIENCE + Duration::from_millis(1);
+    let backlog = Backlog { queue: 0, waited, messages: 2, room: 1 };
+    overload.taken(Some(&LIMITS), &backlog, Time::ZERO);
+    overload.count_message();
+    assert_eq!(overload.refuses(Class::Call, 1 << 40), Some(Count::ShedLate));
+    overload.count_message();
+    assert_eq!(overload.refuses(Class::Registration, 2 << 40), None);
+    overload.count_message();
+    assert!(!overload.is_hopeless(), "the next message is of another queue");
+}
+
+#[test]
+fn without_limits_nothing_is_ever_refused() {
+    let mut load = Load::new();
+    load.windows(20, 300, u32::MAX);
+    assert!(load.overload.is_shedding());
+    load.overload.taken(None, &Backlog { queue: 0, waited: WINDOW, messages: 9, room: 1 }, load.now);
+    assert!(!load.overload.is_shedding());
+}

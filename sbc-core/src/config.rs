@@ -350,6 +350,8 @@ pub enum CallerIdentity {
 pub struct Headers {
     /// Headers of the pool that stay inside.
     pub strip: Vec<HeaderPattern>,
+    /// Addresses of the inside that no listener and no member has: those of the other nodes.
+    pub hide: Vec<IpAddr>,
 }
 
 /// RFC 3261 table 4, and how long things may last.

@@ -1,6 +1,6 @@
 //! The small sections: `[headers]`, `[timers]`, `[overload]`, `[admin]`, `[log]`, `[echo]`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use super::document::{At, Keys, Section, Value};
 use super::{listener, units};
 
 const MOST_PATTERNS: usize = 100;
+const MOST_ADDRESSES: usize = 256;
 const T1: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(4);
 /// RFC 3261 §16.6 step 11: Timer C is larger than three minutes; tests and impatient sites may go below.
 const RING: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(900);
@@ -21,7 +22,7 @@ const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net:
 /// Two ports a call for 500 calls.
 const DEFAULT_RTP_PORTS: RangeInclusive<u16> = 20_000..=20_999;
 
-const HEADER_KEYS: Keys = Keys { known: &["strip"], later: &[] };
+const HEADER_KEYS: Keys = Keys { known: &["strip", "hide"], later: &[] };
 const TIMER_KEYS: Keys = Keys { known: &["t1", "ring"], later: &["call"] };
 const OVERLOAD_KEYS: Keys = Keys { known: &["delay", "cpu"], later: &[] };
 const ADMIN_KEYS: Keys = Keys { known: &["bind"], later: &[] };
@@ -67,7 +68,12 @@ pub(super) fn headers(root: &Section<'_, '_>) -> Option<Headers> {
         let strip = section.or("strip", Vec::new(), |value| {
             value.list_of(MOST_PATTERNS, "a list of header names as [\"X-Internal-*\"]", header_pattern)
         });
-        Some(Headers { strip: strip? })
+        let hide = section.or("hide", Vec::new(), |value| {
+            value.list_of(MOST_ADDRESSES, "a list of addresses as [\"10.0.1.11\"]", |value| {
+                value.parsed("an IP address", |text| text.parse::<IpAddr>().ok())
+            })
+        });
+        Some(Headers { strip: strip?, hide: hide? })
     })
 }
 

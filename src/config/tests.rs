@@ -405,6 +405,11 @@ fn values_out_of_bounds_name_what_would_be_right() {
             "sbc.toml:52:26: headers.strip[1]: found \"Via\", expected a header that calls work without",
         ),
         (
+            "[timers]",
+            "[headers]\nhide = [\"10.0.1.6\", \"node-b\"]\n[timers]",
+            "sbc.toml:52:21: headers.hide[1]: found \"node-b\", expected an IP address",
+        ),
+        (
             "max_message = \"32KiB\"",
             "caller_identity = \"none\"",
             "sbc.toml:49:19: admission.caller_identity: found \"none\", expected one of: as-is, registered, replace",

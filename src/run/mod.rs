@@ -7,6 +7,7 @@ mod backlog;
 mod clock;
 mod datagrams;
 mod discovery;
+mod listeners;
 mod open_files;
 mod reload;
 mod shell;
@@ -26,38 +27,26 @@ use std::time::Duration;
 use anyhow::Context;
 use sbc_core::Core;
 use sbc_core::config::Config;
-use sbc_core::flow::{ListenerId, WorkerId, Zone};
+use sbc_core::flow::{ListenerId, WorkerId};
 use sbc_core::time::Time;
-use sbc_tcp::{Connections, EgressLimits};
-use sbc_tls::{Certificates, ServerSettings};
+use sbc_tcp::Connections;
 use sbc_udp::handover::Handover;
-use sbc_ws::ClientAddress;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 
 use self::clock::Clock;
-use self::reload::{Reloader, SelfSigned};
+use self::listeners::SelfSigned;
+use self::reload::Reloader;
 use self::sockets::{Sockets, WorkerSockets};
 use self::worker::{Shared, StreamListener};
 use crate::admin::{self, Bans, Control, Facts, MemberOrder, Reloaded, Report, Status, UdpTotals};
-use crate::config::{Echo, ListenerSettings, Problems, Settings, Stream, Tls, WebSocket};
+use crate::config::{Echo, Problems, Settings};
 use crate::keys;
 use crate::metrics::{Counters, Heartbeats};
 use crate::state_dir::StateDir;
 
 /// How often the clock on the wall is looked at.
 const A_MINUTE: Duration = Duration::from_secs(60);
-
-/// How long a TLS handshake may take.
-const TLS_DEADLINE: Duration = Duration::from_secs(5);
-/// What is spoken over TLS, as ALPN names it (RFC 7301 §6).
-const HTTP: &[u8] = b"http/1.1";
-const SIP: &[u8] = b"sip/2";
-/// Hundreds of agents sit behind one office's address, and a browser that reconnects holds two for a moment.
-const BROWSERS_PER_SOURCE: usize = 10_000;
-
-/// Names that a self-signed certificate carries beside the advertised one.
-const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Runs until SIGTERM or SIGINT. `file` is what a reload reads, `up` is called once everything works.
 ///
@@ -112,26 +101,15 @@ fn core_config(settings: &Settings, state: &StateDir) -> anyhow::Result<Config> 
     Ok(settings.core(keys, path_key))
 }
 
-type Websockets = Vec<(ListenerId, Arc<sbc_ws::Listener>)>;
-
 fn websockets(
     settings: &Settings,
     connections: &Arc<Connections>,
     open_files: usize,
     self_signed: &SelfSigned,
-) -> anyhow::Result<Websockets> {
-    let mut listeners = Vec::new();
-    for (id, listener) in (0_u16..).map(ListenerId).zip(&settings.listeners) {
-        if let Some(websocket) = &listener.websocket {
-            let ready = websocket_settings(settings, listener, websocket, open_files, self_signed)?;
-            listeners.push((id, sbc_ws::Listener::new(ready, Arc::clone(connections))));
-        }
-    }
-    Ok(listeners)
+) -> anyhow::Result<Vec<(ListenerId, Arc<sbc_ws::Listener>)>> {
+    let told = listeners::websockets(settings, open_files, self_signed)?.into_iter();
+    Ok(told.map(|(id, told)| (id, sbc_ws::Listener::new(told, Arc::clone(connections)))).collect())
 }
-
-/// A server's connection carries the messages of all its calls.
-const SERVER_EGRESS: EgressLimits = EgressLimits { bytes: 8 << 20, messages: 16 * 1024 };
 
 fn streams(
     settings: &Settings,
@@ -139,120 +117,12 @@ fn streams(
     open_files: usize,
     self_signed: &SelfSigned,
 ) -> anyhow::Result<Vec<StreamListener>> {
-    let mut listeners = Vec::new();
-    for (id, listener) in (0_u16..).map(ListenerId).zip(&settings.listeners) {
-        if let Some(stream) = &listener.stream {
-            let ready = stream_settings(settings, listener, stream, open_files, self_signed)?;
-            let accepting = sbc_tcp::Listener::new(ready, Arc::clone(connections));
-            listeners.push(StreamListener { id, local: listener.core.bind.ip(), accepting });
-        }
-    }
-    Ok(listeners)
-}
-
-fn stream_settings(
-    settings: &Settings,
-    listener: &ListenerSettings,
-    stream: &Stream,
-    open_files: usize,
-    self_signed: &SelfSigned,
-) -> anyhow::Result<sbc_tcp::Settings> {
-    let tls = match tls_of(listener) {
-        Some(tls) => Some(stream_tls(listener, tls, self_signed)?),
-        None => None,
+    let told = listeners::streams(settings, open_files, self_signed)?.into_iter();
+    let listener = |(id, told): (ListenerId, sbc_tcp::Settings)| {
+        let local = settings.listeners.get(usize::from(id.0))?.core.bind.ip();
+        Some(StreamListener { id, local, accepting: sbc_tcp::Listener::new(told, Arc::clone(connections)) })
     };
-    let connection = listener.connection.as_ref();
-    let defaults = sbc_tcp::Settings::default();
-    let is_public = listener.core.zone == Zone::Public;
-    Ok(sbc_tcp::Settings {
-        tls,
-        proxies: connection.map(|connection| connection.trusted_proxies.clone()).unwrap_or_default(),
-        max_message: settings.admission.max_message,
-        max_connections: open_files::for_connections(open_files),
-        max_per_source: connection.and_then(|one| one.per_source).unwrap_or(defaults.max_per_source),
-        idle: stream.idle_timeout,
-        egress: if is_public { defaults.egress } else { SERVER_EGRESS },
-        ..defaults
-    })
-}
-
-fn stream_tls(
-    listener: &ListenerSettings,
-    tls: &Tls,
-    self_signed: &SelfSigned,
-) -> anyhow::Result<sbc_tcp::Tls> {
-    let own = tls.certificates.as_deref();
-    let client = tls.ca.as_ref().map(|ca| sbc_tls::Client::new(ca, own, TLS_DEADLINE)).transpose()?;
-    let server = tls_server(listener, tls, SIP, self_signed)?;
-    Ok(sbc_tcp::Tls { server, client, names: listener.names.clone() })
-}
-
-fn tls_of(listener: &ListenerSettings) -> Option<&Tls> {
-    listener.connection.as_ref()?.tls.as_ref()
-}
-
-/// How a listener's clients are met; shown the certificate that we made ourselves where none is configured.
-fn tls_server(
-    listener: &ListenerSettings,
-    tls: &Tls,
-    protocol: &'static [u8],
-    self_signed: &SelfSigned,
-) -> anyhow::Result<sbc_tls::Server> {
-    let certificates = match &tls.certificates {
-        Some(certificates) => Arc::clone(certificates),
-        None => self_signed.of(listener)?,
-    };
-    let settings = ServerSettings {
-        certificates,
-        protocol,
-        names: tls.server_names.clone(),
-        clients: tls.client_ca.clone(),
-        deadline: TLS_DEADLINE,
-    };
-    Ok(sbc_tls::Server::new(settings)?)
-}
-
-fn websocket_settings(
-    settings: &Settings,
-    listener: &ListenerSettings,
-    websocket: &WebSocket,
-    open_files: usize,
-    self_signed: &SelfSigned,
-) -> anyhow::Result<sbc_ws::Settings> {
-    let tls = tls_of(listener).map(|tls| tls_server(listener, tls, HTTP, self_signed)).transpose()?;
-    let connection = listener.connection.as_ref();
-    let per_source = connection.and_then(|connection| connection.per_source);
-    Ok(sbc_ws::Settings {
-        tls,
-        path: websocket.path.clone(),
-        origins: websocket.origins.clone(),
-        tickets: websocket.tickets.clone(),
-        client_address: connection.map_or(ClientAddress::Socket, |connection| connection.client_address),
-        trusted_proxies: connection.map(|connection| connection.trusted_proxies.clone()).unwrap_or_default(),
-        max_per_source: per_source.unwrap_or(BROWSERS_PER_SOURCE),
-        first_message_deadline: websocket.first_message,
-        ping_interval: websocket.ping_interval,
-        pong_timeout: websocket.pong_timeout,
-        max_message: settings.admission.max_message,
-        max_connections: open_files::for_connections(open_files),
-        ..sbc_ws::Settings::default()
-    })
-}
-
-fn self_signed(listener: &ListenerSettings) -> anyhow::Result<Certificates> {
-    let mut names: Vec<String> = LOCAL_NAMES.map(str::to_owned).to_vec();
-    let told = listener.core.advertise.host.to_string();
-    if !names.contains(&told) {
-        names.push(told);
-    }
-    let certificates = Certificates::self_signed(&names)?;
-    let listener = &*listener.core.name;
-    tracing::warn!(
-        listener,
-        fingerprint = certificates.fingerprint(),
-        "a self-signed certificate was made: clients will refuse it until certificate and private_key are set"
-    );
-    Ok(certificates)
+    Ok(told.filter_map(listener).collect())
 }
 
 /// Everything that runs, from the first thread to the last.

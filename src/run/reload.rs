@@ -1,7 +1,6 @@
 //! Another configuration for a running node: read, checked and compared before anything is touched, then taken
 //! over at once. Whatever is wrong with it, everything stays as it is.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -9,39 +8,21 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use sbc_core::Refused;
 use sbc_core::config::{Config, Member};
-use sbc_core::flow::ListenerId;
-use sbc_tls::Certificates;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use super::core_config;
 use super::discovery::{Failure, Found, News};
+use super::listeners::{self, SelfSigned};
 use super::worker::Shared;
-use super::{core_config, self_signed, stream_settings, websocket_settings};
 use crate::admin::{DiscoverReport, ListenerReport, PoolReport, Reloaded};
 use crate::config::{self, Discovery, ListenerSettings, Machine, Problem, Problems, Settings};
 use crate::state_dir::StateDir;
 
 /// How often files are looked at where `node.watch` asks for it.
 const WATCH: Duration = Duration::from_secs(2);
-
-/// The certificates that this process made for itself, by listener: a reload keeps them.
-#[derive(Default)]
-pub(super) struct SelfSigned(Mutex<HashMap<Box<str>, Arc<Certificates>>>);
-
-impl SelfSigned {
-    /// The listener's own, made when it is first asked for.
-    pub(super) fn of(&self, listener: &ListenerSettings) -> anyhow::Result<Arc<Certificates>> {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = made.get(&listener.core.name) {
-            return Ok(Arc::clone(known));
-        }
-        let new = Arc::new(self_signed(listener)?);
-        made.insert(listener.core.name.clone(), Arc::clone(&new));
-        Ok(new)
-    }
-}
 
 /// What runs, and what ran before it.
 struct Versions {
@@ -189,8 +170,8 @@ impl Reloader {
         needs_restart(&file, &versions.running, &new).map_err(|problems| problems.lines())?;
         let failed = |error: anyhow::Error| vec![format!("{file}: {error:#}")];
         let config = Arc::new(self.config(&new).map_err(failed)?);
-        let websockets = self.websockets(&new).map_err(failed)?;
-        let streams = self.streams(&new).map_err(failed)?;
+        let websockets = listeners::websockets(&new, self.open_files, &self.self_signed).map_err(failed)?;
+        let streams = listeners::streams(&new, self.open_files, &self.self_signed).map_err(failed)?;
         let shared = &self.shared;
         let refused = |refused: Refused| restarts(&file, refused.0.iter().map(ToString::to_string)).lines();
         let changes = shared.core.reconfigure(config, shared.clock.now()).map_err(refused)?;
@@ -217,29 +198,6 @@ impl Reloader {
 
     fn name(&self) -> String {
         self.file.as_deref().unwrap_or(Path::new("quickstart")).display().to_string()
-    }
-
-    fn websockets(&self, new: &Settings) -> anyhow::Result<Vec<(ListenerId, sbc_ws::Settings)>> {
-        let mut ready = Vec::new();
-        for (id, listener) in (0_u16..).map(ListenerId).zip(&new.listeners) {
-            if let Some(websocket) = &listener.websocket {
-                let settings =
-                    websocket_settings(new, listener, websocket, self.open_files, &self.self_signed)?;
-                ready.push((id, settings));
-            }
-        }
-        Ok(ready)
-    }
-
-    fn streams(&self, new: &Settings) -> anyhow::Result<Vec<(ListenerId, sbc_tcp::Settings)>> {
-        let mut ready = Vec::new();
-        for (id, listener) in (0_u16..).map(ListenerId).zip(&new.listeners) {
-            if let Some(stream) = &listener.stream {
-                let settings = stream_settings(new, listener, stream, self.open_files, &self.self_signed)?;
-                ready.push((id, settings));
-            }
-        }
-        Ok(ready)
     }
 }
 

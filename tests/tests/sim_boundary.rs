@@ -12,7 +12,7 @@ const PHONE: &str = "192.0.2.66:5066";
 /// Nobody answers but by hand.
 fn by_hand() -> World {
     let strip = ["X-Internal-*", "Subject"].map(|name| HeaderPattern::parse(name).expect("a pattern"));
-    let headers = Headers { strip: strip.into() };
+    let headers = Headers { strip: strip.into(), ..Headers::default() };
     let mut world = World::new(1, &EdgeSettings { headers, ..EdgeSettings::new(&MEMBERS) });
     for member in MEMBERS {
         world.add_member(member.parse().unwrap(), |_| {});
@@ -153,4 +153,20 @@ fn world_member(invite: &Message, world: &World) -> &'static str {
     let to = world.departed(invite.call_id()).into_iter().map(|(to, _)| to.to_string());
     let members: Vec<String> = to.collect();
     MEMBERS.into_iter().find(|member| members.iter().any(|to| to == member)).expect("a member")
+}
+
+/// A member may name us by the address of the node that it knows; the carrier's dialog may pass by any.
+#[test]
+fn an_address_of_another_node_stays_inside() {
+    let mut world = by_hand();
+    let text = format!(
+        "INVITE sip:+4930@10.0.1.5:5070 SIP/2.0\r\nVia: SIP/2.0/UDP {member};rport;branch=z9hG4bKnode\r\n\
+         Max-Forwards: 9\r\nFrom: <sip:1004@10.0.1.10>;tag=1\r\nTo: <sip:+4930@10.0.1.10:5070>\r\n\
+         Call-ID: node\r\nCSeq: 1 INVITE\r\nContact: <sip:mod@{member}>\r\nContent-Length: 0\r\n\r\n",
+        member = MEMBERS[0]
+    );
+    let sent = world.say(MEMBERS[0], INSIDE, &text, "node");
+    let told = sent.iter().find(|(to, _)| to.to_string() == CARRIER).map(|(_, invite)| invite.to_bytes());
+    let told = String::from_utf8(told.expect("the carrier is called")).expect("a message of letters");
+    assert!(!told.contains("10.0.1."), "{told}");
 }

@@ -44,7 +44,7 @@ fn nothing_is_left_over_and_nothing_doubled_when_sbc_is_killed() {
 }
 
 #[test]
-fn nothing_is_left_over_and_nothing_doubled_when_one_of_two_nodes_is_killed() {
+fn nothing_is_left_over_when_one_of_two_nodes_is_killed() {
     play(Weather::NodeKilled);
 }
 

@@ -3,7 +3,7 @@
 use sbc_core::config::{Balance, Large};
 use sbc_core::count::Count;
 use sbc_tests::agent::{Policy, State};
-use sbc_tests::sim::stage::{Sent, Stage, answer_from, cancel, request, statuses, the, to};
+use sbc_tests::sim::stage::{Sent, Stage, answer_from, cancel, inside, request, statuses, the, to};
 use sbc_tests::sim::{EdgeSettings, INSIDE_TCP_ID, MEMBERS, PHONE, World, cast, for_seeds};
 use sbc_tests::ua::message::Message;
 
@@ -89,6 +89,29 @@ fn ack_of(end: &Message, invite: &Message) -> Message {
     ack
 }
 
+/// Inside a call the sealed address leads to the member.
+#[test]
+fn a_cancel_of_a_re_invite_after_a_restart_finds_its_member() {
+    let mut stage = Stage::new(&EdgeSettings { balance: Balance::RoundRobin, ..EdgeSettings::new(&MEMBERS) });
+    let invite = request("INVITE", "call", "call");
+    let there = the(&stage.say(PHONE, &invite), "INVITE");
+    let sent = stage.say(&there.to, &answer_from(&there.to, &there.message, 200, "member"));
+    let ok = to(&sent, PHONE)[0].clone();
+    stage.say(PHONE, &inside("ACK", &invite, &ok, 1));
+    let again = inside("INVITE", &invite, &ok, 2);
+    let there = the(&stage.say(PHONE, &again), "INVITE");
+    stage.say(&there.to, &answer_from(&there.to, &there.message, 100, "member"));
+    stage.world.restart();
+    stage.pass(1_000);
+    let sent = stage.say(PHONE, &cancel(&again));
+    assert_eq!(statuses(&sent, PHONE, "CANCEL"), [200]);
+    let cancelled = the(&sent, "CANCEL");
+    assert_eq!((cancelled.to, cancelled.message.top_via()), (there.to.clone(), there.message.top_via()));
+    let sent = stage.say(&there.to, &answer_from(&there.to, &there.message, 487, "member"));
+    assert_eq!(statuses(&sent, PHONE, "INVITE"), [487]);
+    stage.assert_at_rest();
+}
+
 /// Round-robin counts, and has forgotten: each member is asked, and whoever knows nothing of it does no harm.
 #[test]
 fn a_cancel_after_a_restart_asks_every_member_that_may_have_the_call() {
@@ -125,23 +148,19 @@ fn a_cancel_after_a_restart_finds_a_large_invite() {
     stage.assert_at_rest();
 }
 
-/// The INVITE was lost with the process that had said 100 to it: its caller is told that the call is over.
+/// Nobody knows the call, or nobody answers: after 64*T1 its caller is told that it is over (RFC 3261 §9.1).
 #[test]
 fn a_cancel_of_what_nobody_knows_ends_the_call_of_its_caller() {
-    let mut stage = Stage::usual();
-    let sent = stage.say(PHONE, &cancel(&request("INVITE", "lost", "lost")));
-    let asked: Vec<_> = sent.into_iter().filter(|one| one.message.is_request()).collect();
-    let told = asked.iter().map(|one| statuses(&answered(&mut stage, one, 481), PHONE, "INVITE"));
-    assert_eq!(told.collect::<Vec<_>>(), [vec![], vec![487]], "once nobody has it");
-}
-
-/// Nobody answers: after 64*T1 its caller is told that the call is over (RFC 3261 §9.1).
-#[test]
-fn a_cancel_that_no_member_answers_ends_all_the_same() {
-    let mut stage = Stage::usual();
-    stage.say(PHONE, &cancel(&request("INVITE", "silence", "silence")));
-    let sent = stage.pass(33_000);
-    assert!(statuses(&sent, PHONE, "INVITE").iter().all(|status| *status == 487));
-    assert!(!statuses(&sent, PHONE, "INVITE").is_empty());
-    stage.assert_at_rest();
+    for answers in [false, true] {
+        let mut stage = Stage::usual();
+        let sent = stage.say(PHONE, &cancel(&request("INVITE", "lost", "lost")));
+        assert_eq!(statuses(&sent, PHONE, "CANCEL"), [200]);
+        for asked in sent.iter().filter(|one| answers && one.message.is_request()) {
+            assert_eq!(statuses(&answered(&mut stage, asked, 481), PHONE, "INVITE"), [0_u16; 0]);
+        }
+        let sent = stage.pass(33_000);
+        let told = statuses(&sent, PHONE, "INVITE");
+        assert!(!told.is_empty() && told.iter().all(|status| *status == 487), "{told:?}");
+        stage.assert_at_rest();
+    }
 }

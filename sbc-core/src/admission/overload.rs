@@ -53,8 +53,11 @@ impl Class {
 
 /// The whole of a class; shares are parts of it.
 pub const WHOLE: u32 = 1 << 16;
-/// A share below this is nothing, and the next class begins to yield.
+/// A share below this is nothing, or its floor, and the next class begins to yield.
 const LEAST: u32 = WHOLE / 64;
+/// What is tried of each class however far the worker is behind. Refusing costs something, too: where even that is more
+/// than it can do, a worker that refused all would do nothing else, and the kernel loses what is too much anyway.
+const FLOORS: [u32; Class::ALL.len()] = [0, WHOLE / 16, WHOLE / 16, WHOLE / 2];
 /// How long the waits of one window are looked at.
 const WINDOW: Duration = Duration::from_millis(100);
 /// So many windows above the limit begin the shedding.
@@ -295,13 +298,13 @@ impl Overload {
     /// The first class that anything comes of yields. What comes is known from the moment on that anything is shed.
     fn shed_more(&mut self, factor: f64) {
         let begins = !self.is_shedding();
-        for (share, asked) in self.passes.iter_mut().zip(self.asked) {
-            if *share == 0 {
+        for ((share, asked), floor) in self.passes.iter_mut().zip(self.asked).zip(FLOORS) {
+            if *share <= floor {
                 continue;
             }
             let part = (f64::from(*share) * factor) as u32;
             let yields = begins || asked > 0;
-            *share = if yields && part >= LEAST { part } else { 0 };
+            *share = if yields && part >= floor.max(LEAST) { part } else { floor };
             if yields {
                 return;
             }

@@ -3,7 +3,8 @@
 //! RFC 3261 §16.10 passes such a CANCEL on without state. Here its transaction is made again, as it stood when the INVITE
 //! had been answered provisionally: what the CANCEL carries gives the same branches to the same targets, so the INVITE is
 //! found there. The CANCEL is then repeated until it has arrived, and the caller gets its final answer: that of a target,
-//! or one of ours where nobody knows the call.
+//! or after 64*T1 one of ours. Not earlier, even if nobody knows the call: its INVITE may have left under a Via that only the
+//! other node has, or a connection that is gone, and then a 2xx that still comes finds a caller who can end it.
 //!
 //! Some balances go by more than the request (round-robin, load), and so each member is asked that may have the call, up
 //! to [`limits::BRANCHES`](crate::limits::BRANCHES). One that does not have it says 481, and that is all.

@@ -27,10 +27,12 @@ struct InsideAddress {
 }
 
 impl Hidden {
-    /// The addresses of `config`, and those of members that were in it.
+    /// The addresses of `config`, and those of members that were in it. Whom another node has told of an address of its own
+    /// may tell it to us.
     pub(crate) fn new(config: &Config, former: &[SocketAddr]) -> Self {
         let mut inside = inside_sockets(config);
         inside.extend(former);
+        inside.extend(config.headers.hide.iter().map(|ip| SocketAddr::new(*ip, 0)));
         let outside: Vec<IpAddr> = config
             .listeners
             .iter()

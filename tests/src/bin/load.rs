@@ -9,8 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
-use sbc_tests::load::{Flood, Way, Weather, deafen, fail, kills, reload, silence, travel};
-use sbc_tests::process::Mood;
+use sbc_tests::load::{Flood, Way, Weather, deafen, kills, overload, silence, travel};
 
 /// Set in the network namespace that the program has made for itself.
 const INSIDE: &str = "SBC_LOAD_NAMESPACE";
@@ -27,9 +26,6 @@ struct Arguments {
     /// Calls a second meanwhile, and under floods.
     #[arg(long, default_value_t = 50)]
     rate: u32,
-    /// How often the configuration is read again under 200 calls a second.
-    #[arg(long, default_value_t = 100)]
-    reloads: u32,
     /// Calls over each bad path.
     #[arg(long, default_value_t = 400)]
     calls: usize,
@@ -48,6 +44,9 @@ struct Arguments {
     /// Browsers that never read.
     #[arg(long, default_value_t = 2_000)]
     deaf: usize,
+    /// How many times of what one processor manages it is offered.
+    #[arg(long, default_value_t = 10)]
+    times: u32,
 }
 
 /// One run.
@@ -55,10 +54,6 @@ struct Arguments {
 enum Scenario {
     /// sbc is killed under calls.
     Kills,
-    /// One of three members is gone, stopped, full, or hears nothing, under calls.
-    Faults,
-    /// The configuration is read again under calls.
-    Reloads,
     /// Calls over UDP that loses datagrams.
     Udp,
     /// Calls over wss that loses packets.
@@ -71,6 +66,8 @@ enum Scenario {
     Silent,
     /// Browsers that never read, while another one calls.
     Deaf,
+    /// Ever more calls for one processor.
+    Overload,
 }
 
 /// Addresses that floods come from.
@@ -107,15 +104,6 @@ impl Scenario {
                     kills(arguments.kills, arguments.rate, |done| progress("kills", done as usize, of));
                 Ok(told(&killed, killed.broken()))
             }
-            Self::Faults => {
-                let moods = [Mood::Gone, Mood::Stopped, Mood::Full, Mood::Deaf].into_iter();
-                let failed = moods.map(|mood| fail(mood, arguments.rate));
-                Ok(failed.flat_map(|failed| told(&failed, failed.broken())).collect())
-            }
-            Self::Reloads => {
-                let reloaded = reload(arguments.reloads, arguments.reloads * 40, 200);
-                Ok(told(&reloaded, reloaded.broken()))
-            }
             Self::Udp => Self::calls_over(Way::Udp, arguments),
             Self::Wss => Self::calls_over(Way::Wss, arguments),
             Self::Garbage => Self::calls_under(Weather::Garbage, arguments.garbage, arguments),
@@ -129,6 +117,10 @@ impl Scenario {
                 let of = arguments.deaf;
                 let deafened = deafen(of, true, |what, done| progress(what, done, of))?;
                 Ok(told(&deafened, deafened.broken()))
+            }
+            Self::Overload => {
+                let overloaded = overload(arguments.times, |what| eprintln!("{what}"));
+                Ok(told(&overloaded, overloaded.broken()))
             }
         }
     }

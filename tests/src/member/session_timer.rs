@@ -82,10 +82,17 @@ impl Member {
         self.ua.request(now, leg, "INVITE", parts)
     }
 
-    /// Our re-INVITE was answered.
+    /// Our re-INVITE was answered. Where it was refused, the session lasts until it expires (RFC 4028 §10); a 491 is only
+    /// glare.
     pub(super) fn on_refreshed(&mut self, now: Time, leg: LegId, message: Option<&Message>) {
-        if let Some(message) = message.filter(|message| message.status() < 300) {
-            self.watch_own_session(now, leg, message);
+        match message.map(|message| (message.status(), message)) {
+            Some((200..300, message)) => self.watch_own_session(now, leg, message),
+            Some((491, _)) => {}
+            _ if self.config.session_timeout > 0 => {
+                let left = Duration::from_secs(self.config.session_timeout) / 2;
+                self.tasks.set(&Task::Expire(leg), Some(now + left));
+            }
+            _ => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! The program under test.
 
+use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
@@ -29,8 +30,26 @@ impl<'s> Sbc<'s> {
         sbc
     }
 
+    /// The same on one processor, the first, and with a configuration that `change` has made of the usual one.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_on_one_processor(site: &'s Site, change: impl FnOnce(String) -> String) -> Self {
+        let path = site.write_config(Balance::CallId);
+        let config = fs::read_to_string(&path).expect("the configuration");
+        fs::write(&path, change(config)).expect("a file in the temporary directory");
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(binaries::sbc());
+        let mut sbc = Self { site, process: Self::run(site, command) };
+        sbc.wait_until_ready();
+        sbc
+    }
+
     fn spawn(site: &Site) -> Process {
-        let mut command = Command::new(binaries::sbc());
+        Self::run(site, Command::new(binaries::sbc()))
+    }
+
+    fn run(site: &Site, mut command: Command) -> Process {
         command.args(["run", "--config", "sbc.toml"]).env("HOME", site.directory());
         for variable in ["XDG_STATE_HOME", "RUST_LOG", "ECS_CONTAINER_METADATA_URI_V4"] {
             command.env_remove(variable);
@@ -61,28 +80,6 @@ impl<'s> Sbc<'s> {
             let states: Vec<_> = members.map(|member| member["state"] == "up").collect();
             states.contains(&true) && !states.contains(&false)
         });
-    }
-
-    /// Writes one more rule, numbered, and lets it be read.
-    ///
-    /// # Panics
-    /// When it is not taken over.
-    pub fn reload_with_rule(&self, number: u32) {
-        self.site.write_rules(&format!(
-            "[[rule]]\nname = \"number {number}\"\nmatch = {{ user = \"{number}\" }}\nreject = {{ status = 404 }}\n"
-        ));
-        let url = format!("http://{}/api/v1/reload", self.site.admin);
-        let request = ureq::post(&url).header("Content-Type", "application/json");
-        let reply = request.send("{}").expect("the rules are taken over");
-        assert_eq!(reply.status(), 200);
-    }
-
-    /// Whether it gives calls to the member at this address.
-    pub fn has_up(&self, member: std::net::SocketAddr) -> bool {
-        let status = self.status();
-        let pools = status["pools"].as_array().cloned().unwrap_or_default();
-        let members = pools.iter().flat_map(members_of);
-        members.into_iter().any(|one| one["address"] == member.to_string() && one["state"] == "up")
     }
 
     fn try_status(&self) -> Option<Value> {

@@ -1,7 +1,7 @@
 //! How the simulated sbc is configured: the addresses of the documentation, and rules as an operator
 //! writes them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -200,9 +200,13 @@ pub fn edge_config(settings: &EdgeSettings) -> Arc<Config> {
 
 /// The configuration of one node.
 pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
+    // Each node is told of the others' addresses.
+    let own = |node| IpAddr::from([10, 0, 1, 10 + node]);
+    let mut headers = settings.headers.clone();
+    headers.hide.extend((0..settings.nodes).map(own));
     let mut inside = listener("inside", Transport::Udp, INSIDE, Zone::Pool);
     if settings.nodes > 1 {
-        inside.bind.set_ip([10, 0, 1, 10 + node].into());
+        inside.bind.set_ip(own(node));
         if !settings.share_inside {
             inside.advertise = HostPort::from(inside.bind);
         }
@@ -250,7 +254,7 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
             caller_identity: settings.caller_identity,
             ..settings.admission.clone()
         },
-        headers: settings.headers.clone(),
+        headers,
         timers: Timers::default(),
         overload: Some(Overload::default()),
         keys: settings.keys.iter().map(|key| Key(*key)).collect(),

@@ -324,7 +324,7 @@ impl World {
             }
         };
         if let Some(judge) = &mut self.judge {
-            judge.departed(self.now, to, zone, bytes);
+            judge.departed(self.now, edge, to, zone, bytes);
         }
         if self.departures.len() < self.most_departures {
             self.departures.push(Departure { to, zone, bytes: bytes.to_vec() });

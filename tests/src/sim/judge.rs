@@ -29,6 +29,8 @@ type Server = (String, String, u32, String);
 struct Answered {
     /// The status and tag of its final answer.
     fin: Option<(u16, String)>,
+    /// The node that said it.
+    node: usize,
     /// How many restarts there had been when its request came first.
     life: u32,
 }
@@ -59,7 +61,7 @@ pub struct Judge {
     known: BTreeSet<SocketAddr>,
     /// Damaged datagrams are other messages than were sent: what they look like proves nothing.
     pub is_damaged: bool,
-    /// Several threads or nodes send side by side: what left first cannot be told.
+    /// Several threads send side by side: what left first cannot be told.
     pub is_unordered: bool,
     requests: HashMap<Request, Vec<(SocketAddr, String)>>,
     servers: HashMap<Server, Answered>,
@@ -155,7 +157,7 @@ impl Judge {
         }
     }
 
-    pub(super) fn departed(&mut self, now: Time, to: SocketAddr, zone: Zone, bytes: &[u8]) {
+    pub(super) fn departed(&mut self, now: Time, node: usize, to: SocketAddr, zone: Zone, bytes: &[u8]) {
         self.messages += 1;
         if !self.known.contains(&to) {
             self.complain(|| format!("sent to {to}, where nobody is: {}", String::from_utf8_lossy(bytes)));
@@ -170,7 +172,7 @@ impl Judge {
         if message.is_request() {
             self.request_left(to, zone, &message);
         } else {
-            self.response_left(now, zone, &message);
+            self.response_left(now, node, zone, &message);
         }
     }
 
@@ -193,7 +195,7 @@ impl Judge {
         }
     }
 
-    fn response_left(&mut self, now: Time, zone: Zone, message: &Message) {
+    fn response_left(&mut self, now: Time, node: usize, zone: Zone, message: &Message) {
         let Some((branch, _)) = message.top_via() else { return };
         let (status, method) = (message.status(), message.method().to_owned());
         if method == "INVITE" && zone != Zone::Pool {
@@ -204,9 +206,9 @@ impl Judge {
         }
         let key = (branch, message.call_id().to_owned(), message.cseq(), method);
         let life = self.restarts;
-        let server = self.servers.entry(key).or_insert(Answered { fin: None, life });
-        // A node that was killed forgot what it had said.
-        let remembers = server.life == life;
+        let server = self.servers.entry(key).or_insert(Answered { fin: None, node, life });
+        // A node that was killed forgot what it had said, and none knows what another has.
+        let remembers = server.life == life && server.node == node;
         let now_said = (status, message.tag("To"));
         let complaint = match &server.fin {
             Some(_) if status < 200 && self.is_unordered => None,
@@ -216,6 +218,7 @@ impl Judge {
             Some(_) => None,
             None => {
                 if status >= 200 {
+                    server.node = node;
                     server.fin = Some(now_said);
                 }
                 None
@@ -231,7 +234,7 @@ impl Judge {
     fn note_server(&mut self, request: &Message) {
         let Some((branch, _)) = request.top_via().filter(|_| request.is_request()) else { return };
         let key = (branch, request.call_id().to_owned(), request.cseq(), request.method().to_owned());
-        self.servers.entry(key).or_insert(Answered { fin: None, life: self.restarts });
+        self.servers.entry(key).or_insert(Answered { fin: None, node: 0, life: self.restarts });
     }
 
     fn note_setup(&mut self, message: &Message, status: u16) {

@@ -236,7 +236,8 @@ impl World {
         // After a restart our token for the caller may name it otherwise: the branch is what counts then.
         let is_ours = |what: &String| {
             // Failures of an attempt that is over may still pass: nobody remembers that it is.
-            let of_the_past = ["repeated with other bytes", "407 after the 2xx"];
+            let of_the_past =
+                ["repeated with other bytes", "407 after the 2xx", "408 after the 2xx", "487 after the 2xx"];
             let is_reborn = self.restarts > 0 && of_the_past.iter().any(|words| what.contains(words));
             !is_reborn
         };

@@ -28,6 +28,8 @@ struct Asked {
     /// Where its answer comes in.
     answers: Flow,
     from_outside: bool,
+    /// What the proxies before us recorded.
+    recorded: Vec<String>,
 }
 
 /// One flow at one hop: requests and responses with so many Vias.
@@ -126,6 +128,7 @@ impl<'f> Hop<'f> {
             let contact = begun.seen.uri_of("Contact").expect("a Contact");
             set_uri(&mut message, &contact.replace(char::is_whitespace, ""));
         }
+        let recorded = message.list("Record-Route");
         let from = if from_outside { self.stage.outside() } else { self.stage.inside() };
         let sent = self.stage.hear(from, &message.to_bytes());
         let (one, seen) = self.only(&step.file, sent, !from_outside);
@@ -133,7 +136,10 @@ impl<'f> Hop<'f> {
         assert!(step.allowed.iter().any(|one| one == "forward"), "{}: {:?}", step.file, step.allowed);
         // Nothing answers an ACK, and these flows give it the branch of its INVITE.
         if message.method() != "ACK" {
-            self.asked.insert(transaction(&step.message), Asked { seen, answers: one.flow, from_outside });
+            self.asked.insert(
+                transaction(&step.message),
+                Asked { seen, answers: one.flow, from_outside, recorded },
+            );
         }
         self.played.insert(at);
     }
@@ -156,7 +162,7 @@ impl<'f> Hop<'f> {
         let mut message = step.message.clone();
         replace(&mut message, "Via", &asked.seen.list("Via"));
         replace(&mut message, "Record-Route", &asked.seen.list("Record-Route"));
-        let (answers, to_outside) = (asked.answers, asked.from_outside);
+        let (answers, to_outside, recorded) = (asked.answers, asked.from_outside, asked.recorded.clone());
         let sent = self.stage.hear(answers, &message.to_bytes());
         self.played.insert(at);
         self.is_up |= message.method() == "INVITE" && (200..300).contains(&message.status());
@@ -169,6 +175,9 @@ impl<'f> Hop<'f> {
         assert_eq!((seen.status(), &seen.body), (message.status(), &message.body), "{}", step.file);
         assert_eq!(seen.list("Via").len(), self.vias, "{}", step.file);
         assert_eq!(seen.tag("To"), step.message.tag("To"), "{}", step.file);
+        if to_outside && seen.method() == "INVITE" && seen.status() < 300 {
+            assert_eq!(seen.list("Record-Route"), recorded, "{}", step.file);
+        }
         if let Some(target) = seen.uri_of("Contact").filter(|_| to_outside) {
             self.target = target;
         }
@@ -229,7 +238,7 @@ fn flows(set: &Path) -> BTreeMap<String, Vec<Step>> {
     sorted.collect()
 }
 
-/// The messages of a flow by the number of their Vias that they were played with; each hop as if we stood there.
+/// Play a flow at each of its hops, as if we stood there: which of its messages passed at one of them.
 fn play_hops(steps: &[Step]) -> BTreeSet<usize> {
     let is_websocket = steps[0].message.list("Via")[0].contains("/WS");
     let hops = steps.iter().map(|step| step.message.list("Via").len()).max().unwrap_or(0);
@@ -259,6 +268,7 @@ fn the_call_flows_of_the_rfcs_pass_end_to_end() {
     let Some(corpus) = corpus() else { return println!("no messages at hand") };
     for set in ["rfc3261", "rfc3665", "rfc7118"] {
         let (played, count, left) = play(&corpus.join(set));
-        println!("{set}: {played} of {count} messages played; not {left:?}");
+        println!("{set}: {played} of {count} messages played");
+        assert!(left.is_empty(), "{set}: nobody sent {left:?}");
     }
 }

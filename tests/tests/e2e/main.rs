@@ -4,7 +4,6 @@ mod attacks;
 mod browser_calls;
 mod credentials;
 mod load;
-mod pool_faults;
 mod restart;
 mod secrecy;
 mod streams;

@@ -52,12 +52,15 @@ fn classes_yield_one_after_the_other() {
     for _ in 0..60 {
         load.windows(1, 100, u32::MAX);
         let passes = load.passes();
-        let yielding = passes.iter().filter(|share| (1..WHOLE).contains(*share)).count();
+        let yielding = passes.iter().filter(|share| (1..WHOLE).contains(*share));
+        let yielding = yielding.filter(|share| !FLOORS.contains(share)).count();
         assert!(yielding <= 1, "{passes:?}");
-        assert!(passes.is_sorted(), "{passes:?}");
+        let next = passes.iter().position(|share| *share == WHOLE).unwrap_or(4);
+        assert!(passes.iter().skip(next).all(|share| *share == WHOLE), "{passes:?}");
         seen.push(passes);
     }
-    assert_eq!(seen.last(), Some(&[0; 4]));
+    // Something of everything but strangers is tried all the same.
+    assert_eq!(seen.last(), Some(&FLOORS));
 }
 
 #[test]

@@ -31,9 +31,6 @@ impl Setup {
                 cancel.on_response(now, &branch.timers, status);
                 branch.cancel_missed = status == 481;
             }
-            if branch.cancel_missed && branch.is_supposed {
-                self.is_not_there(at, step);
-            }
         } else {
             self.on_branch_response(at, response, step);
         }

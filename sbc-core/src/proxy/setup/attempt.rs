@@ -231,7 +231,7 @@ impl Setup {
         let timers = timers_of(next, step);
         let client = Client::proceeding(step.now, &timers, written.bytes);
         let id = link(written.branch, incoming, step);
-        self.branches.push(Branch { is_supposed: true, ..Branch::new(id, client, timers, next) });
+        self.branches.push(Branch::new(id, client, timers, next));
     }
 
     /// Whether it begins a call, and so counts where calls are counted.

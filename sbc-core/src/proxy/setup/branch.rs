@@ -38,8 +38,6 @@ pub(super) struct Branch {
     pub(super) cancel: Option<NonInviteClient>,
     /// The CANCEL found no INVITE there: it had overtaken it.
     pub(super) cancel_missed: bool,
-    /// Whether its INVITE went there, before a restart, is not known.
-    pub(super) is_supposed: bool,
     /// Its answers that nobody waited for.
     pub(super) unwanted: Vec<Unwanted>,
     /// It was counted against its member that it did not answer.
@@ -69,7 +67,6 @@ impl Branch {
             cancel_wanted: false,
             cancel: None,
             cancel_missed: false,
-            is_supposed: false,
             unwanted: Vec::new(),
             missed: false,
             falls_back: false,

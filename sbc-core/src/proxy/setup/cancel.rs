@@ -67,15 +67,6 @@ impl Setup {
         }
     }
 
-    /// A target that the INVITE was only supposed to have gone to knows nothing of it. What it says later all the same
-    /// counts.
-    pub(super) fn is_not_there(&mut self, at: usize, step: &mut Step<'_>) {
-        self.branches[at].over = true;
-        if self.branches.iter().all(|branch| branch.over) {
-            self.answer(&Reply::status(487), step);
-        }
-    }
-
     /// The CANCEL that was wanted can be sent.
     pub(super) fn send_cancel(&mut self, at: usize, step: &mut Step<'_>) {
         let reason = self.cancel_reason.as_deref();

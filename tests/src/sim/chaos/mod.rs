@@ -122,7 +122,6 @@ impl Chaos {
             .map(|address| address.parse().expect("an address"));
         let mut judge = Judge::new(known);
         judge.is_damaged = weather == Weather::Damaged;
-        judge.is_unordered = settings.nodes > 1;
         world.judge = Some(Box::new(judge));
         world.link = weather.outside(&mut chance);
         world.inside_link = Some(weather.inside(world.link));

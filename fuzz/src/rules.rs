@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use routing_rules::{Files, Given, Names, Party, Query, Rules, Scratch, Zone};
 
-const NAMES: Names<'_> = Names { pools: &["freeswitch", "carrier"], listeners: &["browsers", "trunk"] };
+const NAMES: Names<'_> = Names::new(&["freeswitch", "carrier"], &["browsers", "trunk"]);
 
 /// Every file holds the same.
 struct Same<'a>(&'a str);

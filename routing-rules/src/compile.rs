@@ -9,8 +9,10 @@ use std::sync::Arc;
 use regex::bytes::{Regex, RegexBuilder};
 use regex_automata::meta;
 use regex_automata::util::syntax;
+use regex_syntax::hir::Look;
+use regex_syntax::hir::literal::Extractor;
 
-use crate::limits::{MAX_REGEX_BYTES, MAX_REGEX_SET_BYTES, REGEX_CACHE_BYTES};
+use crate::limits::{MAX_REGEX_BYTES, MAX_REGEX_SET_BYTES, MAX_REGEX_STARTS, REGEX_CACHE_BYTES};
 use crate::prefix_file::PrefixFile;
 
 /// The number of a text that rules compare.
@@ -38,6 +40,8 @@ pub(crate) struct Pattern {
     pub(crate) id: usize,
     /// For its captures.
     pub(crate) regex: Regex,
+    /// Whatever it matches begins with one of these; empty: nobody knows.
+    pub(crate) starts: Arc<[Box<[u8]>]>,
 }
 
 /// What rules share.
@@ -68,6 +72,18 @@ pub(crate) fn build_regex(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(pattern).unicode(false).dot_matches_new_line(true).size_limit(MAX_REGEX_BYTES).build()
 }
 
+/// What all texts that a regex matches begin with, where it holds them by `^` and that is not much.
+fn starts_of(pattern: &str) -> Arc<[Box<[u8]>]> {
+    let mut parser = regex_syntax::ParserBuilder::new();
+    let parsed = parser.unicode(false).utf8(false).dot_matches_new_line(true).build().parse(pattern);
+    let held = parsed.ok().filter(|hir| hir.properties().look_set_prefix().contains(Look::Start));
+    // Classes are not written out: of `^00[1-9]` it is the `00`.
+    let found = held.map(|hir| Extractor::new().limit_class(1).limit_total(MAX_REGEX_STARTS).extract(&hir));
+    let starts = found.as_ref().and_then(|found| found.literals()).unwrap_or_default();
+    let texts: Vec<Box<[u8]>> = starts.iter().map(|start| start.as_bytes().into()).collect();
+    if texts.iter().any(|text| text.is_empty()) { Arc::default() } else { texts.into() }
+}
+
 impl Compiled {
     /// The regex with this text over this subject, compiled once.
     pub(crate) fn pattern(&mut self, subject: Subject, text: &str) -> Result<Pattern, regex::Error> {
@@ -80,7 +96,7 @@ impl Compiled {
         {
             return Ok(known.clone());
         }
-        let pattern = Pattern { id: list.len(), regex: build_regex(text)? };
+        let pattern = Pattern { id: list.len(), regex: build_regex(text)?, starts: starts_of(text) };
         self.numbers.insert((subject, text.to_owned()), pattern.id);
         list.push(pattern.clone());
         Ok(pattern)
@@ -130,4 +146,24 @@ fn number_of(list: &mut Vec<String>, name: String, most: usize) -> Option<usize>
         list.push(name);
         list.len() - 1
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_regex_that_is_held_says_how_its_texts_begin() {
+        let starts = |pattern: &str| -> Vec<String> {
+            starts_of(pattern).iter().map(|start| String::from_utf8_lossy(start).into_owned()).collect()
+        };
+        assert_eq!(starts("^00123$"), ["00123"]);
+        assert_eq!(starts(r"^00([1-9]\d{5,14})$"), ["00"]);
+        assert_eq!(starts("^(?:ab|cd+)x"), ["abx", "cd"]);
+        assert_eq!(starts(r"^\+49"), ["+49"]);
+        assert_eq!(starts("^a?b"), ["ab", "b"]);
+        for vague in ["00123", "^", "^.*x", "^[0-9]+$", "x|^y", "(?i)^abc", "(?m)^abc", "a^b"] {
+            assert_eq!(starts(vague), [""; 0], "{vague}");
+        }
+    }
 }

@@ -24,7 +24,8 @@ impl Rules {
 fn describe_action(action: &Action<'_>, pools: &[&str]) -> String {
     match action {
         Action::Pool(to) => describe_pools(to, pools),
-        Action::Bindings => "bindings".to_owned(),
+        Action::Bindings { fork: false } => "bindings".to_owned(),
+        Action::Bindings { fork: true } => "bindings at once".to_owned(),
         Action::Reject { status, reason, retry_after: None } => format!("{status} {reason}"),
         Action::Reject { status, reason, retry_after: Some(seconds) } => {
             format!("{status} {reason}, retry after {seconds}")
@@ -37,8 +38,10 @@ fn describe_action(action: &Action<'_>, pools: &[&str]) -> String {
 fn describe_pools(to: &ToPool<'_>, pools: &[&str]) -> String {
     let name = |pool: usize| pools.get(pool).copied().unwrap_or("?");
     let balance = to.balance.map(|balance| format!(" by {balance}")).unwrap_or_default();
+    let tag = to.tag.map(|tag| format!(" with {tag}")).unwrap_or_default();
+    let near = to.region.map(|region| format!(" near {region}")).unwrap_or_default();
     let then: String = to.fallback.iter().map(|pool| format!(" then {}", name(*pool))).collect();
-    format!("pool {}{balance}{then}", name(to.pool))
+    format!("pool {}{tag}{near}{balance}{then}", name(to.pool))
 }
 
 fn describe_header(change: &HeaderChange) -> String {

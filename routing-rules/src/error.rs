@@ -40,24 +40,17 @@ impl std::error::Error for RuleError {}
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("found {found}, expected {expected}")]
 pub struct UnknownWord {
-    /// What stands there, quoted; says so if it is a word of a later version.
+    /// What stands there, quoted.
     pub found: String,
     /// The words that may stand there, and the nearest of them if one is near.
     pub expected: String,
 }
 
 impl UnknownWord {
-    /// `known` may stand there; `later` are words that the contract has but this version has not.
-    pub(crate) fn new(word: &str, known: &[&str], later: &[&str]) -> Self {
-        if later.contains(&word) {
-            return Self {
-                found: format!("{}, which is not yet supported", quote(word)),
-                expected: one_of(known),
-            };
-        }
-        let all: Vec<&str> = known.iter().chain(later).copied().collect();
+    /// `known` may stand there.
+    pub(crate) fn new(word: &str, known: &[&str]) -> Self {
         let hint =
-            nearest(word, &all).map(|near| format!("; did you mean {}?", quote(near))).unwrap_or_default();
+            nearest(word, known).map(|near| format!("; did you mean {}?", quote(near))).unwrap_or_default();
         Self { found: quote(word), expected: one_of(known) + &hint }
     }
 }

@@ -2,7 +2,10 @@
 //! hold, however many there are.
 //!
 //! A rule is filed under the items of one condition: names and endings of domains, networks, and for each subject whole
-//! texts, prefixes and regexes. Rules with none of these are tried for every request.
+//! texts, prefixes and regexes; a regex that tells how its texts begin counts as a prefix. Rules with none of these are tried for every request.
+
+mod keyed;
+mod nested;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,6 +15,8 @@ use regex_automata::{Input, PatternSet, meta};
 
 use crate::compile::Subject;
 use crate::matcher::{Condition, Facts, Matcher, Memo};
+use keyed::Keyed;
+use nested::Nested;
 
 /// More lists than this are not merged; all rules are tried then. A request gets there only by rules whose prefixes or
 /// networks lie inside each other that deeply.
@@ -36,23 +41,12 @@ struct OfSubject {
     patterns: Vec<Vec<u32>>,
 }
 
-/// Rules by exact bytes, in order.
-#[derive(Debug, Default)]
-struct Keyed(Vec<(Box<[u8]>, Vec<u32>)>);
-
-/// Rules by prefixes, in order.
-#[derive(Debug, Default)]
-struct Nested(Vec<Inside>);
-
-/// A prefix, its rules, and the place of the longest other prefix that is its own beginning.
-type Inside = (Box<[u8]>, Vec<u32>, Option<usize>);
-
 /// Rules by networks of one length.
 #[derive(Debug)]
 struct OfLength {
     is_v4: bool,
     length: u8,
-    networks: Vec<(IpNet, Vec<u32>)>,
+    networks: Keyed,
 }
 
 /// One thing that a rule can be filed under.
@@ -89,7 +83,11 @@ fn items(condition: &Condition) -> Vec<Item<'_>> {
         Condition::Text(subject, texts) if texts.files.is_empty() => {
             let whole = texts.whole.iter().map(|text| Item::Whole(*subject, text));
             let prefixes = texts.prefixes.iter().map(|text| Item::Prefix(*subject, text));
-            let patterns = texts.regexes.iter().map(|pattern| Item::Pattern(*subject, pattern.id));
+            let patterns = texts.regexes.iter().flat_map(|pattern| {
+                let starts = pattern.starts.iter().map(|start| Item::Prefix(*subject, start));
+                let vague = pattern.starts.is_empty().then_some(Item::Pattern(*subject, pattern.id));
+                starts.chain(vague)
+            });
             whole.chain(prefixes).chain(patterns).collect()
         }
         _ => Vec::new(),
@@ -125,13 +123,11 @@ impl Index {
         let mut index = Self { rest, rules, ..Self::default() };
         for (item, ids) in filed {
             match item {
-                Item::Name(name) => index.names.0.push((name.into(), ids)),
-                Item::Ending(ending) => index.endings.0.push((ending.into(), ids, None)),
-                Item::Network(network) => index.file_network(network, ids),
-                Item::Whole(subject, text) => index.of_subject(subject).whole.0.push((text.into(), ids)),
-                Item::Prefix(subject, text) => {
-                    index.of_subject(subject).prefixes.0.push((text.into(), ids, None));
-                }
+                Item::Name(name) => index.names.insert(name, &ids),
+                Item::Ending(ending) => index.endings.insert(ending, ids),
+                Item::Network(network) => index.file_network(network, &ids),
+                Item::Whole(subject, text) => index.of_subject(subject).whole.insert(text, &ids),
+                Item::Prefix(subject, text) => index.of_subject(subject).prefixes.insert(text, ids),
                 Item::Pattern(subject, id) => {
                     let patterns = &mut index.of_subject(subject).patterns;
                     patterns.resize_with(patterns.len().max(id + 1), Vec::new);
@@ -139,15 +135,12 @@ impl Index {
                 }
             }
         }
-        index.names.sort();
-        index.endings.sort();
-        index
-            .networks
-            .iter_mut()
-            .for_each(|group| group.networks.sort_unstable_by_key(|(network, _)| *network));
+        index.names.build();
+        index.endings.build();
+        index.networks.iter_mut().for_each(|group| group.networks.build());
         for texts in &mut index.texts {
-            texts.whole.sort();
-            texts.prefixes.sort();
+            texts.whole.build();
+            texts.prefixes.build();
         }
         index
     }
@@ -158,13 +151,15 @@ impl Index {
         &mut self.texts[subject.0]
     }
 
-    fn file_network(&mut self, network: IpNet, ids: Vec<u32>) {
+    fn file_network(&mut self, network: IpNet, ids: &[u32]) {
         let (is_v4, length) = (network.network().is_ipv4(), network.prefix_len());
-        let same = |group: &&mut OfLength| group.is_v4 == is_v4 && group.length == length;
-        match self.networks.iter_mut().find(same) {
-            Some(group) => group.networks.push((network, ids)),
-            None => self.networks.push(OfLength { is_v4, length, networks: vec![(network, ids)] }),
-        }
+        let same = |group: &OfLength| group.is_v4 == is_v4 && group.length == length;
+        let place = self.networks.iter().position(same).unwrap_or_else(|| {
+            self.networks.push(OfLength { is_v4, length, networks: Keyed::default() });
+            self.networks.len() - 1
+        });
+        let group = &mut self.networks[place];
+        with_octets(network.network(), |octets| group.networks.insert(octets, ids));
     }
 
     /// The rules from number `from` on that may hold, in their order; all that do are among them.
@@ -260,60 +255,18 @@ impl Index {
     }
 }
 
-impl Keyed {
-    fn sort(&mut self) {
-        self.0.sort_unstable();
-    }
-
-    fn get(&self, key: &[u8]) -> &[u32] {
-        let found = self.0.binary_search_by(|(own, _)| (**own).cmp(key)).ok();
-        found.and_then(|at| self.0.get(at)).map_or(&[], |(_, ids)| ids)
-    }
-}
-
-impl Nested {
-    fn sort(&mut self) {
-        self.0.sort_unstable();
-        // In order, what lies inside a prefix follows it at once: the open ones are a stack.
-        let mut open: Vec<usize> = Vec::new();
-        for at in 0..self.0.len() {
-            let inside = |outer: usize| match (self.0.get(outer), self.0.get(at)) {
-                (Some((outer, ..)), Some((own, ..))) => own.starts_with(outer),
-                _ => false,
-            };
-            while open.last().is_some_and(|outer| !inside(*outer)) {
-                open.pop();
-            }
-            let parent = open.last().copied();
-            open.push(at);
-            if let Some((_, _, own)) = self.0.get_mut(at) {
-                *own = parent;
-            }
-        }
-    }
-
-    /// Shows the rules of each prefix that the text begins with. All of them are the greatest prefix that is not above
-    /// the text, or lie around it.
-    fn each<'i>(&'i self, text: &[u8], mut see: impl FnMut(&'i [u32])) {
-        let after = self.0.partition_point(|(prefix, ..)| **prefix <= *text);
-        let mut next = after.checked_sub(1);
-        while let Some((prefix, ids, parent)) = next.and_then(|at| self.0.get(at)) {
-            if text.starts_with(prefix) {
-                see(ids);
-            }
-            next = *parent;
-        }
-    }
-}
-
 impl OfLength {
     fn get(&self, address: IpAddr) -> &[u32] {
         let network = IpNet::new(address, self.length).ok().filter(|_| address.is_ipv4() == self.is_v4);
-        let found = network.and_then(|network| {
-            let network = network.trunc();
-            self.networks.binary_search_by(|(own, _)| own.cmp(&network)).ok()
-        });
-        found.and_then(|at| self.networks.get(at)).map_or(&[], |(_, ids)| ids)
+        network
+            .map_or(&[], |network| with_octets(network.trunc().network(), |octets| self.networks.get(octets)))
+    }
+}
+
+fn with_octets<R>(address: IpAddr, see: impl FnOnce(&[u8]) -> R) -> R {
+    match address {
+        IpAddr::V4(v4) => see(&v4.octets()),
+        IpAddr::V6(v6) => see(&v6.octets()),
     }
 }
 

@@ -45,6 +45,25 @@ pub struct Names<'a> {
     pub pools: &'a [&'a str],
     /// The configured listeners.
     pub listeners: &'a [&'a str],
+    /// What the members of each pool are called, in the order of the pools; `None`, and beyond the end: nobody knows,
+    /// and any word will do.
+    pub members: &'a [Option<Labels<'a>>],
+}
+
+impl<'a> Names<'a> {
+    /// Pools and listeners; nothing is known of the pools' members.
+    pub const fn new(pools: &'a [&'a str], listeners: &'a [&'a str]) -> Self {
+        Self { pools, listeners, members: &[] }
+    }
+}
+
+/// The words that members of one pool have, each once or more.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Labels<'a> {
+    /// Their tags.
+    pub tags: &'a [&'a str],
+    /// Their regions.
+    pub regions: &'a [&'a str],
 }
 
 /// Reads the files that rules name.

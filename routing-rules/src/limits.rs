@@ -43,6 +43,9 @@ pub(crate) const REGEX_CACHE_BYTES: usize = 8 * 1024 * 1024;
 /// The most different regexes in one file.
 pub(crate) const MAX_REGEXES: usize = 1024;
 
+/// The most beginnings that a regex is filed under.
+pub(crate) const MAX_REGEX_STARTS: usize = 16;
+
 /// How large an automaton may grow, in bytes, when it is asked whether a regex can match at all. One that would grow
 /// larger is taken for one that can.
 pub(crate) const MAX_PROOF_BYTES: usize = 256 * 1024;

@@ -139,8 +139,6 @@ impl<'a> Loader<'a> {
 pub(crate) struct Keys<'k> {
     /// Keys that exist.
     pub(crate) known: &'k [&'k str],
-    /// Keys that the language has but this version has not: told apart from mistyped ones.
-    pub(crate) later: &'k [&'k str],
 }
 
 /// A value, where it stands, and what it is called.
@@ -212,10 +210,10 @@ impl<'d> Node<'d> {
     /// The index of the value in `words`.
     pub(crate) fn word(&self, loader: &mut Loader<'_>, words: &[&str]) -> Option<usize> {
         let Some(text) = self.value.as_str() else {
-            return self.refuse(loader, UnknownWord::new("", words, &[]).expected);
+            return self.refuse(loader, UnknownWord::new("", words).expected);
         };
         words.iter().position(|word| *word == text).or_else(|| {
-            let wrong = UnknownWord::new(text, words, &[]);
+            let wrong = UnknownWord::new(text, words);
             self.refuse_as(loader, wrong.found, wrong.expected)
         })
     }
@@ -260,7 +258,7 @@ impl<'d> Node<'d> {
         let Some((&known, &items)) = loader.sets.get_key_value(text) else {
             let mut names: Vec<&str> = loader.sets.keys().copied().collect();
             names.sort_unstable();
-            let wrong = UnknownWord::new(text, &names, &[]);
+            let wrong = UnknownWord::new(text, &names);
             return name.refuse_as(loader, wrong.found, wrong.expected);
         };
         loader.used_sets.insert(known);
@@ -367,11 +365,9 @@ impl<'d> Table<'d> {
 
     fn report_key(&self, key: &Spanned<DeString<'_>>, loader: &mut Loader<'_>, keys: &Keys<'_>) {
         let name = key.get_ref().as_ref();
-        let wrong = UnknownWord::new(name, keys.known, keys.later);
-        let kind =
-            if keys.later.contains(&name) { "a key that is not yet supported" } else { "an unknown key" };
+        let wrong = UnknownWord::new(name, keys.known);
         let path = self.path_of(&one_line(name));
-        loader.report(key.span().start, &path, kind, wrong.expected);
+        loader.report(key.span().start, &path, "an unknown key", wrong.expected);
     }
 
     fn path_of(&self, key: &str) -> String {

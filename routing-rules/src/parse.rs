@@ -15,13 +15,12 @@ use crate::rules::{Rule, Rules};
 use crate::unreachable;
 use crate::{Files, Names, RuleError, action};
 
-const DOCUMENT: Keys<'_> = Keys { known: &["rule", "sets"], later: &[] };
+const DOCUMENT: Keys<'_> = Keys { known: &["rule", "sets"] };
 const RULE: Keys<'_> = Keys {
     known: &[
         "name", "match", "set", "remove", "identity", "limit", "tag", "media", "route", "reject", "redirect",
         "next",
     ],
-    later: &[],
 };
 const AT_LEAST_ONE: &str = "at least one [[rule]]";
 

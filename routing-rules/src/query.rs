@@ -95,8 +95,11 @@ pub struct Decision<'a> {
 pub enum Action<'a> {
     /// Send it to a member of a pool.
     Pool(ToPool<'a>),
-    /// Send it to the flows that this edge knows for the address of record.
-    Bindings,
+    /// Send it to the flows that this edge knows for the address of record, those of a higher q first.
+    Bindings {
+        /// All of the same q at once, instead of one after the other.
+        fork: bool,
+    },
     /// Answer it with a final response.
     Reject {
         /// 300 to 699.

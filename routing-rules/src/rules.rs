@@ -269,7 +269,7 @@ fn action_of<'s>(rule: &'s Rule, scratch: &'s Scratch) -> Action<'s> {
             region: region.as_deref(),
             fallback,
         }),
-        Outcome::Bindings => Action::Bindings,
+        Outcome::Bindings { fork } => Action::Bindings { fork: *fork },
         Outcome::Reject { status, reason, retry_after } => {
             Action::Reject { status: *status, reason, retry_after: *retry_after }
         }

@@ -74,7 +74,7 @@ impl FromStr for Zone {
         Self::ALL
             .into_iter()
             .find(|zone| zone.as_str() == word)
-            .ok_or_else(|| UnknownWord::new(word, &Self::NAMES, &[]))
+            .ok_or_else(|| UnknownWord::new(word, &Self::NAMES))
     }
 }
 
@@ -130,7 +130,7 @@ impl FromStr for Balance {
         Self::ALL
             .into_iter()
             .find(|balance| balance.as_str() == word)
-            .ok_or_else(|| UnknownWord::new(word, &Self::NAMES, &[]))
+            .ok_or_else(|| UnknownWord::new(word, &Self::NAMES))
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use routing_rules::{Action, Given, Names, Party, Query, Rules, Scratch, Zone};
 
-const NAMES: Names<'_> = Names { pools: &["freeswitch"], listeners: &["browsers"] };
+const NAMES: Names<'_> = Names::new(&["freeswitch"], &["browsers"]);
 
 const RULES: &str = r#"
 [[rule]]

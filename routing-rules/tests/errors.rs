@@ -1,8 +1,8 @@
 //! Every mistake is reported with its place, what was found and what would be right; all mistakes at once.
 
-use routing_rules::{MAX_FILE_BYTES, MAX_RULES, Names, Rules};
+use routing_rules::{Labels, MAX_FILE_BYTES, MAX_RULES, Names, Rules};
 
-const NAMES: Names<'_> = Names { pools: &["freeswitch", "carrier-a"], listeners: &["browsers", "carriers"] };
+const NAMES: Names<'_> = Names::new(&["freeswitch", "carrier-a"], &["browsers", "carriers"]);
 
 /// All errors of a text, without the file name, which each must begin with.
 fn errors(text: &str) -> Vec<String> {
@@ -76,7 +76,7 @@ fn an_unknown_key_names_the_nearest() {
     check_action(
         "route = { poool = \"freeswitch\" }",
         &[
-            "3:11: rule \"x\": route.poool: found an unknown key, expected one of: pool, balance, fallback, bindings; did you mean \
+            "3:11: rule \"x\": route.poool: found an unknown key, expected one of: pool, balance, tag, region, fallback, bindings, fork; did you mean \
              \"pool\"?",
         ],
     );
@@ -99,20 +99,60 @@ fn a_key_with_control_characters_stays_on_one_line() {
 }
 
 #[test]
-fn keys_of_the_language_that_do_not_exist_yet_say_so() {
-    check_action(
-        "route = { bindings = true, fork = true }",
-        &[
-            "3:28: rule \"x\": route.fork: found a key that is not yet supported, expected one of: pool, balance, \
-             fallback, bindings",
-        ],
-    );
+fn an_unknown_balance_is_told_what_exists() {
     check_action(
         "route = { pool = \"freeswitch\", balance = \"fastest\" }",
         &[
             "3:42: rule \"x\": route.balance: found \"fastest\", expected one of: hash:call-id, hash:aor, round-robin, weighted, least-calls, priority",
         ],
     );
+}
+
+#[test]
+fn what_only_pools_or_only_bindings_have_is_said() {
+    check_action(
+        "route = { pool = \"freeswitch\", fork = true }",
+        &["3:39: rule \"x\": route.fork: found a fork beside pool, expected a fork only beside bindings"],
+    );
+    check_action(
+        "route = { bindings = true, tag = \"gpu\" }",
+        &["3:34: rule \"x\": route.tag: found a tag beside bindings, expected a tag only beside pool"],
+    );
+}
+
+#[test]
+fn tags_and_regions_are_those_of_members() {
+    let labels = Labels { tags: &["gpu", "canary"], regions: &["eu", "us"] };
+    let names = Names { members: &[Some(labels), Some(Labels::default())], ..NAMES };
+    let errors = |route: &str| -> Vec<String> {
+        let text = format!("[[rule]]\nname = \"x\"\nroute = {{ {route} }}\n");
+        let errors = Rules::parse(&text, "", &names).err().unwrap_or_default();
+        errors
+            .iter()
+            .map(|error| format!("{}: found {}, expected {}", error.key, error.found, error.expected))
+            .collect()
+    };
+    let right = [
+        "pool = 'freeswitch', tag = 'gpu', region = 'us'",
+        "pool = 'carrier-a', fallback = 'freeswitch', region = 'us'",
+    ];
+    for route in right {
+        assert_eq!(errors(route), [""; 0], "{route}");
+    }
+    assert_eq!(
+        errors("pool = 'freeswitch', tag = 'gpuu', region = 'ue'"),
+        [
+            "route.tag: found \"gpuu\", expected one of: gpu, canary; did you mean \"gpu\"?",
+            "route.region: found \"ue\", expected one of: eu, us; did you mean \"eu\"?",
+        ]
+    );
+    assert_eq!(
+        errors("pool = 'carrier-a', tag = 'gpu'"),
+        ["route.tag: found \"gpu\", expected none, because none is configured"]
+    );
+    let unknown = Names { members: &[None], ..NAMES };
+    let text = "[[rule]]\nname = \"x\"\nroute = { pool = \"freeswitch\", tag = \"any\", region = \"any\" }\n";
+    assert!(Rules::parse(text, "", &unknown).is_ok(), "nobody knows those members");
 }
 
 #[test]
@@ -169,7 +209,7 @@ fn a_route_needs_exactly_one_target() {
     check_action(
         "route = \"freeswitch\"",
         &[
-            "3:9: rule \"x\": route: found \"freeswitch\", expected a table with keys of: pool, balance, fallback, bindings",
+            "3:9: rule \"x\": route: found \"freeswitch\", expected a table with keys of: pool, balance, tag, region, fallback, bindings, fork",
         ],
     );
 }
@@ -190,7 +230,7 @@ fn pools_and_listeners_must_exist() {
              \"browsers\"?",
         ],
     );
-    let nothing = Names { pools: &[], listeners: &[] };
+    let nothing = Names::new(&[], &[]);
     let errors =
         Rules::parse("[[rule]]\nname = \"x\"\nroute = { pool = \"a\" }\n", "r", &nothing).unwrap_err();
     assert_eq!(

@@ -319,7 +319,7 @@ fn query() -> impl Strategy<Value = Asked> {
 
 /// The rules, and the numbers of those that the parser calls unreachable.
 fn compile(written: &[Written]) -> (Rules, Vec<usize>) {
-    let names = Names { pools: &[], listeners: &LISTENERS };
+    let names = Names::new(&[], &LISTENERS);
     let text = |without: &[usize]| -> String {
         let kept = written.iter().enumerate().filter(|(index, _)| !without.contains(index));
         kept.map(|(index, rule)| rule.to_toml(index)).collect()
@@ -402,7 +402,7 @@ proptest! {
             0..60,
         ),
     ) {
-        let names = Names { pools: &["x"], listeners: &LISTENERS };
+        let names = Names::new(&["x"], &LISTENERS);
         if let Err(errors) = Rules::parse(&pieces.concat(), "routes.toml", &names) {
             prop_assert!(!errors.is_empty());
             for error in errors {
@@ -450,7 +450,7 @@ fn a_user_longer_than_the_limit_matches_nothing() {
 fn a_compared_header_longer_than_the_limit_matches_nothing() {
     let text = "[[rule]]\nname = 'scanners'\nmatch = { header = { User-Agent = { regex = 'evil' } } }\n\
                 reject = { status = 403 }\n[[rule]]\nname = 'all'\nreject = { status = 404 }";
-    let rules = Rules::parse(text, "routes.toml", &Names { pools: &[], listeners: &[] }).expect("right");
+    let rules = Rules::parse(text, "routes.toml", &Names::new(&[], &[])).expect("right");
     let mut scratch = Scratch::default();
     let mut rule_for =
         |value: &str| about("1", value, |query| rules.evaluate(query, &mut scratch).rule.map(str::to_owned));
@@ -472,7 +472,7 @@ fn rules_that_lie_inside_each_other_deeply_are_all_found() {
     let text = format!(
         "{deep}[[rule]]\nname = 'last'\nmatch = {{ user = {{ prefix = '1' }} }}\nreject = {{ status = 404 }}\n"
     );
-    let rules = Rules::parse(&text, "routes.toml", &Names { pools: &[], listeners: &[] }).expect("right");
+    let rules = Rules::parse(&text, "routes.toml", &Names::new(&[], &[])).expect("right");
     let mut scratch = Scratch::default();
     about(&"1".repeat(200), "", |query| {
         assert_eq!(rules.evaluate(query, &mut scratch).rule, Some("last"));

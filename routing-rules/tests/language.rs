@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use routing_rules::{Files, Given, Names, Party, Query, Rules, Scratch, Zone};
+use toml::{Table, Value};
 
 const PAGE: &str = include_str!("../LANGUAGE.md");
 
@@ -42,7 +43,7 @@ impl Files for Beside {
 
 fn parse(rules: &str) -> Result<Rules, Vec<String>> {
     let listeners = LISTENERS.map(|(name, _, _)| name);
-    Rules::load(rules, "routes.toml", &Names { pools: &POOLS, listeners: &listeners }, &Beside)
+    Rules::load(rules, "routes.toml", &Names::new(&POOLS, &listeners), &Beside)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect())
 }
 
@@ -158,13 +159,40 @@ fn tables_list_the_keys_that_exist() {
     }
 }
 
+/// Each key of a table in an accepted example, with the name of that table: that of `match`, for instance, also stands
+/// for the table inside its `not`.
+fn used(table: &Table, name: &'static str, keys: &mut BTreeSet<(&'static str, String)>) {
+    for (key, value) in table {
+        keys.insert((name, key.clone()));
+        let inner = match (name, key.as_str()) {
+            ("match", "not") => "match",
+            ("match", "user") => "user",
+            ("", key) | ("match", key @ "time") => {
+                TABLES.iter().find(|(_, own)| *own == key).map_or("", |(_, own)| own)
+            }
+            _ => "",
+        };
+        let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        for table in items.iter().filter_map(Value::as_table).filter(|_| !inner.is_empty()) {
+            used(table, inner, keys);
+        }
+    }
+}
+
 #[test]
 fn each_key_has_an_example_that_is_accepted() {
-    let accepted: String =
-        examples().iter().map(|(rules, _)| *rules).filter(|rules| parse(rules).is_ok()).collect();
-    for (heading, _) in TABLES {
+    let mut keys = BTreeSet::new();
+    for (rules, _) in examples().into_iter().filter(|(rules, _)| parse(rules).is_ok()) {
+        let document: Table = rules.parse().expect("it was accepted");
+        let rules = document["rule"].as_array().expect("rules");
+        rules.iter().filter_map(Value::as_table).for_each(|rule| used(rule, "", &mut keys));
+    }
+    for (heading, name) in TABLES {
         for key in listed(heading) {
-            assert!(accepted.contains(&format!("{key} = ")), "no example of {key}");
+            assert!(keys.contains(&(name, key.to_owned())), "no example of {key} below {heading}");
         }
+    }
+    for way in known("[[rule]]\nmatch = { user = { qqqqqqqq = 1 } }") {
+        assert!(keys.contains(&("user", way.clone())), "no example of {way} in user");
     }
 }

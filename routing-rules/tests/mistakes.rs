@@ -3,7 +3,7 @@
 
 use routing_rules::{Files, Names, Rules};
 
-const NAMES: Names<'_> = Names { pools: &["freeswitch", "carrier-a"], listeners: &["browsers", "carriers"] };
+const NAMES: Names<'_> = Names::new(&["freeswitch", "carrier-a"], &["browsers", "carriers"]);
 
 struct Beside;
 

@@ -187,6 +187,8 @@ pub struct Share {
     pub priority: u8,
     /// Where it stands: a node of the same region asks it first.
     pub region: Option<Box<str>>,
+    /// Words by which routes choose among the members.
+    pub tags: Box<[Box<str>]>,
     /// Calls it may have at one time.
     pub max_calls: Option<u32>,
     /// New calls it may get in a second.
@@ -196,7 +198,7 @@ pub struct Share {
 /// As much as the others, and no limit.
 impl Default for Share {
     fn default() -> Self {
-        Self { weight: 1, priority: 0, region: None, max_calls: None, max_cps: None }
+        Self { weight: 1, priority: 0, region: None, tags: Box::default(), max_calls: None, max_cps: None }
     }
 }
 

@@ -117,6 +117,8 @@ pub const DIALOG_IDLE: Duration = Duration::from_secs(12 * 3600);
 pub const TRYING_AFTER_OTHER: Duration = Duration::from_millis(3500);
 /// A binding that says nothing for so long is not waited for alone.
 pub const BINDING_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the 6xx of one of several targets waits for the others, which were cancelled.
+pub const DECLINED_FORK: Duration = Duration::from_secs(2);
 /// For so long large requests go by UDP to a member that did not accept a connection.
 pub const WITHOUT_CONNECTION: Duration = Duration::from_secs(600);
 /// How often a member that is slow with a request other than INVITE is looked at.

@@ -199,7 +199,7 @@ impl<'s, 'd> Section<'s, 'd> {
 
     /// The keys of a table in here, in the order of the file, right or wrong as they may be.
     pub(super) fn names(&self, table: &str) -> Vec<&'s str> {
-        let section = self.silent(table);
+        let section = self.child(table);
         section
             .map(|section| section.entries().into_iter().map(|(name, ..)| name).collect())
             .unwrap_or_default()
@@ -217,7 +217,24 @@ impl<'s, 'd> Section<'s, 'd> {
         items.iter().filter_map(named).collect()
     }
 
-    fn silent(&self, table: &str) -> Option<Section<'s, 'd>> {
+    /// The strings under `name` in each table of a list in here, each a string or a list of them.
+    pub(super) fn words_in(&self, list: &str, name: &str) -> Vec<&'s str> {
+        let Some(Value { value: DeValue::Array(items), .. }) = self.get(list) else {
+            return Vec::new();
+        };
+        let under = items.iter().filter_map(|item| item.get_ref().as_table()?.get(name));
+        let words = under.flat_map(|value| match value.get_ref() {
+            DeValue::Array(words) => words.iter().filter_map(|word| word.get_ref().as_str()).collect(),
+            word => word.as_str().into_iter().collect::<Vec<_>>(),
+        });
+        let mut words: Vec<_> = words.collect();
+        words.sort_unstable();
+        words.dedup();
+        words
+    }
+
+    /// A table in here, of which nothing is reported.
+    pub(super) fn child(&self, table: &str) -> Option<Section<'s, 'd>> {
         let value = self.get(table)?;
         let DeValue::Table(table) = value.value else {
             return None;

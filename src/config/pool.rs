@@ -17,6 +17,8 @@ use super::{listener, units};
 pub(super) const MOST_POOLS: usize = 64;
 /// Most members of one pool.
 const MOST_MEMBERS: usize = 256;
+/// Most tags of one member.
+const MOST_TAGS: usize = 16;
 const PROBE_INTERVAL: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(600);
 const PROBE_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
 /// Timer B is 32 s: later than that no caller waits.
@@ -37,7 +39,7 @@ const KEYS: Keys = Keys {
     later: &[],
 };
 const MEMBER_KEYS: Keys = Keys {
-    known: &["uri", "server_name", "weight", "priority", "region", "max_calls", "max_cps"],
+    known: &["uri", "server_name", "weight", "priority", "region", "tags", "max_calls", "max_cps"],
     later: &[],
 };
 const PROBE_KEYS: Keys = Keys { known: &["interval", "timeout", "fall", "rise"], later: &[] };
@@ -193,15 +195,27 @@ fn share(section: &Section<'_, '_>) -> Option<Share> {
         value.integer(0..=255).and_then(|priority| u8::try_from(priority).ok())
     });
     let region = section.maybe("region", |value| listener::name_of(value).map(|name| name.value));
+    let tags = section.or("tags", Box::default(), tags);
     let max_calls = section.maybe("max_calls", |value| value.integer(1..=1_000_000));
     let max_cps = section.maybe("max_cps", |value| value.integer(1..=100_000));
     Some(Share {
         weight: weight?,
         priority: priority?,
         region: region?.map(|region| region.value.into()),
+        tags: tags?,
         max_calls: max_calls?.map(|most| most.value),
         max_cps: max_cps?.map(|most| most.value),
     })
+}
+
+/// The words by which routes choose among the members.
+fn tags(value: &Value<'_, '_>) -> Option<Box<[Box<str>]>> {
+    let expected = "a list of 1 or more tags as [\"large\"]";
+    let tags = value.list_of(MOST_TAGS, expected, |item| listener::name_of(item).map(|tag| tag.value))?;
+    if tags.is_empty() {
+        return value.wrong(expected);
+    }
+    Some(tags.into_iter().map(Into::into).collect())
 }
 
 /// `sip:IP:PORT`, with the transport or nothing behind.

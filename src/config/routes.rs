@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use routing_rules::{Files, MAX_PREFIX_FILE_BYTES, Names, Rules};
+use routing_rules::{Files, Labels, MAX_PREFIX_FILE_BYTES, Names, Rules};
 
 use super::document::{Document, Section};
 use super::error::Problem;
@@ -26,7 +26,10 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path) -> Option<Rules> {
         Err(error) => return value.wrong(format!("a readable file; {}: {error}", path.display())),
     };
     let listeners = root.strings_in("listener", "name");
-    let names = Names { pools: &pools, listeners: &listeners };
+    let words: Vec<_> = pools.iter().map(|pool| words_of_members(root, pool)).collect();
+    let members: Vec<_> =
+        words.iter().map(|words| words.as_ref().map(|(tags, regions)| Labels { tags, regions })).collect();
+    let names = Names { members: &members, ..Names::new(&pools, &listeners) };
     let beside = Beside { directory: path.parent().unwrap_or(Path::new("")), document: root.document() };
     match Rules::load(&text, &path.display().to_string(), &names, &beside) {
         Ok(rules) => Some(rules),
@@ -35,6 +38,13 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path) -> Option<Rules> {
             None
         }
     }
+}
+
+/// The tags and regions of a pool's members as written; `None` where it has members that are not in the file.
+fn words_of_members<'s>(root: &Section<'s, '_>, pool: &str) -> Option<(Vec<&'s str>, Vec<&'s str>)> {
+    let pool = root.child("pool")?.child(pool)?;
+    let is_whole = pool.get("discover").is_none();
+    is_whole.then(|| (pool.words_in("members", "tags"), pool.words_in("members", "region")))
 }
 
 /// The files beside the routes file.

@@ -231,14 +231,20 @@ fn members_say_what_they_take() {
     let text = GOOD
         .replace(
             member,
-            "{ uri = \"sip:10.0.2.10:5080\", weight = 3, priority = 1, region = \"eu\", max_calls = 500, max_cps = 30 }",
+            "{ uri = \"sip:10.0.2.10:5080\", weight = 3, priority = 1, region = \"eu\", tags = [\"large\", \"new\"], max_calls = 500, max_cps = 30 }",
         )
         .replace("balance = \"hash:aor\"", "balance = \"least-calls\"\nregistrations = \"by-aor\"")
         .replace("name = \"edge-1\"", "name = \"edge-1\"\nregion = \"eu\"\nwatch = true");
     let settings = check(&files.0, &text).expect("right");
     let pool = &settings.pools[0];
-    let share =
-        Share { weight: 3, priority: 1, region: Some("eu".into()), max_calls: Some(500), max_cps: Some(30) };
+    let share = Share {
+        weight: 3,
+        priority: 1,
+        region: Some("eu".into()),
+        tags: ["large".into(), "new".into()].into(),
+        max_calls: Some(500),
+        max_cps: Some(30),
+    };
     assert_eq!((&pool.members[0].share, &pool.members[1].share), (&share, &Share::default()));
     assert_eq!((pool.balance, pool.registrations), (Balance::LeastCalls, Registrations::ByAor));
     assert_eq!((&*settings.region, settings.watch, settings.warnings.len()), ("eu", true, 0));

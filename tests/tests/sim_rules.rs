@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use sbc_core::config::Share;
 use sbc_core::count::Count;
 use sbc_tests::agent::{By, Policy, State};
 use sbc_tests::sim::{
@@ -313,4 +314,48 @@ route = { pool = "freeswitch", fallback = "carrier" }
     let (to, message) = outcome(&mut world, "sip:911@example.test", "fallback", "");
     assert_eq!(to, carrier);
     assert!(message.uri().starts_with("sip:911@"), "{}", message.uri());
+}
+
+#[test]
+fn a_tag_says_who_may_have_a_call_and_a_region_who_goes_first() {
+    let rules = r#"
+[[rule]]
+name = "conferences"
+match = { user = { prefix = "7" } }
+route = { pool = "freeswitch", tag = "large" }
+
+[[rule]]
+name = "overseas"
+match = { user = { prefix = "8" } }
+route = { pool = "freeswitch", region = "us" }
+"#;
+    let share = |region: &str, tags: &[&str]| Share {
+        region: Some(region.into()),
+        tags: tags.iter().map(|tag| (*tag).into()).collect(),
+        ..Share::default()
+    };
+    let shares = vec![share("eu", &["small"]), share("us", &["large"])];
+    let mut world = World::new(1, &EdgeSettings { shares, ..with_rules(rules) });
+    for member in MEMBERS {
+        world.kill(member, false);
+    }
+    let [near, far] = MEMBERS.map(|member| member.parse::<SocketAddr>().expect("an address"));
+    for call in 0..8 {
+        let mut first = |user: &str| {
+            outcome(&mut world, &format!("sip:{user}@example.test"), &format!("{user}-{call}"), "").0
+        };
+        assert_eq!((first("7100"), first("8100"), first("9196")), (far, far, near));
+    }
+    world.departures.clear();
+    world.inject(CALLER, PHONES, invite("sip:7100@example.test", "only", "").as_bytes());
+    world.inject(CALLER, PHONES, invite("sip:8100@example.test", "both", "").as_bytes());
+    world.run(6_000);
+    let asked = |call: &str| -> Vec<SocketAddr> {
+        let mut asked: Vec<_> = world.departed(call).into_iter().map(|(to, _)| to).collect();
+        asked.retain(|to| [near, far].contains(to));
+        asked.dedup();
+        asked
+    };
+    assert_eq!(asked("only"), [far], "nobody without the tag");
+    assert!(asked("both").starts_with(&[far, near]), "{:?}", asked("both"));
 }

@@ -33,7 +33,7 @@ fn main() -> Result<()> {
 
 /// Loads rules and asks them; true when they are slower than they may be.
 fn run(name: &str, text: &str, csv: &str) -> Result<bool> {
-    let names = Names { pools: &["freeswitch", "carrier-a"], listeners: &["browsers", "carriers", "inside"] };
+    let names = Names::new(&["freeswitch", "carrier-a"], &["browsers", "carriers", "inside"]);
     let mut loaded = None;
     let start = Instant::now();
     let memory = measure(|| {

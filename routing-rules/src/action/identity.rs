@@ -6,7 +6,7 @@ use crate::load::{Keys, Loader, Node};
 use crate::matcher::{Facts, Matcher};
 use crate::query::Identity;
 
-const KEYS: Keys<'_> = Keys { known: &["user", "host", "name", "private"], later: &[] };
+const KEYS: Keys<'_> = Keys { known: &["user", "host", "name", "private"] };
 const USER: &str = "the caller's user part or number";
 
 /// Who calls.

@@ -4,7 +4,7 @@ use crate::limits::{MAX_CALLS, MAX_RETRY_AFTER_SECONDS};
 use crate::load::{Keys, Loader, Node, Table};
 use crate::query::{Limit, Rate};
 
-const KEYS: Keys<'_> = Keys { known: &["calls", "rate", "burst", "status", "retry_after"], later: &[] };
+const KEYS: Keys<'_> = Keys { known: &["calls", "rate", "burst", "status", "retry_after"] };
 const RATE: &str = "a rate such as 50/s, 300/m or 1000/h";
 const STATUS: &str = "a status from 400 to 699";
 const USUAL: u16 = 503;

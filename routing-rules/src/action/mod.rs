@@ -36,7 +36,9 @@ pub(crate) enum Outcome {
         region: Option<Box<str>>,
         fallback: Box<[usize]>,
     },
-    Bindings,
+    Bindings {
+        fork: bool,
+    },
     Reject {
         status: u16,
         reason: Box<str>,
@@ -53,7 +55,7 @@ pub(crate) enum Outcome {
 impl Outcome {
     /// Whether a message leaves, so that changes of it have an effect.
     const fn sends(&self) -> bool {
-        matches!(self, Self::Pool { .. } | Self::Bindings | Self::Next)
+        matches!(self, Self::Pool { .. } | Self::Bindings { .. } | Self::Next)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::limits::MAX_TARGETS;
 use crate::load::{Keys, Loader, Node};
 use crate::matcher::{Facts, Matcher};
 
-const KEYS: Keys<'_> = Keys { known: &["contact", "status"], later: &[] };
+const KEYS: Keys<'_> = Keys { known: &["contact", "status"] };
 const CONTACT: &str = "a URI that begins with sip:, sips: or tel:";
 const STATUS: &str = "one of: 300, 301, 302, 305, 380";
 const USUAL: u16 = 302;

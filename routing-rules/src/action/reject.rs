@@ -5,7 +5,7 @@ use crate::error::quote;
 use crate::limits::{MAX_PHRASE_CHARS, MAX_RETRY_AFTER_SECONDS};
 use crate::load::{Keys, Loader, Node, Table};
 
-const KEYS: Keys<'_> = Keys { known: &["status", "reason", "retry_after"], later: &[] };
+const KEYS: Keys<'_> = Keys { known: &["status", "reason", "retry_after"] };
 const STATUS: &str = "a status from 300 to 699";
 
 pub(super) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Outcome> {

@@ -1,12 +1,12 @@
 //! `route`: to a pool, or to the bindings of the address of record.
 
 use super::Outcome;
+use crate::Labels;
 use crate::limits::MAX_TARGETS;
 use crate::load::{Keys, Loader, Node, Table};
 use crate::words::{Balance, read_label};
 
-const KEYS: Keys<'_> =
-    Keys { known: &["pool", "balance", "fallback", "bindings"], later: &["tag", "region", "fork"] };
+const KEYS: Keys<'_> = Keys { known: &["pool", "balance", "tag", "region", "fallback", "bindings", "fork"] };
 const ONE_TARGET: &str = "exactly one of: pool, bindings";
 
 pub(super) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Outcome> {
@@ -21,20 +21,53 @@ pub(super) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Outcome> 
 }
 
 fn read_pool(node: &Node<'_>, table: &Table<'_>, loader: &mut Loader<'_>) -> Option<Outcome> {
+    only_beside(table, &["fork"], "pool", "bindings", loader)?;
     let pools = loader.names.pools;
     let pool = node.word(loader, pools);
     let balance = read_balance(table, loader);
-    let mut label = |key: &str, what: &str| match table.get(key) {
-        Some(node) => read_label(&node, loader, what).map(Some),
-        None => Some(None),
-    };
-    let tag = label("tag", "the tag of members");
-    let region = label("region", "the name of a region");
     let fallback = match table.get("fallback") {
         Some(node) => read_fallback(&node, pool, loader),
         None => Some(Box::default()),
     };
-    Some(Outcome::Pool { pool: pool?, balance: balance?, tag: tag?, region: region?, fallback: fallback? })
+    let (pool, fallback) = (pool?, fallback?);
+    let tag = read_tag(table, pool, loader);
+    let region = read_region(table, pool, &fallback, loader);
+    Some(Outcome::Pool { pool, balance: balance?, tag: tag?, region: region?, fallback })
+}
+
+/// What is known of the members of a pool.
+fn labels<'a>(pool: usize, loader: &Loader<'a>) -> Option<&'a Labels<'a>> {
+    loader.names.members.get(pool)?.as_ref()
+}
+
+/// The outer `None` is an error, the inner one any member.
+fn read_tag(table: &Table<'_>, pool: usize, loader: &mut Loader<'_>) -> Option<Option<Box<str>>> {
+    let Some(node) = table.get("tag") else { return Some(None) };
+    let tag = read_label(&node, loader, "the tag of members")?;
+    if let Some(labels) = labels(pool, loader) {
+        node.word(loader, labels.tags)?;
+    }
+    Some(Some(tag))
+}
+
+/// The outer `None` is an error, the inner one the region of the node.
+fn read_region(
+    table: &Table<'_>,
+    pool: usize,
+    fallback: &[usize],
+    loader: &mut Loader<'_>,
+) -> Option<Option<Box<str>>> {
+    let Some(node) = table.get("region") else { return Some(None) };
+    let region = read_label(&node, loader, "the name of a region")?;
+    let pools = || std::iter::once(&pool).chain(fallback);
+    let known: Option<Vec<_>> = pools().map(|pool| labels(*pool, loader)).collect();
+    if let Some(known) = known {
+        let mut regions: Vec<&str> = known.iter().flat_map(|labels| labels.regions).copied().collect();
+        regions.sort_unstable();
+        regions.dedup();
+        node.word(loader, &regions)?;
+    }
+    Some(Some(region))
 }
 
 fn read_fallback(node: &Node<'_>, first: Option<usize>, loader: &mut Loader<'_>) -> Option<Box<[usize]>> {
@@ -65,17 +98,24 @@ fn read_balance(table: &Table<'_>, loader: &mut Loader<'_>) -> Option<Option<Bal
 }
 
 fn read_bindings(bindings: &Node<'_>, table: &Table<'_>, loader: &mut Loader<'_>) -> Option<Outcome> {
-    for key in ["balance", "tag", "region", "fallback"] {
-        if let Some(node) = table.get(key) {
-            return node.refuse_as(
-                loader,
-                format!("a {key} beside bindings"),
-                format!("a {key} only beside pool"),
-            );
-        }
-    }
+    only_beside(table, &["balance", "tag", "region", "fallback"], "bindings", "pool", loader)?;
     if !bindings.boolean(loader)? {
         return bindings.refuse(loader, "true, or a pool instead");
     }
-    (!table.has_foreign_keys).then_some(Outcome::Bindings)
+    let fork = table.get("fork").map_or(Some(false), |fork| fork.boolean(loader));
+    (!table.has_foreign_keys).then_some(Outcome::Bindings { fork: fork? })
+}
+
+/// Keys that have no meaning beside `here`, but beside `there`.
+fn only_beside(
+    table: &Table<'_>,
+    keys: &[&str],
+    here: &str,
+    there: &str,
+    loader: &mut Loader<'_>,
+) -> Option<()> {
+    let Some((key, node)) = keys.iter().find_map(|key| Some((key, table.get(key)?))) else {
+        return Some(());
+    };
+    node.refuse_as(loader, format!("a {key} beside {here}"), format!("a {key} only beside {there}"))
 }

@@ -10,8 +10,8 @@ use crate::matcher::{Facts, Matcher};
 use crate::query::{Changes, HeaderChange};
 use crate::words::is_token;
 
-const SET: Keys<'_> = Keys { known: &["user", "host", "headers", "strip", "prepend"], later: &[] };
-const REMOVE: Keys<'_> = Keys { known: &["headers"], later: &[] };
+const SET: Keys<'_> = Keys { known: &["user", "host", "headers", "strip", "prepend"] };
+const REMOVE: Keys<'_> = Keys { known: &["headers"] };
 /// No number is longer.
 const MAX_STRIP: u32 = 64;
 

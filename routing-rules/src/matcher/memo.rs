@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use regex_automata::{Input, PatternSet, meta};
+use regex_automata::{Input, PatternID, PatternSet, meta};
 
 use super::Facts;
-use crate::compile::Subject;
+use crate::compile::{Pattern, Subject};
 use crate::prefix_file::PrefixFile;
 
 /// Memory for [`Memo`], kept from query to query.
@@ -65,6 +65,17 @@ impl<'m> Memo<'m> {
             }
         }
         Some(&set.matches)
+    }
+
+    /// Whether a regex matches a text of its subject. All regexes of a subject are asked in one pass, as soon as a text
+    /// begins as one of them wants it.
+    pub(crate) fn matches_one(&mut self, subject: Subject, pattern: &Pattern, facts: &Facts) -> bool {
+        let begins = |text: &[u8]| pattern.starts.iter().any(|start| text.starts_with(start));
+        if !pattern.starts.is_empty() && !facts.texts(subject).any(begins) {
+            return false;
+        }
+        let id = PatternID::new(pattern.id);
+        self.matches(subject, facts).zip(id.ok()).is_some_and(|(set, id)| set.contains(id))
     }
 
     /// Whether a file has a prefix of the user.

@@ -151,7 +151,7 @@ pub(crate) struct Matcher {
 impl Matcher {
     pub(crate) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Self> {
         let known = KEYS.map(|(key, _)| key);
-        let table = node.table(loader, &Keys { known: &known, later: &[] })?;
+        let table = node.table(loader, &Keys { known: &known })?;
         if table.is_empty() {
             // Most likely its last key was taken out, which would turn the rule into one for everything.
             return node.refuse_as(

@@ -64,9 +64,7 @@ impl Texts {
     }
 
     fn has_match(&self, subject: Subject, facts: &Facts, memo: &mut Memo<'_>) -> bool {
-        let id = |pattern: &Pattern| regex_automata::PatternID::new(pattern.id).ok();
-        memo.matches(subject, facts)
-            .is_some_and(|set| self.regexes.iter().filter_map(id).any(|id| set.contains(id)))
+        self.regexes.iter().any(|pattern| memo.matches_one(subject, pattern, facts))
     }
 
     /// Whether a text is one of these.
@@ -108,7 +106,7 @@ fn read_item(node: &Node<'_>, loader: &mut Loader<'_>, form: &Form) -> Option<It
         // The empty user is one too: REGISTER asks for a domain alone.
         return read_bytes(node, loader, 0, form.expected, form.fold_from).map(Item::Whole);
     }
-    let table = node.table(loader, &Keys { known: form.keys, later: &[] })?;
+    let table = node.table(loader, &Keys { known: form.keys })?;
     let mut ways = form.keys.iter().filter_map(|key| Some((*key, table.get(key)?)));
     let first = ways.next();
     if let (Some((one, _)), Some((other, second))) = (&first, ways.next()) {

@@ -9,7 +9,7 @@ use crate::error::quote;
 use crate::load::{Keys, Loader, Node, Table};
 use crate::nearest::nearest;
 
-const KEYS: Keys<'_> = Keys { known: &["zone", "days", "inside", "outside", "dates"], later: &[] };
+const KEYS: Keys<'_> = Keys { known: &["zone", "days", "inside", "outside", "dates"] };
 const ZONE: &str = "a time zone such as Europe/Berlin";
 const DAYS: &str = "a day such as mon, or days such as mon-fri";
 const HOURS: &str = "hours such as 08:00-18:00";

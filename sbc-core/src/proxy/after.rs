@@ -90,6 +90,7 @@ impl Core {
             flow: binding.flow,
             path: binding.path,
             contact: &binding.contact,
+            q: binding.q,
             expires: binding.expires,
         };
         let remembered = self.directory.registered(&registration, turn.now);

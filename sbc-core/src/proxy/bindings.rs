@@ -35,6 +35,26 @@ pub(crate) fn contact_uri<'a>(request: &Message<'a>) -> Option<&'a [u8]> {
     NameAddr::parse(item.text).ok().map(|address| address.uri)
 }
 
+/// How much a REGISTER prefers its first Contact (RFC 3261 §20.10), in thousandths; all that says nothing readable is
+/// wanted alike, and most.
+pub(crate) fn preference(request: &Message<'_>) -> u16 {
+    const MOST: u16 = 1000;
+    let first = request.first(HeaderName::Contact).and_then(|header| split(header.value).next());
+    let q = first.and_then(|item| NameAddr::parse(item.text).ok()?.params.value("q"));
+    q.and_then(thousandths).map_or(MOST, |q| q.min(MOST))
+}
+
+/// `qvalue` of RFC 3261 §25.1: up to three digits after the point.
+fn thousandths(text: &[u8]) -> Option<u16> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    if part.len() > 3 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let whole: u16 = if whole.is_empty() && !part.is_empty() { 0 } else { whole.parse().ok()? };
+    format!("{part:0<3}").parse::<u16>().ok()?.checked_add(whole.checked_mul(1000)?)
+}
+
 /// How long the registrar keeps `uri`, in seconds; `None`: it does not list it.
 pub(crate) fn granted(response: &Message<'_>, uri: &[u8]) -> Option<u64> {
     let default = number(response.value(HeaderName::Expires)).unwrap_or(3600);
@@ -109,4 +129,18 @@ fn write_opened(value: &[u8], settings: &Settings, out: &mut Vec<u8>) {
     out.push(b'>');
     out.extend_from_slice(address.params.raw());
     out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn preferences_are_read_in_thousandths() {
+        let read = ["1", "1.0", "0.5", ".25", "0", "0.001", "1.000"].map(|text| thousandths(text.as_bytes()));
+        assert_eq!(read, [1000, 1000, 500, 250, 0, 1, 1000].map(Some));
+        for wrong in ["", ".", "x", "-1", "0.1234", "0.+1", "99999", "1,0"] {
+            assert!(thousandths(wrong.as_bytes()).is_none_or(|q| q > 1000), "{wrong}");
+        }
+    }
 }

@@ -202,7 +202,7 @@ impl Core {
                 tried: tried.map(|one| (one.rule.to_owned(), one.line, one.failed.clone())).collect(),
                 rule: told.decision.rule.map(str::to_owned),
                 answer: config.rules.describe(&told.decision, &pools),
-                to_bindings: told.decision.action == Action::Bindings,
+                to_bindings: matches!(told.decision.action, Action::Bindings { .. }),
             })
         });
     }

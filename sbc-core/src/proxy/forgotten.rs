@@ -64,10 +64,7 @@ impl Core {
                 let plan = self.pool_plan(turn, &invite.incoming, &to, ruled.changes.as_deref());
                 (plan.wherever_it_went(), ruled)
             }
-            Route::Bindings(mut left, ruled) => {
-                left.reverse();
-                (Plan::Bindings { left }, ruled)
-            }
+            Route::Bindings(bound, ruled) => (Plan::Bindings(bound), ruled),
             Route::Answer(_) | Route::Drop(_) | Route::Redirect { .. } => return false,
         };
         self.forward(turn, &invite, plan, ruled, Start::Cancelled { reason });

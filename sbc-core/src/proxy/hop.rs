@@ -9,9 +9,9 @@ use crate::proxy::refer;
 use crate::proxy::route::{self, Consumed};
 use crate::proxy::ruled::{Pooled, Ruled};
 use crate::proxy::settings::Settings;
+use crate::proxy::setup::Bound;
 use crate::proxy::turn::{Asked, Turn};
 use crate::proxy::worker::Spare;
-use crate::registration::Reached;
 use crate::seal::{KeyRing, Kind, OpenError, Peer};
 use crate::sip::Method;
 use crate::wire::{HeaderName, NameAddr, Uri};
@@ -31,8 +31,8 @@ pub(crate) enum Route {
     },
     /// The members of pools, one after the other.
     Pool(Pooled, Ruled),
-    /// The bindings of a user, one after the other.
-    Bindings(Vec<Reached>, Ruled),
+    /// The bindings of a user.
+    Bindings(Bound, Ruled),
     /// The caller is told of other addresses.
     Redirect {
         status: u16,

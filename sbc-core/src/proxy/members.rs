@@ -8,12 +8,12 @@ use routing_rules::Changes;
 use crate::config::{Balance, Registrations};
 use crate::count::Count;
 use crate::limits;
-use crate::pool::{Health, Order, PoolState, Seat, Tried};
+use crate::pool::{Health, Order, Places, PoolState, Seat, Wish};
 use crate::proxy::core::Core;
 use crate::proxy::credentials;
 use crate::proxy::hop::called_aor;
 use crate::proxy::incoming::Incoming;
-use crate::proxy::ruled::Pooled;
+use crate::proxy::ruled::{Pooled, Target};
 use crate::proxy::setup::{Fallback, Plan};
 use crate::proxy::turn::Turn;
 use crate::seal::OpenError;
@@ -39,17 +39,18 @@ impl Core {
             true => Balance::HashAor,
             false => to.balance.unwrap_or(pool.config.balance),
         };
-        let fallback = |pool: &Arc<PoolState>| {
-            let balance = balance_of(pool);
-            Fallback { pool: Arc::clone(pool), balance, key: key(balance) }
+        let is_new_call = incoming.method == Some(Method::Invite) && !incoming.is_in_dialog();
+        let fallback = |to: &Target| {
+            let balance = balance_of(&to.pool);
+            let wish = Wish { balance, key: key(balance), is_new_call, among: to.among, near: to.near };
+            Fallback { pool: Arc::clone(&to.pool), wish }
         };
         let then = to.fallback.iter().map(fallback).collect();
-        let pool = &to.pool;
-        let balance = balance_of(pool);
-        let first = self.challenger(turn, incoming, pool, balance);
+        let Fallback { pool, wish } = fallback(&to.first);
+        let challenger = self.challenger(turn, incoming, &pool, wish.balance);
+        let first = challenger.filter(|member| wish.among.has(*member));
         let left = pool.config.failover.attempts.max(1);
-        let (pool, key, answers) = (Arc::clone(pool), key(balance), first.is_some());
-        Plan::Pool { pool, balance, key, tried: Tried::default(), first, answers, left, then }
+        Plan::Pool { pool, wish, tried: Places::default(), first, answers: first.is_some(), left, then }
     }
 
     /// Whether a request has to meet the registration of one user, where each lives on one member: it makes or

@@ -74,9 +74,8 @@ impl Core {
                 let plan = self.pool_plan(turn, &asked.incoming, &to, ruled.changes.as_deref());
                 self.forward(turn, &asked, plan, ruled, Start::Now);
             }
-            Route::Bindings(mut left, ruled) => {
-                left.reverse();
-                self.forward(turn, &asked, Plan::Bindings { left }, ruled, Start::Now);
+            Route::Bindings(bound, ruled) => {
+                self.forward(turn, &asked, Plan::Bindings(bound), ruled, Start::Now);
             }
             Route::Redirect { status, contacts } => self.redirect(turn, &asked.incoming, status, &contacts),
         }

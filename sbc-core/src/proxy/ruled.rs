@@ -11,12 +11,13 @@ use crate::flow::Zone;
 use crate::hash::Digest;
 use crate::limiting::Permit;
 use crate::limits;
-use crate::pool::PoolState;
+use crate::pool::{Places, PoolState};
 use crate::proxy::core::Core;
 use crate::proxy::hop::{Answer, Route, is_served};
 use crate::proxy::incoming::Incoming;
 use crate::proxy::question::{Asker, Surroundings, ask, changed};
 use crate::proxy::settings::{Settings, strip_brackets};
+use crate::proxy::setup::Bound;
 use crate::proxy::turn::{Asked, Turn};
 use crate::sip::Method;
 use crate::time::Time;
@@ -33,18 +34,30 @@ pub(crate) struct Ruled {
 
 /// The pools of a route, as they are now.
 pub(crate) struct Pooled {
-    pub(crate) pool: Arc<PoolState>,
+    pub(crate) first: Target,
     /// Instead of each pool's own.
     pub(crate) balance: Option<Balance>,
     /// Where to go on; the next one is the last of the list.
-    pub(crate) fallback: Vec<Arc<PoolState>>,
+    pub(crate) fallback: Vec<Target>,
+}
+
+/// A pool, and which of its members a route means.
+pub(crate) struct Target {
+    pub(crate) pool: Arc<PoolState>,
+    pub(crate) among: Places,
+    /// Instead of those near to this node.
+    pub(crate) near: Option<Places>,
 }
 
 impl Pooled {
     fn of(to: &ToPool<'_>, settings: &Settings) -> Option<Self> {
-        let pool = |place: &usize| settings.pools.get(*place).map(Arc::clone);
-        let fallback = to.fallback.iter().rev().filter_map(pool).collect();
-        Some(Self { pool: pool(&to.pool)?, balance: to.balance, fallback })
+        let target = |place: &usize, tag: Option<&str>| {
+            let pool = Arc::clone(settings.pools.get(*place)?);
+            let near = to.region.map(|region| pool.near_to(region));
+            Some(Target { among: pool.tagged(tag), near, pool })
+        };
+        let fallback = to.fallback.iter().rev().filter_map(|place| target(place, None)).collect();
+        Some(Self { first: target(&to.pool, to.tag)?, balance: to.balance, fallback })
     }
 }
 
@@ -113,13 +126,14 @@ impl Core {
                 self.within_limits(turn.settings, &decision, asked, turn.now)
                     .map_or_else(Route::Answer, |ruled| Route::Pool(to, ruled))
             }
-            Action::Bindings => self.within_limits(turn.settings, &decision, asked, turn.now).map_or_else(
-                Route::Answer,
-                |ruled| {
+            Action::Bindings { fork } => self
+                .within_limits(turn.settings, &decision, asked, turn.now)
+                .map_or_else(Route::Answer, |ruled| {
                     let aor = turn.settings.aor(&changed(uri, ruled.changes.as_deref()));
-                    Route::Bindings(self.directory.of_aor(aor, turn.now), ruled)
-                },
-            ),
+                    let mut left = self.directory.of_aor(aor, turn.now);
+                    left.reverse();
+                    Route::Bindings(Bound { left, fork, asked: None }, ruled)
+                }),
             Action::Reject { status, reason, retry_after } => Route::Answer(Answer {
                 status,
                 reason: (!reason.is_empty()).then(|| reason.to_owned()),

@@ -24,6 +24,8 @@ pub struct Binding {
     pub path: Peer,
     /// The Contact URI.
     pub contact: Box<[u8]>,
+    /// How much its user prefers it (RFC 3261 §20.10), in thousandths.
+    pub q: u16,
     /// When the registrar forgets it.
     pub expires: Time,
     /// When its connection closed, if it did.
@@ -49,6 +51,8 @@ pub struct Registration<'a> {
     pub path: Peer,
     /// Its Contact URI.
     pub contact: &'a [u8],
+    /// How much its user prefers it, in thousandths.
+    pub q: u16,
     /// When the registrar forgets it.
     pub expires: Time,
 }
@@ -78,7 +82,9 @@ pub struct Reached {
     pub flow: Flow,
     /// Its Contact URI: the next Request-URI.
     pub contact: Box<[u8]>,
-    /// When it was last registered; the newest is tried first.
+    /// How much its user prefers it, in thousandths: the greatest is tried first.
+    pub q: u16,
+    /// When it was last registered; of several alike the newest is tried first.
     pub refreshed: Time,
 }
 
@@ -191,6 +197,7 @@ impl Directory {
                 flow: registration.flow,
                 path: registration.path,
                 contact: registration.contact.into(),
+                q: registration.q,
                 expires: registration.expires,
                 // The connection may have closed while the registrar was asked.
                 closed: is_gone.then_some(now),
@@ -298,7 +305,7 @@ impl Directory {
         self.bindings.get(&newest.0).map(|binding| binding.name.clone())
     }
 
-    /// The live bindings of an address of record, newest first.
+    /// The live bindings of an address of record, the preferred first, and of those alike the newest.
     pub fn of_aor(&self, aor: Digest, now: Time) -> Vec<Reached> {
         let Some(ids) = self.by_aor.get(&aor).map(|ids| ids.clone()) else { return Vec::new() };
         let mut reached: Vec<Reached> = ids
@@ -310,11 +317,12 @@ impl Directory {
                     id,
                     flow: binding.flow,
                     contact: binding.contact.clone(),
+                    q: binding.q,
                     refreshed: binding.refreshed,
                 })
             })
             .collect();
-        reached.sort_by_key(|one| std::cmp::Reverse(one.refreshed));
+        reached.sort_by_key(|one| std::cmp::Reverse((one.q, one.refreshed)));
         reached
     }
 
@@ -390,6 +398,7 @@ mod tests {
             flow,
             path,
             contact: b"sip:x@y.invalid",
+            q: if id > 100 { 500 } else { 1000 },
             expires,
         };
         assert_ne!(directory.registered(&registration, now), Remembered::Full);

@@ -227,10 +227,10 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
         listener("inside-tcp", stream(settings.transport), INSIDE_TCP, Zone::Pool),
         Listener { networks, ..listener("trunk-tcp", stream(settings.trunk), TRUNK_TCP, Zone::Trunk) },
     ];
-    let names = Names {
-        pools: &["freeswitch", "carrier"],
-        listeners: &["browsers", "phones", "trunk", "inside", "inside-tcp", "trunk-tcp"],
-    };
+    let names = Names::new(
+        &["freeswitch", "carrier"],
+        &["browsers", "phones", "trunk", "inside", "inside-tcp", "trunk-tcp"],
+    );
     let inside = if settings.transport == Transport::Udp { 3 } else { INSIDE_TCP_ID.0 };
     let outside = if settings.trunk == Transport::Udp { 2 } else { TRUNK_TCP_ID.0 };
     let rules =

@@ -54,10 +54,7 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn new(way: Way) -> Self {
         let mut config = (*edge_config(&EdgeSettings::new(&MEMBERS[..1]))).clone();
-        let names = Names {
-            pools: &["freeswitch", "carrier"],
-            listeners: &["browsers", "phones", "trunk", "inside"],
-        };
+        let names = Names::new(&["freeswitch", "carrier"], &["browsers", "phones", "trunk", "inside"]);
         config.admission.domains = Vec::new();
         // It does what nobody may do for long.
         config.admission.allow = vec!["192.0.2.66/32".parse().expect("a network")];

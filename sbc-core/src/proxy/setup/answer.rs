@@ -77,7 +77,11 @@ impl Setup {
             return;
         }
         branch.rang |= response.status() > 100 && tag_of(response, HeaderName::To).is_some();
-        self.settle_on(at, step);
+        if self.plan.forks() {
+            self.next_attempt_at = None;
+        } else {
+            self.settle_on(at, step);
+        }
         if self.method != Some(Method::Invite) {
             return;
         }

@@ -12,7 +12,7 @@ use crate::proxy::outgoing::{Hop, write_request};
 use crate::proxy::reply::Reply;
 use crate::proxy::secure;
 use crate::proxy::setup::plan::Next;
-use crate::proxy::setup::{Branch, Client, Setup, Step, Waiting, with_message};
+use crate::proxy::setup::{Branch, Client, Plan, Setup, Step, Waiting, with_message};
 use crate::proxy::via::write_branch;
 use crate::proxy::worker::After;
 use crate::seal::{BranchSeal, Peer};
@@ -32,17 +32,37 @@ struct Written {
 }
 
 impl Setup {
-    /// Try the next target; with none left, answer for all of them.
+    /// Try the next target, or all that are asked together; with none left, answer for all of them.
     pub(crate) fn attempt(&mut self, incoming: &Incoming<'_>, step: &mut Step<'_>) {
         self.next_attempt_at = None;
-        let next = if self.branches.len() < limits::BRANCHES && self.breadth_left() != Some(0) {
-            self.plan.next(incoming.call_id, self.is_new_call(), step.now, step.core, step.settings)
-        } else {
-            None
+        self.renew_patience(step);
+        let Some(next) = self.next_target(incoming, step) else {
+            return self.nothing_left(&incoming.message, step);
         };
-        match next {
-            Some(next) => self.send(incoming, next, step),
-            None => self.nothing_left(&incoming.message, step),
+        self.send(incoming, next, step);
+        while self.plan.goes_together()
+            && !self.has_final()
+            && let Some(next) = self.next_target(incoming, step)
+        {
+            self.send(incoming, next, step);
+        }
+    }
+
+    fn next_target(&mut self, incoming: &Incoming<'_>, step: &mut Step<'_>) -> Option<Next> {
+        let next = |plan: &mut Plan| plan.next(incoming.call_id, step.now, step.core, step.settings);
+        self.may_branch().then(|| next(&mut self.plan)).flatten()
+    }
+
+    /// Whether one more target may be asked.
+    pub(super) fn may_branch(&self) -> bool {
+        self.branches.len() < limits::BRANCHES && self.breadth_left() != Some(0)
+    }
+
+    /// A caller that heard something waits as long as it rings: what is tried next gets its whole time again.
+    fn renew_patience(&mut self, step: &Step<'_>) {
+        let is_call = self.method == Some(Method::Invite) && matches!(self.plan, Plan::Bindings(_));
+        if is_call && self.server.on_retransmission().is_some() {
+            self.patience = self.patience.max(step.now + self.server_timers.timeout());
         }
     }
 
@@ -68,7 +88,7 @@ impl Setup {
         if self.waiting.take().is_none() {
             return;
         }
-        if let super::Plan::Peer { flow: known, .. } = &mut self.plan {
+        if let Plan::Peer { flow: known, .. } = &mut self.plan {
             *known = Some(flow);
         }
         step.core.counters.add(Count::FlowReturned);
@@ -79,7 +99,7 @@ impl Setup {
     /// The peer of the one target this request has.
     pub(crate) fn awaited_peer(&self) -> Option<Peer> {
         match &self.plan {
-            super::Plan::Peer { peer, .. } if self.waiting.is_some() => Some(*peer),
+            Plan::Peer { peer, .. } if self.waiting.is_some() => Some(*peer),
             _ => None,
         }
     }
@@ -192,7 +212,7 @@ impl Setup {
         step: &mut Step<'_>,
     ) {
         self.trying_at = None;
-        while let Some(next) = self.plan.next(incoming.call_id, false, step.now, step.core, step.settings) {
+        while let Some(next) = self.plan.next(incoming.call_id, step.now, step.core, step.settings) {
             // How large it was is forgotten, too.
             let large = step.core.way_of_large(&next.flow, step.settings, step.now);
             let large = large.map(|listener| next.clone().by_connection(listener, step.settings));
@@ -225,9 +245,9 @@ impl Setup {
             return None;
         }
         let patience = match &self.plan {
-            super::Plan::Peer { .. } => return None,
-            super::Plan::Bindings { .. } => limits::BINDING_PATIENCE,
-            super::Plan::Pool { pool, .. } => {
+            Plan::Peer { .. } => return None,
+            Plan::Bindings(_) => limits::BINDING_PATIENCE,
+            Plan::Pool { pool, .. } => {
                 let failover = &pool.config.failover;
                 let is_invite = self.method == Some(Method::Invite);
                 if is_invite { failover.invite_after } else { failover.other_after }
@@ -269,7 +289,7 @@ impl Setup {
         }
         let was_silence = self.branches.iter().any(|branch| !branch.client.has_final());
         let status = match (&self.plan, was_silence) {
-            (super::Plan::Bindings { .. }, _) => 480,
+            (Plan::Bindings(_), _) => 480,
             (_, true) if self.method == Some(Method::Invite) => 408,
             _ => 503,
         };

@@ -71,6 +71,10 @@ impl Setup {
     pub(super) fn send_cancel(&mut self, at: usize, step: &mut Step<'_>) {
         let reason = self.cancel_reason.as_deref();
         let branch: &mut Branch = &mut self.branches[at];
+        // A browser that has reconnected rings all the same.
+        if let Some(flow) = step.core.reply_flow(branch.flow, &branch.peer, step.settings) {
+            branch.flow = flow;
+        }
         branch.cancel_wanted = false;
         branch.cancel_missed = false;
         let mut bytes = step.worker.spare.take();

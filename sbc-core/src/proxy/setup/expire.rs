@@ -41,6 +41,9 @@ impl Setup {
         if self.next_attempt_at.is_some_and(|at| at <= step.now) {
             self.give_up_waiting_for_member(step);
         }
+        if self.conclude_at.take_if(|at| *at <= step.now).is_some() {
+            self.conclude(step);
+        }
         if self.waiting.is_some_and(|waiting| waiting.until <= step.now) {
             self.stop_waiting(step);
         }
@@ -204,7 +207,7 @@ impl Setup {
         if others || self.has_final() {
             return true;
         }
-        let may_change = matches!(self.plan, super::Plan::Bindings { .. }) || self.may_change_member(step);
+        let may_change = matches!(self.plan, super::Plan::Bindings(_)) || self.may_change_member(step);
         if self.cancelled || !may_change || !self.plan.has_more() {
             return false;
         }

@@ -42,7 +42,9 @@ impl Setup {
             return;
         }
         self.keep_if_better(at, response, step);
-        if self.goes_on(at, response, step) && self.others_may_answer() {
+        if self.plan.forks() && !self.cancelled {
+            self.on_refusal_of_one(status, step);
+        } else if self.goes_on(at, response, step) && self.others_may_answer() {
             step.core.counters.add(Count::Failovers);
             self.try_another(step);
         } else {
@@ -61,7 +63,7 @@ impl Setup {
                 let zone = self.branches[at].zone;
                 self.may_change_member(step) && speaks_of_its_server(response, zone)
             }
-            Plan::Bindings { .. } => response.status() < 600,
+            Plan::Bindings(_) => response.status() < 600,
             Plan::Peer { .. } => false,
         }
     }

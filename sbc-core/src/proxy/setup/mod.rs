@@ -10,6 +10,7 @@ mod branch;
 mod cancel;
 mod expire;
 mod failure;
+mod fork;
 mod lesson;
 mod machines;
 mod plan;
@@ -35,7 +36,7 @@ use crate::transaction::{Ack, EntryId, Timers};
 use crate::wire::{Framing, HeaderName, Limits, Message};
 use branch::Branch;
 use machines::{Client, Server};
-pub(crate) use plan::{Fallback, Plan, towards};
+pub(crate) use plan::{Bound, Fallback, Plan, towards};
 pub(crate) use spare::SpareEntries;
 
 /// What a step may use.
@@ -110,6 +111,8 @@ pub(crate) struct Setup {
     trying_at: Option<Time>,
     /// When the next member is tried.
     next_attempt_at: Option<Time>,
+    /// When the answer of a fork that was declined no longer waits for those that were cancelled.
+    conclude_at: Option<Time>,
     /// When the caller's patience is over, if nobody said anything.
     patience: Time,
     waiting: Option<Waiting>,
@@ -164,6 +167,7 @@ impl Setup {
                 step.now + if is_invite { limits::TRYING_AFTER } else { limits::TRYING_AFTER_OTHER },
             ),
             next_attempt_at: None,
+            conclude_at: None,
             // One T1 before the caller's own Timer B or F.
             patience: step.now + server_timers.timeout().saturating_sub(config.t1),
             waiting: None,
@@ -225,6 +229,7 @@ impl Setup {
     fn finish(&mut self, bytes: Vec<u8>, step: &mut Step<'_>) {
         self.trying_at = None;
         self.next_attempt_at = None;
+        self.conclude_at = None;
         // No call has come of it.
         self.ruled.permits.clear();
         if self.has_final() {
@@ -294,7 +299,7 @@ impl Setup {
         let branches = self.branches.iter().filter_map(Branch::deadline).min();
         let waiting = self.waiting.map(|waiting| waiting.until);
         let patience = self.is_unanswered().then_some(self.patience);
-        [server, branches, waiting, patience, self.trying_at, self.next_attempt_at]
+        [server, branches, waiting, patience, self.trying_at, self.next_attempt_at, self.conclude_at]
             .into_iter()
             .flatten()
             .min()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Balance;
 use crate::flow::{AddressText, Flow, ListenerId, Zone};
 use crate::hash::Digest;
-use crate::pool::{PoolState, Seat, Tried, Wish};
+use crate::pool::{Places, PoolState, Seat, Wish};
 use crate::proxy::core::Core;
 use crate::proxy::settings::Settings;
 use crate::registration::Reached;
@@ -21,9 +21,8 @@ pub(crate) enum Plan {
     Pool {
         /// As it was when the request came.
         pool: Arc<PoolState>,
-        balance: Balance,
-        key: Digest,
-        tried: Tried,
+        wish: Wish,
+        tried: Places,
         first: Option<usize>,
         /// The request answers a challenge of its first member; another would only challenge it again.
         answers: bool,
@@ -31,15 +30,25 @@ pub(crate) enum Plan {
         /// Pools to go on with; the next one is the last of the list.
         then: Vec<Fallback>,
     },
-    /// Bindings of a user; the next one is the last of the list.
-    Bindings { left: Vec<Reached> },
+    /// Bindings of a user.
+    Bindings(Bound),
+}
+
+/// Bindings of a user, and how they are asked.
+#[derive(Default)]
+pub(crate) struct Bound {
+    /// The next one is the last of the list.
+    pub(crate) left: Vec<Reached>,
+    /// Those of one q are asked at once, not one after the other.
+    pub(crate) fork: bool,
+    /// The q of those that were asked last.
+    pub(crate) asked: Option<u16>,
 }
 
 /// A pool that is asked when the ones before it have nobody.
 pub(crate) struct Fallback {
     pub(crate) pool: Arc<PoolState>,
-    pub(crate) balance: Balance,
-    pub(crate) key: Digest,
+    pub(crate) wish: Wish,
 }
 
 /// The next target.
@@ -70,12 +79,11 @@ impl Plan {
     pub(crate) fn next(
         &mut self,
         call_id: &[u8],
-        is_new_call: bool,
         now: Time,
         core: &Core,
         settings: &Settings,
     ) -> Option<Next> {
-        self.fall_back(is_new_call, now);
+        self.fall_back(now);
         match self {
             Self::Peer { peer, flow, target } => {
                 let flow = towards(flow.take()?, call_id, settings)?;
@@ -92,10 +100,9 @@ impl Plan {
                     leg: leg_of(peer, settings),
                 })
             }
-            Self::Pool { pool, balance, key, tried, first, left, .. } => {
+            Self::Pool { pool, wish, tried, first, left, .. } => {
                 *left = left.checked_sub(1)?;
-                let wish = Wish { balance: *balance, key: *key, is_new_call };
-                let place = first.take().or_else(|| pool.choose(&wish, *tried, now))?;
+                let place = first.take().or_else(|| pool.choose(wish, *tried, now))?;
                 *tried = tried.with(place);
                 let member = Seat::of(pool, place)?;
                 let address = member.address();
@@ -119,8 +126,9 @@ impl Plan {
                     leg,
                 })
             }
-            Self::Bindings { left } => {
+            Self::Bindings(Bound { left, asked, .. }) => {
                 let reached = left.pop()?;
+                *asked = Some(reached.q);
                 let zone = settings.listener(reached.flow.listener)?.zone;
                 let peer = core.peer_of(&reached.flow, None, settings);
                 let peer = Peer { binding: Some(reached.id), ..peer };
@@ -133,10 +141,12 @@ impl Plan {
 
     /// Every target that a request may have gone to, where the balance would not choose the same one again.
     pub(crate) fn wherever_it_went(mut self) -> Self {
-        if let Self::Pool { balance, left, .. } = &mut self
-            && !matches!(balance, Balance::HashCallId | Balance::HashAor | Balance::Priority)
-        {
-            *left = u8::MAX;
+        if let Self::Pool { wish, left, .. } = &mut self {
+            // It holds its place already.
+            wish.is_new_call = false;
+            if !matches!(wish.balance, Balance::HashCallId | Balance::HashAor | Balance::Priority) {
+                *left = u8::MAX;
+            }
         }
         self
     }
@@ -149,7 +159,7 @@ impl Plan {
                 *first = pool.at(member.address());
                 *left = left.saturating_add(1);
             }
-            Self::Bindings { .. } => {}
+            Self::Bindings(_) => {}
         }
     }
 
@@ -157,7 +167,7 @@ impl Plan {
     pub(crate) fn keep(&mut self, tried: Vec<u8>) -> Option<Vec<u8>> {
         match self {
             Self::Peer { target, .. } => target.replace(tried),
-            Self::Pool { .. } | Self::Bindings { .. } => Some(tried),
+            Self::Pool { .. } | Self::Bindings(_) => Some(tried),
         }
     }
 
@@ -165,22 +175,21 @@ impl Plan {
     pub(super) fn take_buffer(&mut self) -> Option<Vec<u8>> {
         match self {
             Self::Peer { target, .. } => target.take(),
-            Self::Pool { .. } | Self::Bindings { .. } => None,
+            Self::Pool { .. } | Self::Bindings(_) => None,
         }
     }
 
     /// Go on to the next pool when this one has no member with room left to try, or was tried often enough.
-    fn fall_back(&mut self, is_new_call: bool, now: Time) {
-        let Self::Pool { pool, balance, key, tried, first, answers, left, then } = self else { return };
+    fn fall_back(&mut self, now: Time) {
+        let Self::Pool { pool, wish, tried, first, answers, left, then } = self else { return };
         while first.is_none() {
-            let wish = Wish { balance: *balance, key: *key, is_new_call };
-            if *left > 0 && pool.has_somebody(&wish, *tried, now) {
+            if *left > 0 && pool.has_somebody(wish, *tried, now) {
                 return;
             }
             let Some(next) = then.pop() else { return };
             *left = next.pool.config.failover.attempts.max(1);
-            (*pool, *balance, *key) = (next.pool, next.balance, next.key);
-            (*tried, *answers) = (Tried::default(), false);
+            (*pool, *wish) = (next.pool, next.wish);
+            (*tried, *answers) = (Places::default(), false);
         }
     }
 
@@ -189,21 +198,38 @@ impl Plan {
         self.left() > 0
     }
 
+    /// Whether several targets are asked at once (RFC 3261 §16.6: in parallel).
+    pub(crate) const fn forks(&self) -> bool {
+        matches!(self, Self::Bindings(Bound { fork: true, .. }))
+    }
+
+    /// Whether the next target is to be asked together with the one before it.
+    pub(crate) fn goes_together(&self) -> bool {
+        let Self::Bindings(Bound { left, fork: true, asked }) = self else { return false };
+        left.last().is_some_and(|next| *asked == Some(next.q))
+    }
+
+    /// Nobody else is tried.
+    pub(crate) fn give_up(&mut self) {
+        if let Self::Bindings(Bound { left, .. }) = self {
+            left.clear();
+        }
+    }
+
     /// How many targets are left to try.
     pub(crate) fn left(&self) -> u32 {
         match self {
             Self::Peer { flow, .. } => u32::from(flow.is_some()),
-            Self::Pool { pool, tried, first, left, then, .. } => {
-                let count = |number: usize| u32::try_from(number).unwrap_or(0);
+            Self::Pool { wish, tried, first, left, then, .. } => {
                 let again = u32::from(first.is_some_and(|first| tried.has(first)));
-                let untried = count(pool.members.len()).saturating_sub(tried.count());
+                let untried = wish.among.without(*tried).count();
                 let here = (untried + again).min(u32::from(*left));
                 let beyond = |next: &Fallback| {
-                    count(next.pool.members.len()).min(u32::from(next.pool.config.failover.attempts.max(1)))
+                    next.wish.among.count().min(u32::from(next.pool.config.failover.attempts.max(1)))
                 };
                 here + then.iter().map(beyond).sum::<u32>()
             }
-            Self::Bindings { left } => u32::try_from(left.len()).unwrap_or(0),
+            Self::Bindings(bound) => u32::try_from(bound.left.len()).unwrap_or(0),
         }
     }
 }

@@ -40,7 +40,7 @@ impl Setup {
     /// Free what a box in reserve need not hold.
     fn forget(&mut self) {
         self.branches.clear();
-        self.plan = super::Plan::Bindings { left: Vec::new() };
+        self.plan = super::Plan::Bindings(super::Bound::default());
         self.best = None;
         self.cancel_reason = None;
     }

@@ -17,13 +17,18 @@ use crate::seal::Peer;
 use crate::sip::Method;
 use crate::wire::{HeaderName, Message, NameAddr, write_unfolded};
 
+/// Why the others are cancelled: no phone shall show a missed call (RFC 3326 §2).
+const ANSWERED_ELSEWHERE: &[u8] = b"SIP;cause=200;text=\"Call completed elsewhere\"";
+
 impl Setup {
     pub(super) fn on_success(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
         self.next_attempt_at = None;
         self.trying_at = None;
         self.branches[at].over = true;
         if self.method != Some(Method::Invite) {
-            self.settle_on(at, step);
+            if !self.plan.forks() {
+                self.settle_on(at, step);
+            }
             self.after_success(at, response, step);
             let bytes = self.passed(at, response, step);
             self.finish(bytes, step);
@@ -37,7 +42,7 @@ impl Setup {
             return;
         }
         if self.winner.replace(at).is_none() {
-            self.cancel_others(at, step);
+            self.give_up_others(ANSWERED_ELSEWHERE, step);
             if !self.in_dialog {
                 let key = self.answered_dialog(response, step);
                 let inside = self.inside(at, response, step);
@@ -148,10 +153,10 @@ impl Setup {
             write_unfolded(&mut contact, uri);
             let mut name = Vec::new();
             write_unfolded(&mut name, NameAddr::parse(request.value(HeaderName::To)).ok()?.uri);
-            Some((contact, name, seconds))
+            Some((contact, name, bindings::preference(&request), seconds))
         });
         match found.flatten() {
-            Some((contact, name, seconds)) if seconds > 0 => {
+            Some((contact, name, q, seconds)) if seconds > 0 => {
                 step.core.counters.add(Count::Registered);
                 let binding = Box::new(Binding {
                     aor: registers.aor,
@@ -159,6 +164,7 @@ impl Setup {
                     flow: self.upstream.flow,
                     path: registers.path,
                     contact: contact.into(),
+                    q,
                     expires: step.now + Duration::from_secs(seconds),
                     closed: None,
                     refreshed: step.now,

@@ -1,5 +1,5 @@
-//! A number of things that exist now: each holder is one of them until it is dropped, so that the number
-//! cannot drift.
+//! A number of things that exist now, or of bytes of them: each holder stands for its share until it is dropped, so
+//! that the number cannot drift.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,8 +11,13 @@ pub struct Gauge(Arc<AtomicU32>);
 impl Gauge {
     /// One more, as long as the holder lives.
     pub fn hold(&self) -> Held {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Held(Arc::clone(&self.0))
+        self.hold_many(1)
+    }
+
+    /// So many more, as long as the holder lives.
+    pub fn hold_many(&self, share: u32) -> Held {
+        self.0.fetch_add(share, Ordering::Relaxed);
+        Held { of: Arc::clone(&self.0), share }
     }
 
     /// How many there are.
@@ -21,13 +26,16 @@ impl Gauge {
     }
 }
 
-/// One of them.
+/// One of them, or several.
 #[derive(Debug)]
-pub struct Held(Arc<AtomicU32>);
+pub struct Held {
+    of: Arc<AtomicU32>,
+    share: u32,
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.of.fetch_sub(self.share, Ordering::Relaxed);
     }
 }
 
@@ -43,6 +51,17 @@ mod tests {
         drop(first);
         assert_eq!(gauge.get(), 1);
         drop(second);
+        assert_eq!(gauge.get(), 0);
+    }
+
+    #[test]
+    fn a_share_goes_as_it_came() {
+        let gauge = Gauge::default();
+        let (large, small) = (gauge.hold_many(6000), gauge.hold_many(300));
+        assert_eq!(gauge.get(), 6300);
+        drop(large);
+        assert_eq!(gauge.get(), 300);
+        drop(small);
         assert_eq!(gauge.get(), 0);
     }
 }

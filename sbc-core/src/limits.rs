@@ -16,6 +16,9 @@ pub const DIALOGS: usize = 500_000;
 pub const DIALOG_SHARDS: usize = 256;
 /// Server transactions in progress.
 pub const TRANSACTIONS: usize = 500_000;
+/// Bytes of the requests in progress, as they came. What left for each of them and its answer are kept beside it, so the
+/// memory is a small multiple.
+pub const TRANSACTION_BYTES: u32 = 256 << 20;
 /// Server transactions that the tables have room for from the start, so that they seldom grow.
 pub const TRANSACTIONS_AT_ONCE: usize = 4096;
 /// Requests waiting for one binding or dialog to come back.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sbc_core::config::Config;
 use sbc_core::flow::{Flow, ListenerId, WorkerId};
 use sbc_core::io::Input;
+use sbc_core::limits;
 use sbc_core::time::Time;
 use sbc_core::{Core, Worker};
 use sbc_tests::sim::{CARRIER, EdgeSettings, MEMBERS, edge_config};
@@ -111,4 +112,27 @@ fn a_hundred_thousand_short_calls_leave_nothing() {
     let status = edge.core.status();
     assert!(status.is_at_rest() && status.dialogs == 0 && status.calls == 0, "left over: {status:?}");
     assert_eq!(edge.core.next_deadline(&edge.worker), None, "timers are left over");
+}
+
+#[test]
+fn requests_in_progress_hold_so_many_bytes_and_no_more() {
+    let mut edge = Edge::new();
+    let caller = Flow::to(TRUNK, CARRIER.parse().expect("an address"));
+    let message = |number| {
+        let body = "x".repeat(60_000);
+        let end = format!("Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let uri = "sip:9196@198.51.100.7:5062";
+        request("MESSAGE", uri, "", number).replace("Content-Length: 0\r\n\r\n", &end)
+    };
+    let fit = u64::from(limits::TRANSACTION_BYTES) / message(1_000_000).len() as u64;
+    for number in 1_000_000..1_000_000 + fit {
+        let (there, _) = edge.hear(caller, &message(number));
+        assert_eq!(there.listener, INSIDE, "message {number}");
+    }
+    let (back, refusal) = edge.hear(caller, &message(2_000_000));
+    assert!(back == caller && refusal.starts_with("SIP/2.0 503 "), "{refusal}");
+    // RFC 3261 table 4: timers F and K.
+    edge.pass(LONGEST + Duration::from_secs(10));
+    let (there, _) = edge.hear(caller, &message(2_000_001));
+    assert_eq!(there.listener, INSIDE, "what has ended makes room");
 }

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::count::{Count, Counters};
 use crate::dialog::Records;
 use crate::flow::{Flow, ListenerId, Transport, is_stream, is_websocket};
+use crate::gauge::Gauge;
 use crate::hash::KeyedHash;
 use crate::io::Input;
 use crate::limiting::{Callers, Gates};
@@ -40,6 +41,8 @@ pub struct Core {
     pub(crate) boot: u64,
     pub(crate) started: Time,
     pub(crate) entries: DigestMap<Box<Setup>>,
+    /// Bytes of the requests of all entries.
+    pub(crate) request_bytes: Gauge,
     pub(crate) branches: DigestMap<EntryId>,
     /// INVITEs that begin a call, by what they have in common whichever way they come.
     pub(crate) merges: DigestMap<EntryId>,
@@ -74,6 +77,7 @@ impl Core {
             boot: u64::from_be_bytes(boot),
             started: now,
             entries: with_room(limits::TRANSACTIONS_AT_ONCE),
+            request_bytes: Gauge::default(),
             branches: with_room(limits::TRANSACTIONS_AT_ONCE),
             merges: with_room(limits::TRANSACTIONS_AT_ONCE),
             directory: Directory::default(),

@@ -2,6 +2,7 @@
 
 use crate::count::Count;
 use crate::flow::{Flow, Zone};
+use crate::gauge::Held;
 use crate::hash::Digest;
 use crate::limits;
 use crate::proxy::bindings;
@@ -91,12 +92,11 @@ impl Core {
         start: Start<'_>,
     ) {
         let incoming = &asked.incoming;
-        if self.entries.len() >= limits::TRANSACTIONS {
-            self.counters.add(Count::TableFull);
-            let retry_after = Some(limits::RETRY_AFTER_SECONDS);
-            self.answer(turn, incoming, &Answer { status: 503, reason: None, retry_after, count: None });
+        let Some(held) = self.room_for(incoming.message.bytes().len()) else {
+            let (retry_after, count) = (Some(limits::RETRY_AFTER_SECONDS), Some(Count::TableFull));
+            self.answer(turn, incoming, &Answer { status: 503, reason: None, retry_after, count });
             return;
-        }
+        };
         let merge = self.merge_key(incoming).filter(|_| !asked.was_counted);
         if merge.is_some_and(|key| self.is_merged(key, asked.id)) {
             let reason = Some("Merged Request".to_owned());
@@ -113,6 +113,7 @@ impl Core {
             merge,
             plan,
             ruled,
+            held,
         };
         match self.entries.entry(asked.id.0) {
             // Another worker got the same request a moment ago.
@@ -136,6 +137,14 @@ impl Core {
         if let Start::Wait { key, .. } = start {
             self.look_again(turn, asked.id, key);
         }
+    }
+
+    /// Room for one more request of so many bytes.
+    fn room_for(&self, bytes: usize) -> Option<Held> {
+        let bytes = u32::try_from(bytes).ok()?;
+        let has_room = self.entries.len() < limits::TRANSACTIONS
+            && self.request_bytes.get().saturating_add(bytes) <= limits::TRANSACTION_BYTES;
+        has_room.then(|| self.request_bytes.hold_many(bytes))
     }
 
     /// The flow may have come back between the look and the wait.

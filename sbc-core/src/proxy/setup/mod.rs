@@ -19,6 +19,7 @@ mod success;
 mod unwanted;
 
 use crate::dialog::DialogKey;
+use crate::gauge::Held;
 use crate::hash::Digest;
 use crate::limits;
 use crate::proxy::core::Core;
@@ -85,6 +86,8 @@ pub(crate) struct Setup {
     upstream_peer: Peer,
     /// As it came.
     request: Vec<u8>,
+    /// Its share of what all requests in progress may hold.
+    held: Option<Held>,
     method: Option<Method>,
     in_dialog: bool,
     dialog: DialogKey,
@@ -131,6 +134,7 @@ pub(crate) struct NewSetup {
     pub(crate) merge: Option<Digest>,
     pub(crate) plan: Plan,
     pub(crate) ruled: Ruled,
+    pub(crate) held: Held,
 }
 
 impl Setup {
@@ -148,6 +152,7 @@ impl Setup {
             upstream: incoming.upstream,
             upstream_peer: new.upstream_peer,
             request: step.worker.spare.copy(incoming.message.bytes()),
+            held: Some(new.held),
             method: incoming.method,
             in_dialog: incoming.is_in_dialog(),
             dialog: incoming.dialog(&step.core.hash),

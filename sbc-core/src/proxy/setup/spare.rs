@@ -39,6 +39,7 @@ impl SpareEntries {
 impl Setup {
     /// Free what a box in reserve need not hold.
     fn forget(&mut self) {
+        self.held = None;
         self.branches.clear();
         self.plan = super::Plan::Bindings(super::Bound::default());
         self.best = None;

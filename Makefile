@@ -8,7 +8,7 @@ help:
 	@echo 'make run    build and start sbc with the quickstart defaults'
 	@echo 'make test   install what the tests need, run all of them'
 	@echo 'make sim    $(CALLS) simulated calls over $(SEEDS) seeds of bad links and dying nodes'
-	@echo 'make load   sbc killed under SIPp, calls that lose packets, floods, silent clients (LOAD="--only garbage")'
+	@echo 'make load   sbc and members killed under SIPp, lost packets, reloads, floods, silent clients (LOAD="--only garbage")'
 	@echo 'make lint   formatting, clippy, documentation, licences and bans'
 	@echo 'make fuzz   throw bytes at everything that reads bytes, TIME=60 seconds for each target'
 	@echo 'make bench  what one message and one decision of the rules cost'

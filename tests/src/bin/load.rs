@@ -9,7 +9,12 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
+<<<<<<< 6e87ce8
+use sbc_tests::load::{Flood, Way, Weather, deafen, fail, kills, reload, silence, travel};
+use sbc_tests::process::Mood;
+=======
 use sbc_tests::load::{Flood, Way, Weather, deafen, kills, overload, silence, travel};
+>>>>>>> 3610874
 
 /// Set in the network namespace that the program has made for itself.
 const INSIDE: &str = "SBC_LOAD_NAMESPACE";
@@ -26,6 +31,9 @@ struct Arguments {
     /// Calls a second meanwhile, and under floods.
     #[arg(long, default_value_t = 50)]
     rate: u32,
+    /// How often the configuration is read again under 200 calls a second.
+    #[arg(long, default_value_t = 100)]
+    reloads: u32,
     /// Calls over each bad path.
     #[arg(long, default_value_t = 400)]
     calls: usize,
@@ -54,6 +62,10 @@ struct Arguments {
 enum Scenario {
     /// sbc is killed under calls.
     Kills,
+    /// One of three members is gone, stopped, full, or hears nothing, under calls.
+    Faults,
+    /// The configuration is read again under calls.
+    Reloads,
     /// Calls over UDP that loses datagrams.
     Udp,
     /// Calls over wss that loses packets.
@@ -103,6 +115,15 @@ impl Scenario {
                 let killed =
                     kills(arguments.kills, arguments.rate, |done| progress("kills", done as usize, of));
                 Ok(told(&killed, killed.broken()))
+            }
+            Self::Faults => {
+                let moods = [Mood::Gone, Mood::Stopped, Mood::Full, Mood::Deaf].into_iter();
+                let failed = moods.map(|mood| fail(mood, arguments.rate));
+                Ok(failed.flat_map(|failed| told(&failed, failed.broken())).collect())
+            }
+            Self::Reloads => {
+                let reloaded = reload(arguments.reloads, arguments.reloads * 40, 200);
+                Ok(told(&reloaded, reloaded.broken()))
             }
             Self::Udp => Self::calls_over(Way::Udp, arguments),
             Self::Wss => Self::calls_over(Way::Wss, arguments),

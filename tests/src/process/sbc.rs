@@ -82,6 +82,28 @@ impl<'s> Sbc<'s> {
         });
     }
 
+    /// Writes one more rule, numbered, and lets it be read.
+    ///
+    /// # Panics
+    /// When it is not taken over.
+    pub fn reload_with_rule(&self, number: u32) {
+        self.site.write_rules(&format!(
+            "[[rule]]\nname = \"number {number}\"\nmatch = {{ user = \"{number}\" }}\nreject = {{ status = 404 }}\n"
+        ));
+        let url = format!("http://{}/api/v1/reload", self.site.admin);
+        let request = ureq::post(&url).header("Content-Type", "application/json");
+        let reply = request.send("{}").expect("the rules are taken over");
+        assert_eq!(reply.status(), 200);
+    }
+
+    /// Whether it gives calls to the member at this address.
+    pub fn has_up(&self, member: std::net::SocketAddr) -> bool {
+        let status = self.status();
+        let pools = status["pools"].as_array().cloned().unwrap_or_default();
+        let members = pools.iter().flat_map(members_of);
+        members.into_iter().any(|one| one["address"] == member.to_string() && one["state"] == "up")
+    }
+
     fn try_status(&self) -> Option<Value> {
         json(&format!("http://{}/api/v1/status", self.site.admin))
     }

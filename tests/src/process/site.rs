@@ -58,6 +58,8 @@ pub struct Site {
     pub inside: SocketAddr,
     /// Where members listen.
     pub members: [SocketAddr; MEMBERS],
+    /// Where a third one does, where one of them is to fail: then it counts as back after two good probes.
+    third_member: Option<SocketAddr>,
     /// The admin API of sbc.
     pub admin: SocketAddr,
     /// What else there is where callers and members use TCP and TLS, too.
@@ -102,10 +104,26 @@ impl Site {
             advertised_udp: None,
             inside: free_run(ip(2), WORKERS + 1),
             members: [free_udp(ip(3)), free_udp(ip(4))],
+            third_member: None,
             admin: free_tcp(ip(2)),
             streams: None,
             network,
         }
+    }
+
+    /// A new place with a pool of three.
+    ///
+    /// # Panics
+    /// When the machine has no free ports or no room for files.
+    pub fn with_third_member(name: &str) -> Self {
+        let mut site = Self::new(name);
+        site.third_member = Some(free_udp(Ipv4Addr::new(127, site.network[0], site.network[1], 7)));
+        site
+    }
+
+    /// All members of the pool.
+    pub fn pool(&self) -> Vec<SocketAddr> {
+        self.members.into_iter().chain(self.third_member).collect()
     }
 
     /// A new place whose callers use TCP and TLS, too, and whose second member is reached by UDP or TCP.
@@ -147,13 +165,13 @@ impl Site {
 
     /// IP addresses that must never be seen outside.
     pub(super) fn secret_hosts(&self) -> impl Iterator<Item = IpAddr> {
-        [self.inside.ip()].into_iter().chain(self.members.map(|member| member.ip()))
+        [self.inside.ip()].into_iter().chain(self.pool().into_iter().map(|member| member.ip()))
     }
 
     /// Ports that must never be seen outside.
     pub(super) fn secret_ports(&self) -> impl Iterator<Item = u16> {
         let own = self.inside.port()..=self.inside.port() + WORKERS;
-        own.chain(self.members.map(|member| member.port()))
+        own.chain(self.pool().into_iter().map(|member| member.port()))
     }
 
     /// The URL of the WebSocket listener with TLS.
@@ -168,14 +186,20 @@ impl Site {
 
     /// Writes `sbc.toml` and `routes.toml`: the pool `freeswitch` with both members.
     pub(super) fn write_config(&self, balance: Balance) -> PathBuf {
-        let Self { wss, ws, udp, inside, admin, members: [first, second], .. } = self;
+        let Self { wss, ws, udp, inside, admin, .. } = self;
+        let member = |(place, member): (usize, SocketAddr)| {
+            let by = if self.is_by_tcp(place) { ";transport=tcp" } else { "" };
+            format!("{{ uri = \"sip:{member}{by}\" }}")
+        };
+        let members: Vec<_> = self.pool().into_iter().enumerate().map(member).collect();
+        let members = members.join(", ");
+        let rise = if self.third_member.is_some() { 2 } else { 1 };
         let (from, to) = (inside.port() + 1, inside.port() + WORKERS);
         let advertise =
             self.advertised_udp.map(|address| format!("advertise = \"{address}\"\n")).unwrap_or_default();
         let streams = self.streams.as_ref().map(Streams::config).unwrap_or_default();
         let large = self.streams.as_ref().map(|streams| format!("large = \"{}\"\n", streams.large));
         let large = large.unwrap_or_default();
-        let by = if self.is_by_tcp(1) { ";transport=tcp" } else { "" };
         let config = format!(
             r#"routes = "routes.toml"
 [node]
@@ -204,9 +228,9 @@ bind = "{inside}"
 worker_ports = "{from}-{to}"
 zone = "pool"
 {streams}[pool.freeswitch]
-members = [{{ uri = "sip:{first}" }}, {{ uri = "sip:{second}{by}" }}]
+members = [{members}]
 balance = "{balance}"
-{large}probe = {{ interval = "500ms", timeout = "500ms", fall = 2, rise = 1 }}
+{large}probe = {{ interval = "500ms", timeout = "500ms", fall = 2, rise = {rise} }}
 failover = {{ invite_after = "1s", other_after = "2s", attempts = 3 }}
 [admission]
 domains = ["example.test"]
@@ -216,10 +240,16 @@ bind = "{admin}"
 format = "text"
 "#
         );
-        fs::write(self.directory.join("routes.toml"), ROUTES).expect("a file in the temporary directory");
+        self.write_rules("");
         let path = self.directory.join("sbc.toml");
         fs::write(&path, config).expect("a file in the temporary directory");
         path
+    }
+
+    /// Writes `routes.toml`, with more rules before the usual ones.
+    pub(super) fn write_rules(&self, more: &str) {
+        let file = self.directory.join("routes.toml");
+        fs::write(file, format!("{more}{ROUTES}")).expect("a file in the temporary directory");
     }
 }
 

@@ -1,0 +1,93 @@
+//! One of three members fails under SIPp and comes back: no new call fails, and none goes to it before two good probes.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::process::{Balance, Caller, Heard, Mood, Outcome, PATIENCE, Puppet, Sbc, Site, until};
+
+/// How long each call lasts.
+const LENGTH: Duration = Duration::from_secs(1);
+/// How long calls go on before it fails, while it has failed, and when it is back, in seconds.
+const PARTS: [u32; 3] = [1, 4, 5];
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Failed {
+    /// How it failed.
+    pub mood: Mood,
+    /// What the caller counted.
+    pub outcome: Outcome,
+    /// Calls a second.
+    pub rate: u32,
+    /// New calls that it was asked to take when its failing was known.
+    pub asked_in_vain: u32,
+    /// What it did when it was well again.
+    pub back: Heard,
+}
+
+impl Failed {
+    /// What is not as it must be.
+    pub fn broken(&self) -> Vec<String> {
+        let Outcome { begun, answered, failed, unexpected, orphaned, .. } = self.outcome;
+        let mood = self.mood;
+        let mut broken = Vec::new();
+        if answered != begun || failed + unexpected > 0 {
+            broken.push(format!(
+                "{mood:?}: {answered} of {begun} calls answered, {failed} failed, {unexpected} unexpected"
+            ));
+        }
+        // Only calls that were up there when it failed can have lost their other end.
+        let most_up = u64::from(self.rate) * (LENGTH.as_secs() + 1);
+        if orphaned > most_up {
+            broken.push(format!("{mood:?}: {orphaned} calls found nobody to end them"));
+        }
+        if self.asked_in_vain > 0 {
+            broken.push(format!("{mood:?}: {} calls were tried at it", self.asked_in_vain));
+        }
+        if self.back.calls == 0 || self.back.probes_before_calls < 2 {
+            broken.push(format!("{mood:?}: it was not taken back after two good probes: {:?}", self.back));
+        }
+        broken
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outcome { begun, answered, failed, orphaned, .. } = self.outcome;
+        writeln!(f, "one of three members {:?}", self.mood)?;
+        writeln!(f, "calls                       {begun:>7}")?;
+        writeln!(f, "answered                    {answered:>7}")?;
+        writeln!(f, "failed                      {failed:>7}")?;
+        writeln!(f, "BYE found nobody            {orphaned:>7}")?;
+        writeln!(f, "tried at it when known      {:>7}", self.asked_in_vain)?;
+        writeln!(f, "good probes before calls    {:>7}", self.back.probes_before_calls)
+    }
+}
+
+/// Let one of three members fail like this and come back, under so many calls a second.
+///
+/// # Panics
+/// When a program does not start or does not end.
+pub fn fail(mood: Mood, rate: u32) -> Failed {
+    let site = Site::with_third_member(&format!("{mood:?}").to_lowercase());
+    let members: Vec<_> = site.pool().into_iter().map(Puppet::start).collect();
+    let failing = &members[0];
+    let sbc = Sbc::start(&site, Balance::CallId);
+    let mut caller = Caller::start(&site, rate * PARTS.iter().sum::<u32>(), rate, LENGTH);
+    let answered = |calls: u32| until("calls are answered", || caller.answered() >= u64::from(calls));
+    answered(rate * PARTS[0]);
+    failing.turn(mood);
+    until("it is known", || !sbc.has_up(site.members[0]));
+    if matches!(mood, Mood::Full | Mood::Deaf) {
+        // What was sent before it was known has come when later probes have.
+        let asked = failing.heard().asked;
+        until("probes go on", || failing.heard().asked > asked + 2);
+    }
+    let known = failing.heard();
+    answered(rate * (PARTS[0] + PARTS[1]));
+    let asked_in_vain = failing.heard().calls - known.calls;
+    failing.turn(Mood::Well);
+    until("calls go to it again", || failing.heard().calls > 0);
+    let outcome = caller.finish_within(2 * PATIENCE);
+    Failed { mood, outcome, rate, asked_in_vain, back: failing.heard() }
+}

@@ -9,12 +9,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
-<<<<<<< 6e87ce8
-use sbc_tests::load::{Flood, Way, Weather, deafen, fail, kills, reload, silence, travel};
+use sbc_tests::load::{Flood, Way, Weather, deafen, fail, kills, overload, reload, silence, travel};
 use sbc_tests::process::Mood;
-=======
-use sbc_tests::load::{Flood, Way, Weather, deafen, kills, overload, silence, travel};
->>>>>>> 3610874
 
 /// Set in the network namespace that the program has made for itself.
 const INSIDE: &str = "SBC_LOAD_NAMESPACE";

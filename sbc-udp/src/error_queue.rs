@@ -11,6 +11,7 @@ use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrLike, recvmsg};
+use nix::sys::time::TimeSpec;
 use std::os::fd::AsRawFd;
 
 use crate::socket::{Socket, Tally};
@@ -67,9 +68,9 @@ impl fmt::Display for Cause {
     }
 }
 
-/// Room for one entry's control message; big enough for either family.
+/// Room for the control messages of one entry: when it came, and what is wrong with a peer of either family.
 pub(crate) fn control_buffer() -> Vec<u8> {
-    cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6)
+    cmsg_space!(TimeSpec, libc::sock_extended_err, libc::sockaddr_in6)
 }
 
 /// Append the waiting notices of `socket` to `notices`. True when the queue was emptied.

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const LOOPBACKS: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];
+/// Nothing on loopback takes so long.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn socket(address: &str) -> Arc<Socket> {
     Arc::new(Socket::bind(address.parse().unwrap(), &Options::default()).unwrap())
@@ -19,11 +21,16 @@ fn closed(address: &str) -> SocketAddr {
     UdpSocket::bind(address).unwrap().local_addr().unwrap()
 }
 
+/// Receive what comes next: datagrams or errors.
+async fn something(receiver: &Receiver, batch: &mut ReceiveBatch) {
+    tokio::time::timeout(PATIENCE, receiver.recv(batch)).await.expect("something comes").unwrap();
+}
+
 /// Receive until `count` datagrams are there.
 async fn collect(receiver: &Receiver, batch: &mut ReceiveBatch, count: usize) -> Vec<(SocketAddr, Vec<u8>)> {
     let mut all = Vec::new();
     while all.len() < count {
-        receiver.recv(batch).await.unwrap();
+        something(receiver, batch).await;
         all.extend(batch.datagrams().map(|datagram| {
             assert!(!datagram.truncated);
             (datagram.source, datagram.bytes.to_vec())
@@ -44,7 +51,7 @@ async fn a_hundred_datagrams_arrive_in_order_with_their_source() {
 
         let receiver = Receiver::new(to.clone()).unwrap();
         let mut batch = ReceiveBatch::new();
-        receiver.recv(&mut batch).await.unwrap();
+        something(&receiver, &mut batch).await;
         assert!(batch.is_full());
         let mut received: Vec<_> = batch.datagrams().map(|d| (d.source, d.bytes.to_vec())).collect();
         received.extend(collect(&receiver, &mut batch, 100 - MAX_BATCH).await);
@@ -94,13 +101,13 @@ async fn a_closed_port_is_reported_with_its_address_on_a_socket_that_serves_othe
         let receiver = Receiver::new(here.clone()).unwrap();
         let mut batch = ReceiveBatch::new();
         here.send_to(closed, b"anybody there?").unwrap();
-        receiver.recv(&mut batch).await.unwrap();
+        something(&receiver, &mut batch).await;
         assert_eq!(batch.unreachable(), [Unreachable { remote: closed, cause: Cause::PortClosed }]);
         assert!(batch.is_empty());
         assert_eq!(here.counters().unreachable, 1);
 
         open.send_to(here.local_addr(), b"I am").unwrap();
-        receiver.recv(&mut batch).await.unwrap();
+        something(&receiver, &mut batch).await;
         assert_eq!(batch.len(), 1);
         assert_eq!(batch.unreachable(), []);
     }
@@ -124,7 +131,7 @@ async fn errors_of_one_peer_cost_the_others_no_datagram() {
         let mut batch = ReceiveBatch::new();
         let mut notices = Vec::new();
         // The kernel limits how many ICMP errors it makes in a second; one is always made.
-        receiver.recv(&mut batch).await.unwrap();
+        something(&receiver, &mut batch).await;
         notices.extend_from_slice(batch.unreachable());
         assert!(!notices.is_empty());
         assert!(notices.iter().all(|notice| notice.remote == closed));
@@ -188,7 +195,7 @@ async fn wait_in(receiver: &Receiver, from: &Socket, batch: &mut ReceiveBatch) -
     from.send_to(to, b"first").unwrap();
     tokio::time::sleep(WAIT).await;
     from.send_to(to, b"second").unwrap();
-    receiver.recv(batch).await.unwrap();
+    something(receiver, batch).await;
     assert_eq!(batch.len(), 2);
     batch.waited()
 }

@@ -170,6 +170,8 @@ impl Memory {
                 self.heard.asked += 1;
                 self.heard.probes += u32::from(is_well);
             }
+            // Of the probes that it finds when it goes on, the last one may still be waited for.
+            "OPTIONS" => self.heard.probes = u32::from(is_well),
             "INVITE" if self.known.insert(request.call_id().to_owned()) && counts => {
                 if self.heard.calls == 0 {
                     self.heard.probes_before_calls = self.heard.probes;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use sbc_core::admission::{Judged, Refusal, admit, syntax};
-use sbc_core::config::{Admission, HostPort, Listener, Strictness};
+use sbc_core::config::{Admission, Listener};
 use sbc_core::flow::{Transport, Zone};
 use sbc_core::wire::{Framing, Index, Limits, Message};
 
@@ -20,17 +20,7 @@ pub struct Judging {
 
 impl Default for Judging {
     fn default() -> Self {
-        let listener = Listener {
-            name: "phones".into(),
-            transport: Transport::Udp,
-            bind: ADDRESS,
-            zone: Zone::Public,
-            advertise: HostPort::from(ADDRESS),
-            worker_ports: Vec::new(),
-            networks: Vec::new(),
-            symmetric: true,
-            checks: Strictness::Strict,
-        };
+        let listener = Listener::new("phones", Transport::Udp, ADDRESS, Zone::Public);
         Self { index: Index::new(), listener, admission: Admission::default() }
     }
 }

@@ -26,6 +26,8 @@ pub mod io;
 pub mod limiting;
 #[path = "../../sbc-core/src/limits.rs"]
 pub mod limits;
+#[path = "../../sbc-core/src/lock.rs"]
+pub mod lock;
 #[path = "../../sbc-core/src/pool/mod.rs"]
 pub mod pool;
 #[path = "../../sbc-core/src/proxy/mod.rs"]

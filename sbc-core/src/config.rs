@@ -65,6 +65,23 @@ pub struct Listener {
     pub checks: Strictness,
 }
 
+impl Listener {
+    /// With what an operator gets who says no more than this.
+    pub fn new(name: impl Into<Box<str>>, transport: Transport, bind: SocketAddr, zone: Zone) -> Self {
+        Self {
+            name: name.into(),
+            transport,
+            bind,
+            zone,
+            advertise: HostPort::from(bind),
+            worker_ports: Vec::new(),
+            networks: Vec::new(),
+            symmetric: true,
+            checks: Strictness::of_zone(zone),
+        }
+    }
+}
+
 /// What becomes of a message with a fault that an honest peer may make and we can live with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strictness {

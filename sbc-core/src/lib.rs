@@ -14,6 +14,7 @@ pub mod hash;
 pub mod io;
 pub mod limiting;
 pub mod limits;
+pub mod lock;
 pub mod pool;
 mod proxy;
 pub mod rate;

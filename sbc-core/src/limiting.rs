@@ -4,14 +4,15 @@
 //! call that passed; whoever holds it (the transaction, then the dialog's record) frees the place by dropping it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use routing_rules::Limit;
 
 use crate::hash::{Digest, KeyedHash};
 use crate::limits;
+use crate::lock::Lock;
 use crate::rate::{Due, Rate};
 use crate::table::DigestMap;
 use crate::time::Time;
@@ -61,7 +62,7 @@ impl Table {
 #[derive(Debug, Default)]
 struct Gate {
     calls: AtomicU32,
-    due: Mutex<Due>,
+    due: Lock<Due>,
 }
 
 /// A place among a rule's calls, free again once this is dropped.
@@ -134,7 +135,7 @@ impl Gate {
     fn conforms(&self, asked: &routing_rules::Rate, now: Time) -> bool {
         let rate = Rate::new(asked.count, Duration::from_secs(u64::from(asked.seconds)), asked.burst);
         // Whoever panicked with it has left a time that is as good as any.
-        rate.take(&mut self.due.lock().unwrap_or_else(PoisonError::into_inner), now, 1)
+        rate.take(&mut self.due.lock(), now, 1)
     }
 }
 

@@ -20,7 +20,7 @@ use std::path::Path;
 use sbc_core::admission::{
     CHECKS, Check, Judged, Leniency, RESPONSE_CHECKS, Refusal, admit, admit_response, syntax,
 };
-use sbc_core::config::{Admission, HostPort, Listener, Strictness};
+use sbc_core::config::{Admission, Listener, Strictness};
 use sbc_core::count::Count;
 use sbc_core::flow::{Transport, Zone};
 use sbc_core::wire::{Framing, Index, Limits, Message, ParseError};
@@ -208,17 +208,7 @@ fn listener(name: &str, checks: Strictness) -> Listener {
         other => panic!("no listener {other}"),
     };
     let bind = "198.51.100.7:5060".parse().expect("an address");
-    Listener {
-        name: name.into(),
-        transport,
-        bind,
-        zone,
-        advertise: HostPort::from(bind),
-        worker_ports: Vec::new(),
-        networks: Vec::new(),
-        symmetric: true,
-        checks,
-    }
+    Listener { checks, ..Listener::new(name, transport, bind, zone) }
 }
 
 fn judge(case: &Case, checks: Strictness, bytes: &[u8]) -> Judgement {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of `sbc-core`, from the ground up: a room knows rooms of lower floors only.
 const FLOORS: [&[&str]; 7] = [
-    &["wire", "hash", "flow", "gauge", "time", "limits", "count"],
+    &["wire", "hash", "flow", "gauge", "time", "limits", "lock", "count"],
     &["rate"],
     &["config", "table"],
     &["sip", "seal", "io"],

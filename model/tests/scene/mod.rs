@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use loom::thread;
 use sbc_model::config::{
-    Admission, Balance, Config, Failover, Headers, HostPort, Key, Large, Listener, Member, Pool,
-    Registrations, Rules, Share, Strictness, Timers,
+    Admission, Balance, Config, Failover, Headers, Key, Large, Listener, Member, Pool, Registrations, Rules,
+    Share, Timers,
 };
 use sbc_model::flow::{ConnectionId, Flow, ListenerId, Transport, WorkerId, Zone};
 use sbc_model::io::Input;
@@ -255,17 +255,7 @@ fn roomy<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> thread:
 fn config() -> Config {
     let listener = |name: &str, transport, zone, port| {
         let bind = SocketAddr::from(([198, 51, 100, 7], port));
-        Listener {
-            name: name.into(),
-            transport,
-            bind,
-            zone,
-            advertise: HostPort::from(bind),
-            worker_ports: Vec::new(),
-            networks: Vec::new(),
-            symmetric: true,
-            checks: Strictness::of_zone(zone),
-        }
+        Listener::new(name, transport, bind, zone)
     };
     let member = |party: &Party| {
         let address = party.flow().remote;

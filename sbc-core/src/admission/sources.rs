@@ -6,12 +6,13 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::hash::{AlreadyHashed, Digest};
 use crate::limits;
+use crate::lock::Lock;
 use crate::rate::Due;
 use crate::time::Time;
 
@@ -136,7 +137,7 @@ struct Shard {
 
 /// All sources.
 pub struct Sources {
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Lock<Shard>]>,
     known: AtomicUsize,
     next_sweep: AtomicUsize,
     sweeping: AtomicBool,
@@ -145,7 +146,7 @@ pub struct Sources {
 impl Default for Sources {
     fn default() -> Self {
         Self {
-            shards: (0..limits::SOURCE_SHARDS).map(|_| Mutex::default()).collect(),
+            shards: (0..limits::SOURCE_SHARDS).map(|_| Lock::default()).collect(),
             known: AtomicUsize::new(0),
             next_sweep: AtomicUsize::new(0),
             sweeping: AtomicBool::new(false),
@@ -157,7 +158,7 @@ impl Sources {
     fn shard(&self, key: Digest) -> Option<MutexGuard<'_, Shard>> {
         // The table inside a shard uses the low bits.
         let at = (key >> 96) as usize % self.shards.len().max(1);
-        Some(self.shards.get(at)?.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(self.shards.get(at)?.lock())
     }
 
     /// How many are known.
@@ -211,7 +212,7 @@ impl Sources {
     pub fn sweep(&self, now: Time) -> bool {
         let at = self.next_sweep.fetch_add(1, Ordering::Relaxed) % self.shards.len().max(1);
         let Some(shard) = self.shards.get(at) else { return false };
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = shard.lock();
         let before = shard.sources.len();
         shard.sources.retain(|_, source| !source.is_idle(now));
         let kept = shard.sources.len();

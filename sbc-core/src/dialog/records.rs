@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
 use std::net::SocketAddr;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::flow::Flow;
 use crate::gauge::Held;
 use crate::hash::{AlreadyHashed, Digest};
 use crate::limiting::Permit;
 use crate::limits;
+use crate::lock::Lock;
 use crate::seal::Peer;
 use crate::time::Time;
 
@@ -68,7 +69,7 @@ type Shard = HashMap<Digest, Record, BuildHasherDefault<AlreadyHashed>>;
 
 /// The records of this node.
 pub struct Records {
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Lock<Shard>]>,
     known: AtomicUsize,
     sweeping: AtomicBool,
     next_sweep: AtomicUsize,
@@ -77,7 +78,7 @@ pub struct Records {
 impl Default for Records {
     fn default() -> Self {
         Self {
-            shards: (0..limits::DIALOG_SHARDS).map(|_| Mutex::default()).collect(),
+            shards: (0..limits::DIALOG_SHARDS).map(|_| Lock::default()).collect(),
             known: AtomicUsize::new(0),
             sweeping: AtomicBool::new(false),
             next_sweep: AtomicUsize::new(0),
@@ -155,7 +156,7 @@ impl Records {
     fn shard(&self, key: DialogKey) -> MutexGuard<'_, Shard> {
         // The table inside goes by the low half.
         let at = (key.0 >> 64) as usize % self.shards.len();
-        self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[at].lock()
     }
 
     /// How many there are.
@@ -198,7 +199,7 @@ impl Records {
     /// All are swept in as many calls as there are shards. False: no dialog is left, and sweeping ends.
     pub fn sweep(&self, now: Time) -> bool {
         let at = self.next_sweep.fetch_add(1, Ordering::Relaxed) % self.shards.len();
-        let mut shard = self.shards[at].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shards[at].lock();
         let before = shard.len();
         shard.retain(|_, record| record.last + limits::DIALOG_IDLE > now);
         let kept = shard.len();
@@ -220,8 +221,8 @@ impl Records {
 
     /// Calls that are up, as far as this process knows.
     pub fn calls(&self) -> usize {
-        let calls = |shard: &Mutex<Shard>| {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = |shard: &Lock<Shard>| {
+            let shard = shard.lock();
             shard.values().filter(|record| record.is_call).count()
         };
         self.shards.iter().map(calls).sum()

@@ -5,28 +5,28 @@
 //! second challenge, no more.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
 
 use crate::hash::Digest;
+use crate::lock::Lock;
 use crate::time::Time;
 
 const SLOTS: usize = 4096;
 
 /// The newest challenges.
 pub struct Challenges {
-    slots: Mutex<Vec<Option<(Digest, SocketAddr, Time)>>>,
+    slots: Lock<Vec<Option<(Digest, SocketAddr, Time)>>>,
 }
 
 impl Default for Challenges {
     fn default() -> Self {
-        Self { slots: Mutex::new(vec![None; SLOTS]) }
+        Self { slots: Lock::new(vec![None; SLOTS]) }
     }
 }
 
 impl Challenges {
     /// `member` challenged the call `key`.
     pub fn remember(&self, key: Digest, member: SocketAddr, now: Time) {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock();
         if let Some(slot) = slots.get_mut(slot_of(key)) {
             *slot = Some((key, member, now));
         }
@@ -34,7 +34,7 @@ impl Challenges {
 
     /// Who challenged the call `key`, and when.
     pub fn member(&self, key: Digest) -> Option<(SocketAddr, Time)> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.slots.lock();
         let (owner, member, at) = (*slots.get(slot_of(key))?)?;
         (owner == key).then_some((member, at))
     }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::pace::Pace;
@@ -12,6 +11,7 @@ use crate::config::Member;
 use crate::flow::ListenerId;
 use crate::gauge::{Gauge, Held};
 use crate::limits;
+use crate::lock::Lock;
 use crate::time::Time;
 use crate::transaction::EntryId;
 
@@ -63,7 +63,7 @@ pub struct MemberState {
     pub(super) joined_late: bool,
     health: AtomicU8,
     order: AtomicU8,
-    probing: Mutex<Probing>,
+    probing: Lock<Probing>,
     /// A request to it went unanswered since it last said anything.
     suspect: AtomicBool,
     /// Its probes say that it takes nothing.
@@ -81,7 +81,7 @@ pub struct MemberState {
     /// Until when it is not asked for a connection that large requests would need, in microseconds.
     no_connection_until: AtomicU64,
     /// The newest requests sent to it: whom an ICMP error concerns.
-    in_flight: Mutex<VecDeque<EntryId>>,
+    in_flight: Lock<VecDeque<EntryId>>,
 }
 
 impl MemberState {
@@ -95,7 +95,7 @@ impl MemberState {
             joined_late,
             health: AtomicU8::new(0),
             order: AtomicU8::new(0),
-            probing: Mutex::new(Probing::new(id)),
+            probing: Lock::new(Probing::new(id)),
             suspect: AtomicBool::new(false),
             busy: AtomicBool::new(false),
             full_until: AtomicU64::new(0),
@@ -105,7 +105,7 @@ impl MemberState {
             calls: Gauge::default(),
             pace: Pace::default(),
             no_connection_until: AtomicU64::new(0),
-            in_flight: Mutex::new(VecDeque::new()),
+            in_flight: Lock::new(VecDeque::new()),
         }
     }
 
@@ -165,7 +165,7 @@ impl MemberState {
 
     /// Run `step` on its probe state, and take over the health that results.
     pub fn probing<R>(&self, step: impl FnOnce(&mut Probing) -> R) -> R {
-        let mut probing = self.probing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut probing = self.probing.lock();
         let result = step(&mut probing);
         self.health.store(probing.health() as u8, Ordering::Relaxed);
         self.busy.store(probing.is_busy(), Ordering::Relaxed);
@@ -223,7 +223,7 @@ impl MemberState {
         if self.half_open.load(Ordering::Relaxed) {
             self.trial.store(now.as_micros(), Ordering::Relaxed);
         }
-        let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_flight = self.in_flight.lock();
         if in_flight.len() >= limits::IN_FLIGHT_PER_MEMBER {
             in_flight.pop_front();
         }
@@ -232,6 +232,6 @@ impl MemberState {
 
     /// Nobody is there: the requests it may still owe an answer.
     pub fn take_in_flight(&self) -> VecDeque<EntryId> {
-        std::mem::take(&mut *self.in_flight.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.in_flight.lock())
     }
 }

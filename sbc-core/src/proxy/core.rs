@@ -1,8 +1,8 @@
 //! The front door: one input, all its consequences.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
@@ -16,6 +16,7 @@ use crate::hash::KeyedHash;
 use crate::io::Input;
 use crate::limiting::{Callers, Gates};
 use crate::limits;
+use crate::lock::Lock;
 use crate::pool::Challenges;
 use crate::proxy::settings::Settings;
 use crate::proxy::setup::Setup;
@@ -34,7 +35,7 @@ pub struct Core {
     /// Swapped as a whole; one input is handled under one of them.
     pub(crate) settings: ArcSwap<Settings>,
     /// Held while the settings are made anew: one change after the other.
-    pub(crate) changing: Mutex<()>,
+    pub(crate) changing: Lock<()>,
     /// Keyed by chance: what clients wrote lands in tables by it.
     pub(crate) hash: KeyedHash,
     /// Names this process in tokens.
@@ -72,7 +73,7 @@ impl Core {
         let loads = Loads::new(config.workers);
         Self {
             settings: ArcSwap::from_pointee(Settings::new(config, None, now)),
-            changing: Mutex::default(),
+            changing: Lock::default(),
             hash: KeyedHash::new(key),
             boot: u64::from_be_bytes(boot),
             started: now,

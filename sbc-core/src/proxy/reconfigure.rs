@@ -5,7 +5,7 @@
 //! is not of the configuration (bindings, dialogs, transactions, counters) is not touched at all.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::config::{Config, Listener, Pool};
 use crate::proxy::core::Core;
@@ -83,7 +83,7 @@ impl Core {
     /// # Errors
     /// What cannot change while calls are up; then nothing does.
     pub fn reconfigure(&self, config: Arc<Config>, now: Time) -> Result<Vec<Change>, Refused> {
-        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.changing.lock();
         let before = self.settings.load_full();
         let refused = needs_restart(&before.config, &config);
         if !refused.is_empty() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use routing_rules::{Balance, Names, Rules};
 use sbc_core::config::{
     Admission, CallerIdentity, Config, Failover, Headers, HostPort, Key, Large, Listener, Member, Overload,
-    Pool, Probe, Registrations, Share, SourceRates, Strictness, Timers,
+    Pool, Probe, Registrations, Share, SourceRates, Timers,
 };
 use sbc_core::flow::{ListenerId, Transport, Zone};
 use sbc_core::rate::Rate;
@@ -141,17 +141,7 @@ pub fn unlimited() -> Admission {
 
 fn listener(name: &str, transport: Transport, address: &str, zone: Zone) -> Listener {
     let bind: SocketAddr = address.parse().expect("a listener's address");
-    Listener {
-        name: name.into(),
-        transport,
-        bind,
-        zone,
-        advertise: HostPort::from(bind),
-        worker_ports: Vec::new(),
-        networks: Vec::new(),
-        symmetric: true,
-        checks: Strictness::of_zone(zone),
-    }
+    Listener::new(name, transport, bind, zone)
 }
 
 fn pool(

@@ -2,12 +2,13 @@
 CARGO ?= cargo
 IMAGE ?= sbc
 
-.PHONY: help run test sim load lint fuzz bench image prepare
+.PHONY: help run test sim race load lint fuzz bench image prepare
 
 help:
 	@echo 'make run    build and start sbc with the quickstart defaults'
 	@echo 'make test   install what the tests need, run all of them'
 	@echo 'make sim    $(CALLS) simulated calls over $(SEEDS) seeds of bad links and dying nodes'
+	@echo 'make race   several threads in one core under ThreadSanitizer'
 	@echo 'make load   sbc and members killed under SIPp, lost packets, reloads, floods, silent clients (LOAD="--only garbage")'
 	@echo 'make lint   formatting, clippy, documentation, licences and bans'
 	@echo 'make fuzz   throw bytes at everything that reads bytes, TIME=60 seconds for each target'
@@ -31,6 +32,13 @@ CALLS ?= 100000
 
 sim:
 	$(CARGO) run --package sbc-tests --bin sim -- --seeds $(SEEDS) --calls $(CALLS)
+
+# The toolchain's own runtime of the sanitizer; what is not stable of it is only how to ask for it.
+race: HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+race:
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS='--cfg tsan -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer' \
+	TSAN_OPTIONS='suppressions=$(CURDIR)/tests/tsan.supp history_size=4' \
+	$(CARGO) test --package sbc-tests --test sim_chaos --target '$(HOST)' --target-dir target/tsan several_threads
 
 load:
 	tests/prepare load

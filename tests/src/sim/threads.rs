@@ -102,13 +102,17 @@ impl World {
         let (core, start) = (&*edge.core, Barrier::new(busy));
         std::thread::scope(|scope| {
             let with_work = edge.workers.iter_mut().zip(jobs).filter(|(_, jobs)| !jobs.is_empty());
-            for (worker, jobs) in with_work {
-                let start = &start;
-                scope.spawn(move || {
-                    start.wait();
-                    jobs.into_iter().for_each(|job| work(core, worker, now, job));
-                });
-            }
+            let threads: Vec<_> = with_work
+                .map(|(worker, jobs)| {
+                    let start = &start;
+                    scope.spawn(move || {
+                        start.wait();
+                        jobs.into_iter().for_each(|job| work(core, worker, now, job));
+                    })
+                })
+                .collect();
+            // By hand: ThreadSanitizer does not see how the scope waits for them.
+            threads.into_iter().for_each(|thread| thread.join().expect("no panic in the core"));
         });
         (0..self.edges[0].workers.len()).for_each(|worker| self.flush(0, worker));
     }

@@ -382,6 +382,9 @@ pub struct Timers {
     pub t4: Duration,
     /// Timer C: how long an INVITE may ring.
     pub ring: Duration,
+    /// How long a dialog is remembered without any message of it, and a server that is no member any more stays one
+    /// for its dialogs.
+    pub call: Duration,
 }
 
 impl Default for Timers {
@@ -391,6 +394,7 @@ impl Default for Timers {
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
             ring: Duration::from_secs(180),
+            call: Duration::from_secs(12 * 3600),
         }
     }
 }

@@ -113,8 +113,6 @@ pub const RELEARNING: Duration = Duration::from_secs(60);
 pub const LONGEST_NAP: Duration = Duration::from_secs(32);
 /// 100 Trying goes out after this at the latest.
 pub const TRYING_AFTER: Duration = Duration::from_millis(200);
-/// How long a dialog record lives without any message of its dialog.
-pub const DIALOG_IDLE: Duration = Duration::from_secs(12 * 3600);
 /// 100 Trying to a request other than INVITE goes out after this: when its repetitions have slowed down
 /// to T2 (RFC 4320 §4.1).
 pub const TRYING_AFTER_OTHER: Duration = Duration::from_millis(3500);

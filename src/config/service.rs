@@ -15,6 +15,8 @@ const MOST_ADDRESSES: usize = 256;
 const T1: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(4);
 /// RFC 3261 §16.6 step 11: Timer C is larger than three minutes; tests and impatient sites may go below.
 const RING: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(900);
+/// Shorter than session timers (RFC 4028 §4: 90 s) nothing is heard of a living call; longer is a leak.
+const CALL: RangeInclusive<Duration> = Duration::from_secs(120)..=Duration::from_secs(7 * 24 * 3600);
 /// Below, a busy system's own pauses are taken for overload; above, callers repeat themselves (T1).
 const DELAY: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_millis(500);
 const CPU: RangeInclusive<u32> = 10..=100;
@@ -23,7 +25,7 @@ const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net:
 const DEFAULT_RTP_PORTS: RangeInclusive<u16> = 20_000..=20_999;
 
 const HEADER_KEYS: Keys = Keys { known: &["strip", "hide"], later: &[] };
-const TIMER_KEYS: Keys = Keys { known: &["t1", "ring"], later: &["call"] };
+const TIMER_KEYS: Keys = Keys { known: &["t1", "ring", "call"], later: &[] };
 const OVERLOAD_KEYS: Keys = Keys { known: &["delay", "cpu"], later: &[] };
 const ADMIN_KEYS: Keys = Keys { known: &["bind"], later: &[] };
 const LOG_KEYS: Keys = Keys { known: &["format", "level"], later: &[] };
@@ -93,7 +95,8 @@ pub(super) fn timers(root: &Section<'_, '_>) -> Option<Timers> {
         let section = value.section(TIMER_KEYS)?;
         let t1 = section.or("t1", Timers::default().t1, |value| value.duration(T1));
         let ring = section.or("ring", Timers::default().ring, |value| value.duration(RING));
-        Some(Timers { t1: t1?, ring: ring?, ..Timers::default() })
+        let call = section.or("call", Timers::default().call, |value| value.duration(CALL));
+        Some(Timers { t1: t1?, ring: ring?, call: call?, ..Timers::default() })
     })
 }
 

@@ -266,16 +266,6 @@ fn several_members_without_a_word_on_registrations_are_worth_a_warning() {
 }
 
 #[test]
-fn keys_of_later_work_are_refused_by_name() {
-    let files = Files::new("later");
-    let later = "found a key that is not supported yet, expected it to be left out";
-    let cases = [("t1 = \"200ms\"", "call = \"12h\"", "sbc.toml:52:1: timers.call")];
-    for (from, to, place) in cases {
-        wrong(&files, from, to, &format!("{place}: {later}"));
-    }
-}
-
-#[test]
 fn values_out_of_bounds_name_what_would_be_right() {
     let files = Files::new("values");
     let cases = [
@@ -428,6 +418,11 @@ fn values_out_of_bounds_name_what_would_be_right() {
             "ring = \"60s\"",
             "ring = 60",
             "sbc.toml:53:8: timers.ring: found 60, expected a duration from \"10s\" to \"15m\"",
+        ),
+        (
+            "ring = \"60s\"",
+            "call = \"1s\"",
+            "sbc.toml:53:8: timers.call: found \"1s\", expected a duration from \"2m\" to \"168h\"",
         ),
     ];
     for (from, to, expected) in cases {

@@ -184,6 +184,40 @@ redirect = { contact = ["sip:$1@new.example.test", "tel:+49$1"] }
 }
 
 #[test]
+fn a_number_that_rules_change_becomes_an_address() {
+    let rules = r#"
+[[rule]]
+name = "by name"
+match = { user = { prefix = "+49" } }
+set = { host = "carrier.example.test" }
+route = { pool = "freeswitch" }
+
+[[rule]]
+name = "internal"
+match = { user = { prefix = "00" } }
+set = { strip = 2 }
+route = { pool = "freeswitch" }
+
+[[rule]]
+name = "desk"
+match = { user = "110" }
+set = { user = "desk" }
+route = { pool = "freeswitch" }
+"#;
+    let mut world = silent(rules);
+    let cases = [
+        ("tel:+49301234;isub=7", "sip:+49301234;isub=7@carrier.example.test;user=phone"),
+        ("tel:004930", "sip:4930@example.test;user=phone"),
+        ("tel:110;phone-context=example.test", "sip:desk@example.test"),
+        ("tel:7042", "tel:7042"),
+    ];
+    for (call, (from, to)) in cases.into_iter().enumerate() {
+        let (_, message) = outcome(&mut world, from, &format!("number{call}"), "");
+        assert_eq!(message.uri(), to, "{from}: {message:?}");
+    }
+}
+
+#[test]
 fn hours_and_shares_decide() {
     let rules = r#"
 [[rule]]

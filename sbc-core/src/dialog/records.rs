@@ -6,6 +6,7 @@ use std::hash::BuildHasherDefault;
 use std::net::SocketAddr;
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::flow::Flow;
 use crate::gauge::Held;
@@ -16,7 +17,7 @@ use crate::lock::Lock;
 use crate::seal::Peer;
 use crate::time::Time;
 
-/// Call-ID and the tag of the party outside the pool, hashed.
+/// Call-ID and both tags, hashed (RFC 3261 §12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DialogKey(pub Digest);
 
@@ -195,13 +196,13 @@ impl Records {
         })
     }
 
-    /// Forget the dialogs of one shard that nothing was heard of for long, and give the memory of all that ended back.
+    /// Forget the dialogs of one shard that nothing was heard of for `idle`, and give the memory of all that ended back.
     /// All are swept in as many calls as there are shards. False: no dialog is left, and sweeping ends.
-    pub fn sweep(&self, now: Time) -> bool {
+    pub fn sweep(&self, idle: Duration, now: Time) -> bool {
         let at = self.next_sweep.fetch_add(1, Ordering::Relaxed) % self.shards.len();
         let mut shard = self.shards[at].lock();
         let before = shard.len();
-        shard.retain(|_, record| record.last + limits::DIALOG_IDLE > now);
+        shard.retain(|_, record| record.last + idle > now);
         let kept = shard.len();
         self.known.fetch_sub(before - kept, Ordering::Relaxed);
         if shard.capacity() > 4 * kept.max(16) {
@@ -280,8 +281,9 @@ mod tests {
         let records = Records::default();
         records.answered(DialogKey(1), None, None, [None, None], Time::ZERO);
         assert!(records.begin_sweeping() && !records.begin_sweeping());
-        let sweep = |at| (0..limits::DIALOG_SHARDS).map(|_| records.sweep(at)).last();
-        let due = Time::ZERO + limits::DIALOG_IDLE;
+        let idle = Duration::from_secs(3600);
+        let sweep = |at| (0..limits::DIALOG_SHARDS).map(|_| records.sweep(idle, at)).last();
+        let due = Time::ZERO + idle;
         assert_eq!((sweep(Time::from_millis(1)), records.calls()), (Some(true), 1));
         assert_eq!((sweep(due), records.calls(), records.known()), (Some(false), 0, 0));
         assert!(!records.begin_sweeping(), "there is nothing to sweep");

@@ -117,7 +117,7 @@ impl Core {
     }
 
     pub(super) fn sweep_dialogs(&self, turn: &mut Turn<'_>) {
-        if self.dialogs.sweep(turn.now) {
+        if self.dialogs.sweep(turn.settings.config.timers.call, turn.now) {
             turn.worker.wheel.schedule(turn.now + limits::SWEEP_EVERY, Timer::SweepDialogs);
         }
     }

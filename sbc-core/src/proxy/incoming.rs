@@ -70,13 +70,13 @@ impl<'a> Incoming<'a> {
         self.to_tag.is_some()
     }
 
-    /// The dialog, named by the tag of the party outside the pool.
+    /// The dialog (RFC 3261 §12), with both its tags: who has one of them wrong ends no call of its own with it.
     pub(crate) fn dialog(&self, hash: &KeyedHash) -> DialogKey {
-        let outside = match self.upstream.zone {
-            Zone::Pool => self.to_tag.unwrap_or(b""),
-            Zone::Public | Zone::Trunk => self.from_tag,
-        };
-        dialog_key(hash, self.call_id, outside)
+        let (own, other) = (self.from_tag, self.to_tag.unwrap_or(b""));
+        match self.upstream.zone {
+            Zone::Pool => dialog_key(hash, self.call_id, other, own),
+            Zone::Public | Zone::Trunk => dialog_key(hash, self.call_id, own, other),
+        }
     }
 
     /// The address of record in To: whom a REGISTER is about.
@@ -94,9 +94,9 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// The key of the dialog record.
-pub(crate) fn dialog_key(hash: &KeyedHash, call_id: &[u8], outside_tag: &[u8]) -> DialogKey {
-    DialogKey(hash.of(&[b"dialog", call_id, outside_tag]))
+/// The key of the dialog record: the tag of the party outside, then the one of the pool's side.
+pub(crate) fn dialog_key(hash: &KeyedHash, call_id: &[u8], outside: &[u8], inside: &[u8]) -> DialogKey {
+    DialogKey(hash.of(&[b"dialog", call_id, outside, inside]))
 }
 
 /// The top Via, if it can be read.

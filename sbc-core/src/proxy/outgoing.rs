@@ -59,7 +59,7 @@ pub(crate) fn write_request(
     let message = &incoming.message;
     let Some(listener) = settings.listener(hop.flow.listener) else { return Ok(()) };
     edits.clear();
-    request_uri(message, hop, settings, edits);
+    request_uri(message, hop, listener, settings, edits);
     vias(incoming, hop, listener, edits);
     max_forwards(message, edits);
     if let (Some(header), Some(breadth)) = (message.first(HeaderName::MaxBreadth), hop.breadth) {
@@ -84,18 +84,27 @@ pub(crate) fn write_request(
     Ok(())
 }
 
-fn request_uri(message: &Message<'_>, hop: &Hop<'_>, settings: &Settings, edits: &mut Edits) {
+fn request_uri(
+    message: &Message<'_>,
+    hop: &Hop<'_>,
+    listener: &Listener,
+    settings: &Settings,
+    edits: &mut Edits,
+) {
     if let Some(target) = hop.target {
         edits.replace(message.request_uri_range(), target);
         return;
     }
     let Ok(uri) = Uri::parse(message.request_uri()) else { return };
-    if let Some(user) = hop.changes.and_then(|changes| changes.user.as_deref()) {
-        rewrite::user(message, &uri, user, edits);
-    }
-    if let Some(host) = hop.changes.and_then(|changes| changes.host.as_deref()) {
-        rewrite::host(message, &uri, host, edits);
-        return;
+    if let Some(changes) = hop.changes {
+        let own = || match hop.member.filter(|_| hop.zone == Zone::Trunk) {
+            Some(member) => member.to_string(),
+            None => settings.outside_authority(listener),
+        };
+        rewrite::request_uri(message, &uri, changes, &own, edits);
+        if changes.host.is_some() || !uri.is_sip() {
+            return;
+        }
     }
     // Out to a carrier: FreeSWITCH asked our inner address, the carrier is asked by its own.
     let Some(member) = hop.member.filter(|_| hop.zone == Zone::Trunk) else { return };

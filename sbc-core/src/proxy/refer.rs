@@ -21,8 +21,16 @@ impl Core {
         let call_id = call_id_of(&replaces)?;
         // Which of its tags is that of the party outside depends on who called.
         let params = replaces.split(|byte| *byte == b';').skip(1);
-        let mut tags = params.filter_map(|param| param.splitn(2, |byte| *byte == b'=').nth(1));
-        tags.find_map(|tag| self.dialogs.member(dialog_key(&self.hash, call_id, tag)))
+        let mut tags = params.filter_map(|param| {
+            let (name, tag) = param.split_at(memchr::memchr(b'=', param)?);
+            name.trim_ascii()
+                .to_ascii_lowercase()
+                .ends_with(b"-tag")
+                .then(|| tag.get(1..).unwrap_or_default())
+        });
+        let (one, other) = (tags.next()?, tags.next()?);
+        let member = |outside, inside| self.dialogs.member(dialog_key(&self.hash, call_id, outside, inside));
+        member(one, other).or_else(|| member(other, one))
     }
 }
 

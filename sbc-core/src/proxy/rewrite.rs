@@ -17,11 +17,42 @@ pub(crate) struct Passage<'a> {
     pub(crate) settings: &'a Settings,
 }
 
-/// Write another user into the Request-URI, and drop the password of the old one.
-pub(crate) fn user(message: &Message<'_>, uri: &Uri<'_>, user: &str, edits: &mut Edits) {
-    if !uri.is_sip() {
-        return;
+/// Write another user, another host or both into the Request-URI. `own` is where a number
+/// (RFC 3966), which has no domain, is one of, as a URI writes it.
+pub(crate) fn request_uri(
+    message: &Message<'_>,
+    uri: &Uri<'_>,
+    changes: &Changes,
+    own: &dyn Fn() -> String,
+    edits: &mut Edits,
+) {
+    let (new_user, new_host) = (changes.user.as_deref(), changes.host.as_deref());
+    if uri.is_sip() {
+        new_user.into_iter().for_each(|text| user(message, uri, text, edits));
+        new_host.into_iter().for_each(|text| host(message, uri, text, edits));
+    } else if new_user.is_some() || new_host.is_some() {
+        // Its parameters are part of the user (RFC 3261 §19.1.6); a part for headers is refused before.
+        let number = message.request_uri().get(uri.host_range.start..).unwrap_or_default();
+        let user = new_user.map_or(number, str::as_bytes);
+        edits.replace_with(message.request_uri_range(), |out| {
+            out.extend_from_slice(b"sip:");
+            out.extend_from_slice(user);
+            out.extend_from_slice(if user.is_empty() { b"" } else { b"@" });
+            match new_host {
+                Some(host) => write_host(host, out),
+                None => out.extend_from_slice(own().as_bytes()),
+            }
+            out.extend_from_slice(if is_number(user) { b";user=phone" } else { b"" });
+        });
     }
+}
+
+fn is_number(user: &[u8]) -> bool {
+    user.strip_prefix(b"+").unwrap_or(user).first().is_some_and(u8::is_ascii_digit)
+}
+
+/// Write another user into the Request-URI, and drop the password of the old one.
+fn user(message: &Message<'_>, uri: &Uri<'_>, user: &str, edits: &mut Edits) {
     let base = message.request_uri_range().start;
     let host = base + uri.host_range.start;
     let start = uri.user_range.as_ref().map_or(host, |range| base + range.start);
@@ -34,7 +65,7 @@ pub(crate) fn user(message: &Message<'_>, uri: &Uri<'_>, user: &str, edits: &mut
 }
 
 /// Write another host over host and port of the Request-URI.
-pub(crate) fn host(message: &Message<'_>, uri: &Uri<'_>, host: &str, edits: &mut Edits) {
+fn host(message: &Message<'_>, uri: &Uri<'_>, host: &str, edits: &mut Edits) {
     let base = message.request_uri_range().start;
     edits.replace_with(base + uri.host_range.start..base + uri.host_range.end, |out| write_host(host, out));
 }

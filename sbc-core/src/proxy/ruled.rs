@@ -225,11 +225,12 @@ impl Core {
     }
 }
 
-/// Whether a stranger asks for a domain that is not served.
+/// Whether a stranger asks for a domain that is not served. A number (RFC 3966) is of no domain: rules know it.
 pub(super) fn wants_relay(incoming: &Incoming<'_>, uri: &Uri<'_>, settings: &Settings) -> bool {
     let served = &settings.config.admission.domains;
     let domain = std::str::from_utf8(strip_brackets(uri.host)).unwrap_or("");
-    incoming.upstream.zone == Zone::Public && !served.is_empty() && !is_served(served, domain, uri, settings)
+    let may_ask_for_any = incoming.upstream.zone != Zone::Public || served.is_empty() || !uri.is_sip();
+    !may_ask_for_any && !is_served(served, domain, uri, settings)
 }
 
 /// RFC 3261 §20.10: the first one is preferred.

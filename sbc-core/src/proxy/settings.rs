@@ -70,7 +70,7 @@ impl Settings {
         let mut former: Vec<(SocketAddr, Time)> = Vec::new();
         for (address, since) in leaving.chain(self.former.iter().copied()) {
             let is_new = former.iter().all(|(known, _)| *known != address);
-            if is_new && !stays(&address) && now.since(since) < limits::DIALOG_IDLE {
+            if is_new && !stays(&address) && now.since(since) < config.timers.call {
                 former.push((address, since));
             }
         }

@@ -7,11 +7,12 @@ use crate::wire::{HeaderName, NameAddr, Param, Uri, eq_ignore_case};
 
 const BOTH: [HeaderName; 2] = [HeaderName::From, HeaderName::To];
 
-/// §20.20 and §20.39.
+/// §20.20 and §20.39. A URI that is no text is none that rules could be about.
 pub(super) fn from_and_to(judged: &Judged<'_>) -> Verdict {
     for (name, reason) in [(HeaderName::From, "Bad From"), (HeaderName::To, "Bad To")] {
         let address = NameAddr::parse(judged.message.value(name));
-        if !address.is_ok_and(|address| Uri::parse(address.uri).is_ok()) {
+        let is_uri = |text| Uri::parse(text).is_ok() && std::str::from_utf8(text).is_ok();
+        if !address.is_ok_and(|address| is_uri(address.uri)) {
             return Err(Refusal::answer(400, reason, Count::BadAddress).weighing(1));
         }
     }

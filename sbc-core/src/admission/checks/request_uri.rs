@@ -24,10 +24,12 @@ pub(super) fn scheme(judged: &Judged<'_>) -> Verdict {
     Ok(())
 }
 
-/// The grammar; and no header part, which would be somebody else's message inside ours (§19.1.1).
+/// The grammar; no header part, which would be somebody else's message inside ours (§19.1.1); and no bytes that are no
+/// text: rules are about texts, and would not see what a dial plan behind us does.
 pub(super) fn request_uri(judged: &Judged<'_>) -> Verdict {
-    match Uri::parse(judged.message.request_uri()) {
-        Ok(uri) if uri.headers.is_none() => Ok(()),
+    let text = judged.message.request_uri();
+    match Uri::parse(text) {
+        Ok(uri) if uri.headers.is_none() && std::str::from_utf8(text).is_ok() => Ok(()),
         _ => Err(Refusal::answer(400, "Bad Request-URI", Count::BadUri).weighing(1)),
     }
 }

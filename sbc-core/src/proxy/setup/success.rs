@@ -73,13 +73,13 @@ impl Setup {
         [answering, calling.map(|member| member.hold_call(step.now))]
     }
 
-    /// The dialog's outside tag is in From of a call from outside, in To of one from the pool.
+    /// The dialog that the answer begins.
     fn answered_dialog(&self, response: &Message<'_>, step: &Step<'_>) -> DialogKey {
-        if self.upstream.zone != Zone::Pool {
-            return self.dialog;
-        }
-        let tag = tag_of(response, HeaderName::To).unwrap_or(b"");
-        dialog_key(&step.core.hash, response.value(HeaderName::CallId), tag)
+        let tag = |name| tag_of(response, name).unwrap_or(b"");
+        let (caller, callee) = (tag(HeaderName::From), tag(HeaderName::To));
+        let (outside, inside) =
+            if self.upstream.zone == Zone::Pool { (callee, caller) } else { (caller, callee) };
+        dialog_key(&step.core.hash, response.value(HeaderName::CallId), outside, inside)
     }
 
     /// The pool's side of the call.

@@ -203,6 +203,11 @@ name = "desk"
 match = { user = "110" }
 set = { user = "desk" }
 route = { pool = "freeswitch" }
+
+[[rule]]
+name = "as it is"
+match = { user = "7042" }
+route = { pool = "freeswitch" }
 "#;
     let mut world = silent(rules);
     let cases = [

@@ -50,11 +50,13 @@ fn only<'a>(message: &Message<'a>, name: HeaderName) -> Option<&'a [u8]> {
     (message.count(name) == 1).then(|| message.value(name))
 }
 
-/// A value that leaves no doubt: rsip takes the parameters of a bare URI for the URI's own, and looks into quotes.
+/// A value that leaves no doubt: rsip takes the parameters of a bare URI for the URI's own, looks into quotes, and of two
+/// tags takes the one with a value.
 fn name_addr(value: &[u8]) -> Option<NameAddr<'_>> {
     let address = NameAddr::parse(value).ok()?;
+    let tags = address.params.iter().filter(|param| param.name.eq_ignore_ascii_case(b"tag"));
     let is_clear = value.contains(&b'<') && !value.contains(&b'"') && Uri::parse(address.uri).is_ok();
-    is_clear.then_some(address)
+    (is_clear && tags.count() < 2).then_some(address)
 }
 
 /// rsip takes `invite` for INVITE; methods are case-sensitive (RFC 3261 §7.1).

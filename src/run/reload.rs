@@ -2,7 +2,7 @@
 //! over at once. Whatever is wrong with it, everything stays as it is.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
@@ -30,6 +30,9 @@ struct Versions {
     previous: Option<Arc<Settings>>,
 }
 
+/// When files were last written, and how long they are.
+type Seen = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
+
 /// Changes the configuration of a running node.
 pub(super) struct Reloader {
     /// `None`: the quickstart, which has no file.
@@ -39,6 +42,9 @@ pub(super) struct Reloader {
     open_files: usize,
     self_signed: SelfSigned,
     versions: Mutex<Versions>,
+    /// The files as they were when they were last read, or passed over. Held while another version is read and taken
+    /// over: of two at once the later one is the one that stays.
+    read: Mutex<Seen>,
     /// What DNS lists beside the file.
     found: Found,
     /// Told when another configuration runs.
@@ -54,9 +60,10 @@ impl Reloader {
         open_files: usize,
         self_signed: SelfSigned,
     ) -> Self {
+        let read = Mutex::new(look_at(&running.files));
         let versions = Mutex::new(Versions { running, previous: None });
         let (found, changed) = (Found::default(), Notify::new());
-        Self { file, shared, state, open_files, self_signed, versions, found, changed }
+        Self { file, shared, state, open_files, self_signed, versions, read, found, changed }
     }
 
     /// Reads the file again. Blocks while it does: not for a worker's thread.
@@ -66,8 +73,19 @@ impl Reloader {
     pub(super) fn reload(&self) -> Result<Reloaded, Vec<String>> {
         let file = self.file.as_deref();
         let file = file.ok_or_else(|| vec!["sbc runs without a configuration file".to_owned()])?;
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before anything is read: whatever changes while it is read is another change.
+        *read = look_at(&self.running().files);
         let new = config::load(file, &Machine::this()).map_err(|problems| problems.lines());
-        new.and_then(|new| self.take_over(Arc::new(new))).inspect_err(|problems| told(problems))
+        let done =
+            new.and_then(|new| self.take_over(Arc::new(new))).inspect_err(|problems| told(problems))?;
+        // It may name other files.
+        let before = std::mem::take(&mut *read);
+        *read = look_at(&self.running().files);
+        for (file, state) in &mut *read {
+            *state = before.iter().find(|(known, _)| known == file).map_or(*state, |(_, state)| *state);
+        }
+        Ok(done)
     }
 
     /// Goes back to what ran before the last change; a second time comes forward again.
@@ -75,9 +93,26 @@ impl Reloader {
     /// # Errors
     /// Why there is no way back.
     pub(super) fn previous(&self) -> Result<Reloaded, Vec<String>> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let previous = self.versions().previous.clone();
         let previous = previous.ok_or_else(|| vec!["nothing was reloaded since the start".to_owned()]);
-        previous.and_then(|previous| self.take_over(previous)).inspect_err(|problems| told(problems))
+        let done = previous.and_then(|previous| self.take_over(previous));
+        let done = done.inspect_err(|problems| told(problems))?;
+        // What stands in the files is what somebody has just gone back from.
+        *read = look_at(&self.running().files);
+        Ok(done)
+    }
+
+    /// How the files are that this configuration was read from, and whether that is news.
+    fn look(&self) -> (Seen, bool) {
+        let now = look_at(&self.running().files);
+        let is_news = match self.read.try_lock() {
+            Ok(read) => *read != now,
+            Err(TryLockError::Poisoned(read)) => *read.into_inner() != now,
+            // Somebody is reading it already.
+            Err(TryLockError::WouldBlock) => false,
+        };
+        (now, is_news)
     }
 
     /// The listeners as they are now.
@@ -169,6 +204,7 @@ impl Reloader {
         let file = self.name();
         needs_restart(&file, &versions.running, &new).map_err(|problems| problems.lines())?;
         let failed = |error: anyhow::Error| vec![format!("{file}: {error:#}")];
+        self.found.inherit(&versions.running.discoveries, &new.discoveries);
         let config = Arc::new(self.config(&new).map_err(failed)?);
         let websockets = listeners::websockets(&new, self.open_files, &self.self_signed).map_err(failed)?;
         let streams = listeners::streams(&new, self.open_files, &self.self_signed).map_err(failed)?;
@@ -187,7 +223,7 @@ impl Reloader {
             }
         }
         shared.reconfigured.notify_one();
-        self.found.keep(&new.discoveries);
+        self.found.keep(&new.discoveries, &versions.running.discoveries);
         self.changed.notify_one();
         let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
         let rules = new.rules.len();
@@ -265,16 +301,13 @@ pub(super) async fn on_hangup(reloader: Arc<Reloader>, mut hangups: Signal) {
 /// Where `node.watch` asks for it: reloads when a file has changed and then stayed the same for a moment, so that
 /// no half-written file is read.
 pub(super) async fn watch(reloader: Arc<Reloader>) {
-    let mut loaded = seen(&reloader.running().files);
-    let mut last = loaded.clone();
+    let (mut last, _) = reloader.look();
     loop {
         sleep(WATCH).await;
-        let running = reloader.running();
-        let now = seen(&running.files);
-        if running.watch && now != loaded && now == last {
+        let (now, is_news) = reloader.look();
+        if is_news && now == last && reloader.running().watch {
+            // One that is refused is not read again and again.
             in_background(&reloader).await;
-            // The new configuration may name other files. One that was refused is not read again and again.
-            loaded = seen(&reloader.running().files);
         }
         last = now;
     }
@@ -286,10 +319,7 @@ async fn in_background(reloader: &Arc<Reloader>) {
     let _ = spawn_blocking(move || reloader.reload()).await;
 }
 
-type Seen = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
-
-/// When the files were last written, and how long they are.
-fn seen(files: &[PathBuf]) -> Seen {
+fn look_at(files: &[PathBuf]) -> Seen {
     let look = |file: &PathBuf| {
         let metadata = std::fs::metadata(file).ok()?;
         Some((metadata.modified().ok()?, metadata.len()))

@@ -94,3 +94,22 @@ fn a_signal_reloads_and_a_watched_file_reloads_itself() {
     site.wait_until("the file was seen", || members(&site) == 1);
     assert!(running.stop("TERM").success());
 }
+
+/// Somebody goes back because the file is wrong: a watched file is not read again before it changes again.
+#[test]
+fn a_watched_file_that_was_gone_back_from_stays_so() {
+    let site = Site::new("reload-back");
+    let watching = |text: &str| text.replace("[node]\n", "[node]\nwatch = true\n");
+    let config = site.write("sbc.toml", &watching(&site.good()));
+    let running = site.start(&config);
+    site.write("sbc.toml", &watching(&with_second(&site)));
+    site.wait_until("the file was seen", || members(&site) == 2);
+    assert!(reload(&site, &["--previous"]).status.success());
+    assert_eq!(members(&site), 1);
+    // Twice as long as it takes to see a change and that it stays.
+    std::thread::sleep(std::time::Duration::from_secs(8));
+    assert_eq!(members(&site), 1);
+    site.write("sbc.toml", &format!("# And once more.\n{}", watching(&with_second(&site))));
+    site.wait_until("the file was seen", || members(&site) == 2);
+    assert!(running.stop("TERM").success());
+}

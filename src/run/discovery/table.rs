@@ -68,9 +68,30 @@ impl Found {
         }
     }
 
-    /// Forget the sources that are asked no more.
-    pub(in crate::run) fn keep(&self, asked: &[Discovery]) {
-        self.lock().retain(|known| asked.contains(&known.discovery));
+    /// Another source for a pool begins with what the one before had listed, until it has an answer of its own: a
+    /// name that is wrong, or a server that is down, empties no pool.
+    pub(in crate::run) fn inherit(&self, running: &[Discovery], new: &[Discovery]) {
+        let mut known = self.lock();
+        for discovery in new {
+            if known.iter().any(|one| one.discovery == *discovery) {
+                continue;
+            }
+            let stands_for = |before: &&Discovery| {
+                (&before.pool, before.listener, before.ipv6)
+                    == (&discovery.pool, discovery.listener, discovery.ipv6)
+            };
+            let before = running.iter().find(stands_for);
+            let before = before.and_then(|before| known.iter().find(|one| one.discovery == *before));
+            if let Some(members) = before.map(|before| before.state.members.clone()) {
+                known.push(Known { discovery: discovery.clone(), state: State { members, failing: None } });
+            }
+        }
+    }
+
+    /// Forget all sources but those that are asked now or may be asked again.
+    pub(in crate::run) fn keep(&self, asked: &[Discovery], before: &[Discovery]) {
+        let is_kept = |one: &Discovery| asked.contains(one) || before.contains(one);
+        self.lock().retain(|known| is_kept(&known.discovery));
     }
 
     /// What is known of a source.
@@ -136,8 +157,25 @@ mod tests {
         for asked in [&one, &other] {
             found.note(asked, Ok(vec![member("10.0.2.10:5080")]));
         }
-        found.keep(std::slice::from_ref(&other));
+        found.keep(std::slice::from_ref(&other), std::slice::from_ref(&one));
+        assert_eq!(found.state(&one).members.len(), 1, "there is a way back");
+        found.keep(std::slice::from_ref(&other), &[]);
         assert!(found.state(&one).members.is_empty());
         assert_eq!(found.state(&other).members.len(), 1);
+    }
+
+    #[test]
+    fn another_source_empties_no_pool() {
+        let found = Found::default();
+        let (before, typo) = (discovery("a"), discovery("b"));
+        let members = vec![member("10.0.2.10:5080")];
+        found.note(&before, Ok(members.clone()));
+        let elsewhere = Discovery { listener: ListenerId(1), ..discovery("c") };
+        found.inherit(std::slice::from_ref(&before), &[typo.clone(), elsewhere.clone()]);
+        assert_eq!(found.state(&typo).members, members);
+        assert!(found.state(&elsewhere).members.is_empty(), "they are reached by another listener");
+        assert_eq!(found.note(&typo, Err(Failure::Empty)), News::Fails);
+        assert_eq!(found.state(&typo).members, members);
+        assert_eq!(found.note(&typo, Ok(vec![member("10.0.2.11:5080")])), News::Members);
     }
 }

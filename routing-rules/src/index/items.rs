@@ -1,0 +1,58 @@
+//! What rules can be filed under.
+
+use ipnet::IpNet;
+
+use crate::compile::Subject;
+use crate::matcher::Condition;
+
+/// One thing that a rule can be filed under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Item<'m> {
+    Name(&'m [u8]),
+    Ending(&'m [u8]),
+    Network(IpNet),
+    Whole(Subject, &'m [u8]),
+    Prefix(Subject, &'m [u8]),
+    /// How the texts of a regex begin.
+    Beginning(Subject, &'m [u8]),
+    Pattern(Subject, usize),
+}
+
+impl Item<'_> {
+    /// Of items that are equally rare, the one that says more is better.
+    pub(super) const fn vagueness(&self) -> usize {
+        match self {
+            Self::Whole(..) => 0,
+            Self::Name(_) | Self::Prefix(..) | Self::Beginning(..) => 1,
+            Self::Network(_) | Self::Ending(_) => 2,
+            Self::Pattern(..) => 3,
+        }
+    }
+
+    /// Whether the condition holds wherever the rule is found under this item.
+    pub(super) const fn is_proof(&self) -> bool {
+        !matches!(self, Self::Beginning(..))
+    }
+}
+
+/// The items of a condition; none where a rule cannot be filed under it.
+pub(super) fn items(condition: &Condition) -> Vec<Item<'_>> {
+    match condition {
+        Condition::Domain(domains) => {
+            let names = domains.names.iter().map(Item::Name);
+            names.chain(domains.endings.iter().map(Item::Ending)).collect()
+        }
+        Condition::Source(networks) => networks.iter().copied().map(Item::Network).collect(),
+        Condition::Text(subject, texts) if texts.files.is_empty() => {
+            let whole = texts.whole.iter().map(|text| Item::Whole(*subject, text));
+            let prefixes = texts.prefixes.iter().map(|text| Item::Prefix(*subject, text));
+            let patterns = texts.regexes.iter().flat_map(|pattern| {
+                let starts = pattern.starts.iter().map(|start| Item::Beginning(*subject, start));
+                let vague = pattern.starts.is_empty().then_some(Item::Pattern(*subject, pattern.id));
+                starts.chain(vague)
+            });
+            whole.chain(prefixes).chain(patterns).collect()
+        }
+        _ => Vec::new(),
+    }
+}

@@ -69,7 +69,12 @@ fn rule(text: &mut String, number: u32, matching: &str, action: &str) {
     let _ = writeln!(text, "[[rule]]\nname = 'rule {number}'\nmatch = {{ {matching} }}\n{action}");
 }
 
-pub(crate) const PREFIXED: &str = "
+/// A rule with a file of prefixes, and one for the rest.
+pub(crate) fn prefixed(_: u32) -> String {
+    PREFIXED.to_owned()
+}
+
+const PREFIXED: &str = "
 [[rule]]
 name = 'premium'
 match = { user = { prefixes = 'prefixes.csv' } }

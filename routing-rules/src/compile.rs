@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use regex::bytes::{Regex, RegexBuilder};
-use regex_syntax::hir::Look;
 use regex_syntax::hir::literal::Extractor;
+use regex_syntax::hir::{Hir, HirKind, Look};
 
 use crate::limits::{MAX_REGEX_BYTES, MAX_REGEX_STARTS};
 use crate::prefix_file::PrefixFile;
@@ -40,10 +40,8 @@ pub(crate) struct Pattern {
     pub(crate) id: usize,
     /// For its captures.
     pub(crate) regex: Regex,
-    /// Whether `^` holds it to the beginning of a text.
-    pub(crate) is_held: bool,
-    /// Whatever it matches begins with one of these; empty: nobody knows.
-    pub(crate) starts: Arc<[Box<[u8]>]>,
+    /// What is known of the texts that it matches.
+    pub(crate) form: Form,
 }
 
 /// What rules share.
@@ -76,19 +74,53 @@ pub(crate) fn build_regex(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(pattern).unicode(false).dot_matches_new_line(true).size_limit(MAX_REGEX_BYTES).build()
 }
 
-/// Whether a regex holds to the beginning of a text by `^`, and what all texts that it matches begin with then, where
-/// that is not much.
-fn starts_of(pattern: &str) -> (bool, Arc<[Box<[u8]>]>) {
-    let mut parser = regex_syntax::ParserBuilder::new();
-    let parsed = parser.unicode(false).utf8(false).dot_matches_new_line(true).build().parse(pattern);
-    let held = parsed.ok().filter(|hir| hir.properties().look_set_prefix().contains(Look::Start));
-    // Classes are not written out: of `^00[1-9]` it is the `00`.
-    let found =
-        held.as_ref().map(|hir| Extractor::new().limit_class(1).limit_total(MAX_REGEX_STARTS).extract(hir));
-    let starts = found.as_ref().and_then(|found| found.literals()).unwrap_or_default();
-    let texts: Vec<Box<[u8]>> = starts.iter().map(|start| start.as_bytes().into()).collect();
-    let is_vague = texts.iter().any(|text| text.is_empty());
-    (held.is_some(), if is_vague { Arc::default() } else { texts.into() })
+/// What a regex tells of the texts that it matches.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Form {
+    /// Whether `^` holds it to the beginning of a text.
+    pub(crate) is_held: bool,
+    /// Whatever it matches begins with one of these; empty: nobody knows.
+    pub(crate) starts: Arc<[Box<[u8]>]>,
+    /// It matches what one other key would, and nothing else.
+    pub(crate) plain: Option<Plain>,
+}
+
+/// What a regex without any freedom matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Plain {
+    /// One text: `^text$`.
+    Whole(Box<[u8]>),
+    /// All texts that begin so: `^text`.
+    Prefix(Box<[u8]>),
+}
+
+impl Form {
+    fn of(pattern: &str) -> Self {
+        let mut parser = regex_syntax::ParserBuilder::new();
+        let parsed = parser.unicode(false).utf8(false).dot_matches_new_line(true).build().parse(pattern);
+        let Some(hir) = parsed.ok().filter(|hir| hir.properties().look_set_prefix().contains(Look::Start))
+        else {
+            return Self::default();
+        };
+        // Classes are not written out: of `^00[1-9]` it is the `00`.
+        let found = Extractor::new().limit_class(1).limit_total(MAX_REGEX_STARTS).extract(&hir);
+        let starts = found.literals().unwrap_or_default();
+        let texts: Vec<Box<[u8]>> = starts.iter().map(|start| start.as_bytes().into()).collect();
+        let is_vague = texts.iter().any(|text| text.is_empty());
+        let starts = if is_vague { Arc::default() } else { texts.into() };
+        Self { is_held: true, starts, plain: plain(&hir) }
+    }
+}
+
+fn plain(hir: &Hir) -> Option<Plain> {
+    let HirKind::Concat(parts) = hir.kind() else { return None };
+    match &parts.iter().map(Hir::kind).collect::<Vec<_>>()[..] {
+        [HirKind::Look(Look::Start), HirKind::Literal(text), HirKind::Look(Look::End)] => {
+            Some(Plain::Whole(text.0.clone()))
+        }
+        [HirKind::Look(Look::Start), HirKind::Literal(text)] => Some(Plain::Prefix(text.0.clone())),
+        _ => None,
+    }
 }
 
 impl Compiled {
@@ -103,8 +135,7 @@ impl Compiled {
         {
             return Ok(known.clone());
         }
-        let (regex, (is_held, starts)) = (build_regex(text)?, starts_of(text));
-        let pattern = Pattern { id: list.len(), regex, is_held, starts };
+        let pattern = Pattern { id: list.len(), regex: build_regex(text)?, form: Form::of(text) };
         self.numbers.insert((subject, text.to_owned()), pattern.id);
         list.push(pattern.clone());
         Ok(pattern)
@@ -152,7 +183,7 @@ mod tests {
     #[test]
     fn a_regex_that_is_held_says_how_its_texts_begin() {
         let starts = |pattern: &str| -> Vec<String> {
-            starts_of(pattern).1.iter().map(|start| String::from_utf8_lossy(start).into_owned()).collect()
+            Form::of(pattern).starts.iter().map(|start| String::from_utf8_lossy(start).into_owned()).collect()
         };
         assert_eq!(starts("^00123$"), ["00123"]);
         assert_eq!(starts(r"^00([1-9]\d{5,14})$"), ["00"]);
@@ -161,6 +192,27 @@ mod tests {
         assert_eq!(starts("^a?b"), ["ab", "b"]);
         for vague in ["00123", "^", "^.*x", "^[0-9]+$", "x|^y", "(?i)^abc", "(?m)^abc", "a^b"] {
             assert_eq!(starts(vague), [""; 0], "{vague}");
+        }
+    }
+
+    #[test]
+    fn a_regex_without_freedom_is_a_text_or_a_prefix() {
+        let whole = |text: &str| Some(Plain::Whole(text.as_bytes().into()));
+        let prefix = |text: &str| Some(Plain::Prefix(text.as_bytes().into()));
+        for (pattern, expected) in [
+            ("^112$", whole("112")),
+            (r"^\+49$", whole("+49")),
+            ("^0049", prefix("0049")),
+            ("^1(?:1)2$", whole("112")),
+            ("112$", None),
+            ("^(112)$", None),
+            ("^(?i)a$", None),
+            ("(?m)^112$", None),
+            ("^11?$", None),
+            ("^", None),
+            ("^$", None),
+        ] {
+            assert_eq!(Form::of(pattern).plain, expected, "{pattern}");
         }
     }
 }

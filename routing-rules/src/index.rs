@@ -2,7 +2,8 @@
 //! hold, however many there are.
 //!
 //! A rule is filed under the items of one condition: names and endings of domains, networks, and for each subject whole
-//! texts, prefixes and regexes; a regex that tells how its texts begin counts as a prefix. Rules with none of these are tried for every request.
+//! texts, prefixes and regexes; a regex that tells how its texts begin counts as a prefix. Rules with none of these are
+//! tried for every request.
 
 mod candidates;
 mod filed;
@@ -17,7 +18,7 @@ use std::collections::HashMap;
 use ipnet::IpNet;
 
 use crate::compile::Subject;
-use crate::matcher::{Asked, Facts, Matcher, Memo};
+use crate::matcher::{Asked, Condition, Facts, Matcher, Memo};
 use crate::regex_set::RegexSet;
 pub(crate) use candidates::Candidates;
 use filed::{Filed, Lists};
@@ -50,9 +51,13 @@ struct OfSubject {
 
 impl Index {
     /// Files all rules.
-    pub(crate) fn new<'m>(matchers: impl Iterator<Item = &'m Matcher> + Clone) -> Self {
+    pub(crate) fn new<'m>(
+        matchers: impl Iterator<Item = &'m Matcher> + Clone,
+        regexes: &[Option<RegexSet>],
+    ) -> Self {
+        let items = |condition: &'m Condition| items(condition, regexes);
         let mut counts: HashMap<Item<'m>, usize> = HashMap::new();
-        for item in matchers.clone().flat_map(Matcher::conditions).flat_map(items) {
+        for item in matchers.clone().flat_map(Matcher::conditions).flat_map(&items) {
             *counts.entry(item).or_default() += 1;
         }
         let rarity = |(_, items): &(usize, Vec<Item<'m>>)| {
@@ -62,7 +67,7 @@ impl Index {
         let mut index = Self::default();
         let mut filed: HashMap<Item<'m>, Vec<u32>> = HashMap::new();
         for (id, matcher) in (0..).zip(matchers) {
-            let choices = matcher.conditions().iter().map(items).enumerate();
+            let choices = matcher.conditions().iter().map(&items).enumerate();
             let chosen = choices.filter(|(_, items)| !items.is_empty()).min_by_key(rarity);
             let proof = chosen.as_ref().filter(|(_, items)| items.iter().all(|item| item.is_proof()));
             index.quick.push(Quick::new(matcher, proof.map(|(number, _)| *number)));
@@ -157,7 +162,7 @@ impl Index {
         see(&self.rest);
         for condition in matcher.conditions() {
             // Files come first in no list: what else there is, is asked for.
-            let Some(item) = items(condition).into_iter().next() else { continue };
+            let Some(item) = items(condition, regexes).into_iter().next() else { continue };
             match item {
                 Item::Name(name) => {
                     see(self.names.get(name, &self.lists));

@@ -59,6 +59,10 @@ pub(crate) const MAX_REGEXES: usize = 1024;
 /// The most beginnings that a regex is filed under.
 pub(crate) const MAX_REGEX_STARTS: usize = 16;
 
+/// The most regexes over one text that are filed under one beginning; where there are more, they are asked of every
+/// text.
+pub(crate) const MAX_SHARED_START: usize = 4;
+
 /// How large an automaton may grow, in bytes, when it is asked whether a regex can match at all. One that would grow
 /// larger is taken for one that can.
 pub(crate) const MAX_PROOF_BYTES: usize = 256 * 1024;

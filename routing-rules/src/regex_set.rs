@@ -1,14 +1,16 @@
 //! All regexes over one subject, in groups that are asked together.
 //!
-//! Those of which a beginning is known are asked only where a text begins so; neighbours in the order of beginnings are
-//! one group. The others are asked of every text. A group has few enough regexes for all states of its machine to be
-//! worked out beforehand, as long as they are simple.
+//! Those of which a beginning is known that few others have are asked only where a text begins so; neighbours in the order
+//! of beginnings are one group. The others are asked of every text. A group has few enough regexes for all states of its
+//! automaton to be worked out beforehand, as long as they are simple.
+
+use std::collections::HashMap;
 
 use regex_automata::PatternSet;
 
 use crate::automaton::Automaton;
 use crate::compile::Pattern;
-use crate::limits::{MAX_AUTOMATON_FAILURES, REGEXES_OF_AUTOMATON};
+use crate::limits::{MAX_AUTOMATON_FAILURES, MAX_SHARED_START, REGEXES_OF_AUTOMATON};
 
 /// Regexes over one subject. Each has the number of its place.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub(crate) struct RegexSet {
     groups: Vec<Group>,
     /// The group of each regex.
     group_of: Vec<usize>,
+    /// Of each regex, whether it is asked of every text.
+    vague: Vec<bool>,
 }
 
 #[derive(Debug)]
@@ -45,20 +49,19 @@ impl RegexSet {
     /// Why they are too large together.
     pub(crate) fn new(patterns: &[Pattern]) -> Result<Self, String> {
         let mut order: Vec<usize> = (0..patterns.len()).collect();
-        let kind =
-            |id: &usize| patterns.get(*id).map(|pattern| (pattern.is_held, &pattern.starts, pattern.id));
-        order.sort_by_key(kind);
-        let mut set = Self { groups: Vec::new(), group_of: vec![0; patterns.len()] };
-        let mut failures = 0;
-        let is_alike = |a: &usize, b: &usize| {
-            let of =
-                |id: &usize| patterns.get(*id).map(|pattern| (pattern.is_held, pattern.starts.is_empty()));
-            of(a) == of(b)
+        let vague = vague(patterns);
+        let kind = |id: &usize| {
+            let is_held = patterns.get(*id).is_some_and(|pattern| pattern.form.is_held);
+            (is_held, vague.get(*id).is_none_or(|vague| *vague))
         };
-        for alike in order.chunk_by(is_alike) {
-            for ids in alike.chunks(REGEXES_OF_AUTOMATON) {
-                set.add(patterns, ids, &mut failures)?;
-            }
+        order.sort_by_key(|id| (kind(id), patterns.get(*id).map(|pattern| (&pattern.form.starts, *id))));
+        let groups =
+            order.chunk_by(|a, b| kind(a) == kind(b)).flat_map(|ids| ids.chunks(REGEXES_OF_AUTOMATON));
+        let groups: Vec<&[usize]> = groups.collect();
+        let mut set = Self { groups: Vec::new(), group_of: vec![0; patterns.len()], vague };
+        let mut failures = 0;
+        for ids in groups {
+            set.add(patterns, ids, &mut failures)?;
         }
         Ok(set)
     }
@@ -83,9 +86,14 @@ impl RegexSet {
                 *group = self.groups.len();
             }
         }
-        let is_vague = of_group().any(|pattern| pattern.starts.is_empty());
+        let is_vague = ids.iter().any(|id| self.is_vague(*id));
         self.groups.push(Group { automaton, ids: ids.to_vec(), is_vague });
         Ok(())
+    }
+
+    /// Whether a regex is asked of every text.
+    pub(crate) fn is_vague(&self, id: usize) -> bool {
+        self.vague.get(id).is_none_or(|vague| *vague)
     }
 
     /// Memory for what they say.
@@ -98,7 +106,7 @@ impl RegexSet {
         }
     }
 
-    /// Asks all regexes of which no beginning is known. The numbers of those that match one of the texts are among
+    /// Asks all regexes that are asked of every text. The numbers of those that match one of the texts are among
     /// [`Matches::found`].
     pub(crate) fn ask_vague<'t>(&self, texts: impl Iterator<Item = &'t [u8]> + Clone, matches: &mut Matches) {
         let groups = self.groups.iter().enumerate().filter(|(_, group)| group.is_vague);
@@ -134,6 +142,18 @@ impl RegexSet {
             });
         }
     }
+}
+
+/// Which regexes are asked of every text: no beginning of theirs is known, or many others have the same, so that it would
+/// lead to too many rules.
+fn vague(patterns: &[Pattern]) -> Vec<bool> {
+    let mut shared: HashMap<&[u8], usize> = HashMap::new();
+    for start in patterns.iter().flat_map(|pattern| pattern.form.starts.iter()) {
+        *shared.entry(start).or_default() += 1;
+    }
+    let is_shared = |start: &Box<[u8]>| shared.get(&**start).is_some_and(|count| *count > MAX_SHARED_START);
+    let forms = patterns.iter().map(|pattern| &pattern.form);
+    forms.map(|form| form.starts.is_empty() || form.starts.iter().any(is_shared)).collect()
 }
 
 impl Matches {
@@ -179,8 +199,8 @@ mod tests {
             matches.forget();
             let expected = |pattern: &&Pattern| pattern.regex.is_match(text.as_bytes());
             set.ask_vague([text.as_bytes()].into_iter(), &mut matches);
-            let vague: Vec<&Pattern> = patterns.iter().filter(|pattern| pattern.starts.is_empty()).collect();
-            assert!(vague.iter().filter(|one| expected(one)).all(|one| matches.found().contains(&one.id)));
+            let mut vague = patterns.iter().filter(|pattern| set.is_vague(pattern.id)).filter(expected);
+            assert!(vague.all(|one| matches.found().contains(&one.id)));
             for pattern in &patterns {
                 let holds = set.ask_one(pattern.id, [text.as_bytes()].into_iter(), &mut matches);
                 assert_eq!(holds, expected(&pattern), "{} {text}", pattern.regex.as_str());

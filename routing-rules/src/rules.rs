@@ -77,7 +77,7 @@ impl Rules {
             Outcome::Pool { pool, balance: None, tag: None, region: None, fallback: Box::default() };
         let deeds = Deeds { outcome, set: None, limit: None, tags: Vec::new(), media: None };
         let rule = Rule { name: "default".into(), line: 1, matcher: Matcher::default(), deeds };
-        let index = Index::new([&rule.matcher].into_iter());
+        let index = Index::new([&rule.matcher].into_iter(), &[]);
         Self { rules: vec![rule], index, ..Self::default() }
     }
 

@@ -2,8 +2,9 @@
 
 use ipnet::IpNet;
 
-use crate::compile::Subject;
+use crate::compile::{Pattern, Plain, Subject};
 use crate::matcher::Condition;
+use crate::regex_set::RegexSet;
 
 /// One thing that a rule can be filed under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,7 +37,7 @@ impl Item<'_> {
 }
 
 /// The items of a condition; none where a rule cannot be filed under it.
-pub(super) fn items(condition: &Condition) -> Vec<Item<'_>> {
+pub(super) fn items<'m>(condition: &'m Condition, regexes: &[Option<RegexSet>]) -> Vec<Item<'m>> {
     match condition {
         Condition::Domain(domains) => {
             let names = domains.names.iter().map(Item::Name);
@@ -46,13 +47,20 @@ pub(super) fn items(condition: &Condition) -> Vec<Item<'_>> {
         Condition::Text(subject, texts) if texts.files.is_empty() => {
             let whole = texts.whole.iter().map(|text| Item::Whole(*subject, text));
             let prefixes = texts.prefixes.iter().map(|text| Item::Prefix(*subject, text));
-            let patterns = texts.regexes.iter().flat_map(|pattern| {
-                let starts = pattern.starts.iter().map(|start| Item::Beginning(*subject, start));
-                let vague = pattern.starts.is_empty().then_some(Item::Pattern(*subject, pattern.id));
-                starts.chain(vague)
-            });
+            let patterns = texts.regexes.iter().flat_map(|pattern| of_pattern(*subject, pattern, regexes));
             whole.chain(prefixes).chain(patterns).collect()
         }
         _ => Vec::new(),
+    }
+}
+
+/// A regex that is asked of every text anyway leads to its rules itself.
+fn of_pattern<'m>(subject: Subject, pattern: &'m Pattern, regexes: &[Option<RegexSet>]) -> Vec<Item<'m>> {
+    let set = regexes.get(subject.0).and_then(Option::as_ref);
+    match &pattern.form.plain {
+        Some(Plain::Whole(text)) => vec![Item::Whole(subject, text)],
+        Some(Plain::Prefix(text)) => vec![Item::Prefix(subject, text)],
+        None if set.is_none_or(|set| set.is_vague(pattern.id)) => vec![Item::Pattern(subject, pattern.id)],
+        None => pattern.form.starts.iter().map(|start| Item::Beginning(subject, start)).collect(),
     }
 }

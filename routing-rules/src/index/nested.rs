@@ -28,7 +28,7 @@ struct Inside {
 }
 
 impl Nested {
-    /// Files rules under a prefix that has none yet.
+    /// Files rules under a prefix.
     pub(super) fn insert(&mut self, prefix: &[u8], filed: Filed) {
         self.unsorted.push((prefix.into(), filed));
     }

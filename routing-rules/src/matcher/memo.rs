@@ -54,8 +54,8 @@ impl<'m> Memo<'m> {
         self.remembered.files_known = 0;
     }
 
-    /// The numbers of the regexes of a subject that match one of its texts: of those that tell no beginning all, of the
-    /// others some.
+    /// The numbers of the regexes of a subject that match one of its texts: of those that are asked of every text all, of
+    /// the others some.
     pub(crate) fn matches(&mut self, subject: Subject, facts: &Facts) -> &[usize] {
         let Some((set, matches)) = self.set(subject) else { return &[] };
         set.ask_vague(facts.texts(subject), matches);
@@ -64,8 +64,8 @@ impl<'m> Memo<'m> {
 
     /// Whether a regex matches a text of its subject.
     pub(crate) fn matches_one(&mut self, subject: Subject, pattern: &Pattern, facts: &Facts) -> bool {
-        let begins = |text: &[u8]| pattern.starts.iter().any(|start| text.starts_with(start));
-        if !pattern.starts.is_empty() && !facts.texts(subject).any(begins) {
+        let begins = |text: &[u8]| pattern.form.starts.iter().any(|start| text.starts_with(start));
+        if !pattern.form.starts.is_empty() && !facts.texts(subject).any(begins) {
             return false;
         }
         self.set(subject).is_some_and(|(set, matches)| set.ask_one(pattern.id, facts.texts(subject), matches))

@@ -151,9 +151,9 @@ fn vague(patterns: &[Pattern]) -> Vec<bool> {
     for start in patterns.iter().flat_map(|pattern| pattern.form.starts.iter()) {
         *shared.entry(start).or_default() += 1;
     }
-    let is_shared = |start: &Box<[u8]>| shared.get(&**start).is_some_and(|count| *count > MAX_SHARED_START);
+    let is_shared = |start: &[u8]| shared.get(start).is_some_and(|count| *count > MAX_SHARED_START);
     let forms = patterns.iter().map(|pattern| &pattern.form);
-    forms.map(|form| form.starts.is_empty() || form.starts.iter().any(is_shared)).collect()
+    forms.map(|form| form.starts.is_empty() || form.starts.iter().any(|start| is_shared(start))).collect()
 }
 
 impl Matches {

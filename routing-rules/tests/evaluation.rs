@@ -50,8 +50,11 @@ const USERS: [(&str, Means); 11] = [
     ("{ regex = 'li' }", |user| user.contains("li")),
 ];
 
-/// Windows of time as TOML, and what they mean by Unix time, in winter.
-const TIMES: [(&str, fn(i64) -> bool); 4] = [
+/// Whether a Unix time is meant.
+type MeansTime = fn(i64) -> bool;
+
+/// Windows of time as TOML, and what they mean, in winter.
+const TIMES: [(&str, MeansTime); 4] = [
     ("{ zone = 'UTC', days = 'mon-fri' }", |time| (time / 86_400 + 3) % 7 < 5),
     ("{ zone = 'UTC', inside = '08:00-18:00' }", |time| (28_800..64_800).contains(&(time % 86_400))),
     ("{ zone = 'Europe/Berlin', outside = '08:00-18:00' }", |time| {

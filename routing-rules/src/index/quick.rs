@@ -32,9 +32,8 @@ impl Quick {
         let mut quick = Self::default();
         let said =
             conditions.iter().take(usize::from(MANY)).take_while(|condition| quick.say(condition)).count();
-        let byte = |number: usize| u8::try_from(number).unwrap_or(MANY);
-        quick.said = byte(said);
-        quick.filed = filed.map_or(MANY, byte);
+        quick.said = u8::try_from(said).unwrap_or(MANY);
+        quick.filed = filed.and_then(|number| u8::try_from(number).ok()).unwrap_or(MANY);
         quick.more = quick.left(conditions).next().is_some();
         quick
     }

@@ -1,19 +1,19 @@
 //! What rules share once they are compiled: regexes in sets, files of prefixes, names of headers, tags.
 //!
 //! Whatever a rule compares a regex with is a *subject*: the user, From, To, or one header. All regexes over one
-//! subject are one set, so that a request passes over its text once, however many rules there are.
+//! subject are one set, so that a request passes over its text a few times, however many rules there are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use regex::bytes::{Regex, RegexBuilder};
-use regex_automata::meta;
-use regex_automata::util::syntax;
-use regex_syntax::hir::Look;
 use regex_syntax::hir::literal::Extractor;
+use regex_syntax::hir::{Hir, HirKind, Look};
 
-use crate::limits::{MAX_REGEX_BYTES, MAX_REGEX_SET_BYTES, MAX_REGEX_STARTS, REGEX_CACHE_BYTES};
+use crate::limits::{MAX_REGEX_BYTES, MAX_REGEX_STARTS};
 use crate::prefix_file::PrefixFile;
+use crate::regex_set::RegexSet;
 
 /// The number of a text that rules compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,8 +40,8 @@ pub(crate) struct Pattern {
     pub(crate) id: usize,
     /// For its captures.
     pub(crate) regex: Regex,
-    /// Whatever it matches begins with one of these; empty: nobody knows.
-    pub(crate) starts: Arc<[Box<[u8]>]>,
+    /// What is known of the texts that it matches.
+    pub(crate) form: Form,
 }
 
 /// What rules share.
@@ -54,6 +54,8 @@ pub(crate) struct Compiled {
     /// The names of the headers that are compared, in lower case.
     pub(crate) headers: Vec<String>,
     pub(crate) tags: Vec<String>,
+    /// Time zones by name.
+    pub(crate) zones: HashMap<String, (u32, TimeZone)>,
     /// Whether a rule asks for them at all.
     pub(crate) asks: Asks,
 }
@@ -72,16 +74,53 @@ pub(crate) fn build_regex(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(pattern).unicode(false).dot_matches_new_line(true).size_limit(MAX_REGEX_BYTES).build()
 }
 
-/// What all texts that a regex matches begin with, where it holds them by `^` and that is not much.
-fn starts_of(pattern: &str) -> Arc<[Box<[u8]>]> {
-    let mut parser = regex_syntax::ParserBuilder::new();
-    let parsed = parser.unicode(false).utf8(false).dot_matches_new_line(true).build().parse(pattern);
-    let held = parsed.ok().filter(|hir| hir.properties().look_set_prefix().contains(Look::Start));
-    // Classes are not written out: of `^00[1-9]` it is the `00`.
-    let found = held.map(|hir| Extractor::new().limit_class(1).limit_total(MAX_REGEX_STARTS).extract(&hir));
-    let starts = found.as_ref().and_then(|found| found.literals()).unwrap_or_default();
-    let texts: Vec<Box<[u8]>> = starts.iter().map(|start| start.as_bytes().into()).collect();
-    if texts.iter().any(|text| text.is_empty()) { Arc::default() } else { texts.into() }
+/// What a regex tells of the texts that it matches.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Form {
+    /// Whether `^` holds it to the beginning of a text.
+    pub(crate) is_held: bool,
+    /// Whatever it matches begins with one of these; empty: nobody knows.
+    pub(crate) starts: Arc<[Box<[u8]>]>,
+    /// It matches what one other key would, and nothing else.
+    pub(crate) plain: Option<Plain>,
+}
+
+/// What a regex without any freedom matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Plain {
+    /// One text: `^text$`.
+    Whole(Box<[u8]>),
+    /// All texts that begin so: `^text`.
+    Prefix(Box<[u8]>),
+}
+
+impl Form {
+    fn of(pattern: &str) -> Self {
+        let mut parser = regex_syntax::ParserBuilder::new();
+        let parsed = parser.unicode(false).utf8(false).dot_matches_new_line(true).build().parse(pattern);
+        let Some(hir) = parsed.ok().filter(|hir| hir.properties().look_set_prefix().contains(Look::Start))
+        else {
+            return Self::default();
+        };
+        // Classes are not written out: of `^00[1-9]` it is the `00`.
+        let found = Extractor::new().limit_class(1).limit_total(MAX_REGEX_STARTS).extract(&hir);
+        let starts = found.literals().unwrap_or_default();
+        let texts: Vec<Box<[u8]>> = starts.iter().map(|start| start.as_bytes().into()).collect();
+        let is_vague = texts.iter().any(|text| text.is_empty());
+        let starts = if is_vague { Arc::default() } else { texts.into() };
+        Self { is_held: true, starts, plain: plain(&hir) }
+    }
+}
+
+fn plain(hir: &Hir) -> Option<Plain> {
+    let HirKind::Concat(parts) = hir.kind() else { return None };
+    match &parts.iter().map(Hir::kind).collect::<Vec<_>>()[..] {
+        [HirKind::Look(Look::Start), HirKind::Literal(text), HirKind::Look(Look::End)] => {
+            Some(Plain::Whole(text.0.clone()))
+        }
+        [HirKind::Look(Look::Start), HirKind::Literal(text)] => Some(Plain::Prefix(text.0.clone())),
+        _ => None,
+    }
 }
 
 impl Compiled {
@@ -96,7 +135,7 @@ impl Compiled {
         {
             return Ok(known.clone());
         }
-        let pattern = Pattern { id: list.len(), regex: build_regex(text)?, starts: starts_of(text) };
+        let pattern = Pattern { id: list.len(), regex: build_regex(text)?, form: Form::of(text) };
         self.numbers.insert((subject, text.to_owned()), pattern.id);
         list.push(pattern.clone());
         Ok(pattern)
@@ -119,20 +158,9 @@ impl Compiled {
     }
 
     /// The regexes of each subject as one set.
-    pub(crate) fn sets(&self) -> Result<Vec<Option<meta::Regex>>, String> {
+    pub(crate) fn sets(&self) -> Result<Vec<Option<RegexSet>>, String> {
         let set = |patterns: &Vec<Pattern>| {
-            if patterns.is_empty() {
-                return Ok(None);
-            }
-            let texts: Vec<&str> = patterns.iter().map(|pattern| pattern.regex.as_str()).collect();
-            let config = meta::Config::new()
-                .match_kind(regex_automata::MatchKind::All)
-                .utf8_empty(false)
-                .nfa_size_limit(Some(MAX_REGEX_SET_BYTES))
-                .hybrid_cache_capacity(REGEX_CACHE_BYTES);
-            let syntax = syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true);
-            let built = meta::Builder::new().configure(config).syntax(syntax).build_many(&texts);
-            built.map(Some).map_err(|error| error.to_string())
+            if patterns.is_empty() { Ok(None) } else { RegexSet::new(patterns).map(Some) }
         };
         self.patterns.iter().map(set).collect()
     }
@@ -155,7 +183,7 @@ mod tests {
     #[test]
     fn a_regex_that_is_held_says_how_its_texts_begin() {
         let starts = |pattern: &str| -> Vec<String> {
-            starts_of(pattern).iter().map(|start| String::from_utf8_lossy(start).into_owned()).collect()
+            Form::of(pattern).starts.iter().map(|start| String::from_utf8_lossy(start).into_owned()).collect()
         };
         assert_eq!(starts("^00123$"), ["00123"]);
         assert_eq!(starts(r"^00([1-9]\d{5,14})$"), ["00"]);
@@ -164,6 +192,27 @@ mod tests {
         assert_eq!(starts("^a?b"), ["ab", "b"]);
         for vague in ["00123", "^", "^.*x", "^[0-9]+$", "x|^y", "(?i)^abc", "(?m)^abc", "a^b"] {
             assert_eq!(starts(vague), [""; 0], "{vague}");
+        }
+    }
+
+    #[test]
+    fn a_regex_without_freedom_is_a_text_or_a_prefix() {
+        let whole = |text: &str| Some(Plain::Whole(text.as_bytes().into()));
+        let prefix = |text: &str| Some(Plain::Prefix(text.as_bytes().into()));
+        for (pattern, expected) in [
+            ("^112$", whole("112")),
+            (r"^\+49$", whole("+49")),
+            ("^0049", prefix("0049")),
+            ("^1(?:1)2$", whole("112")),
+            ("112$", None),
+            ("^(112)$", None),
+            ("^(?i)a$", None),
+            ("(?m)^112$", None),
+            ("^11?$", None),
+            ("^", None),
+            ("^$", None),
+        ] {
+            assert_eq!(Form::of(pattern).plain, expected, "{pattern}");
         }
     }
 }

@@ -9,10 +9,12 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod automaton;
 mod compile;
 mod describe;
 mod error;
 mod explain;
+mod heads;
 mod index;
 mod limits;
 mod load;
@@ -22,6 +24,7 @@ mod parse;
 mod prefix_file;
 mod proof;
 mod query;
+mod regex_set;
 mod rules;
 mod unreachable;
 mod words;

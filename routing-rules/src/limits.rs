@@ -22,6 +22,9 @@ pub const MAX_PREFIXES: usize = 1_000_000;
 /// The most files of prefixes that one routes file names: each has one bit in a word that remembers what held.
 pub(crate) const MAX_PREFIX_FILES: usize = 64;
 
+/// As many time zones whose clock is read once for a request; of further ones it is read by each rule.
+pub(crate) const REMEMBERED_ZONES: usize = 8;
+
 /// The longest rule name or reason phrase, in characters: both are shown on one line.
 pub(crate) const MAX_PHRASE_CHARS: usize = 128;
 
@@ -37,6 +40,16 @@ pub(crate) const MAX_REGEX_BYTES: usize = 256 * 1024;
 /// The largest set of all regexes over one text, compiled, in bytes.
 pub(crate) const MAX_REGEX_SET_BYTES: usize = 16 * 1024 * 1024;
 
+/// As many regexes over one text become one automaton, at most.
+pub(crate) const REGEXES_OF_AUTOMATON: usize = 64;
+
+/// The largest automaton that is worked out beforehand, in bytes, and the most memory that working it out takes.
+pub(crate) const MAX_AUTOMATON_BYTES: usize = 256 * 1024;
+
+/// After as many automata that grew too large, no more are worked out beforehand for the regexes over one text: it bounds
+/// the time to load.
+pub(crate) const MAX_AUTOMATON_FAILURES: usize = 12;
+
 /// The memory in which one thread remembers how far a set of regexes has come, in bytes.
 pub(crate) const REGEX_CACHE_BYTES: usize = 8 * 1024 * 1024;
 
@@ -45,6 +58,10 @@ pub(crate) const MAX_REGEXES: usize = 1024;
 
 /// The most beginnings that a regex is filed under.
 pub(crate) const MAX_REGEX_STARTS: usize = 16;
+
+/// The most regexes over one text that are filed under one beginning; where there are more, they are asked of every
+/// text.
+pub(crate) const MAX_SHARED_START: usize = 4;
 
 /// How large an automaton may grow, in bytes, when it is asked whether a regex can match at all. One that would grow
 /// larger is taken for one that can.

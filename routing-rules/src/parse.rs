@@ -63,7 +63,7 @@ pub(crate) fn rules(
         );
         Vec::new()
     });
-    let index = Index::new(placed.iter().map(|placed| &placed.rule.matcher));
+    let index = Index::new(placed.iter().map(|placed| &placed.rule.matcher), &regexes);
     unreachable::report(&placed, &index, &regexes, &mut loader);
     let rules = placed.into_iter().map(|placed| placed.rule).collect();
     loader.finish().map(|shared| Rules::new(rules, shared, regexes, index))

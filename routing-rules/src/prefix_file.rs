@@ -4,6 +4,7 @@
 //! do not. No entry may be a prefix of another: one of the two would be without effect, and most likely a mistake.
 
 use crate::error::quote;
+use crate::heads::{HEAD, Heads, head_of};
 use crate::limits::{MAX_PREFIX_FILE_BYTES, MAX_PREFIXES, MAX_USER_BYTES};
 
 /// Prefixes of one file, none of which is a prefix of another.
@@ -11,12 +12,10 @@ use crate::limits::{MAX_PREFIX_FILE_BYTES, MAX_PREFIXES, MAX_USER_BYTES};
 pub(crate) struct PrefixFile {
     /// Its number among the files of the rules.
     pub(crate) id: u32,
-    /// The first eight bytes of each prefix, as a number that sorts as they do: nearly all steps of a search need no
-    /// more, and lie close together.
-    heads: Vec<u64>,
-    /// Where each prefix ends in `bytes`.
-    ends: Vec<u32>,
-    bytes: Vec<u8>,
+    /// Those that are no longer than a head: a head is all there is to say of one, for no prefix has a byte of zero.
+    short: Heads,
+    /// The others, in order: far longer than any telephone number, and so most often none.
+    long: Vec<Box<[u8]>>,
 }
 
 /// What is wrong on one line of a file.
@@ -41,7 +40,7 @@ impl PrefixFile {
             return Err(vec![Wrong::new(1, found, format!("at most {MAX_PREFIX_FILE_BYTES} bytes"))]);
         }
         let mut wrong = Vec::new();
-        let mut entries: Vec<(u64, &[u8], u32)> = Vec::new();
+        let mut entries: Vec<(u128, &[u8], u32)> = Vec::new();
         for (number, line) in (1_u32..).zip(text.lines()) {
             match read_line(number, line) {
                 Ok(Some(prefix)) => entries.push((head_of(prefix.as_bytes()), prefix.as_bytes(), number)),
@@ -64,46 +63,37 @@ impl PrefixFile {
         Ok(Self::from_sorted(id, &entries))
     }
 
-    fn from_sorted(id: u32, entries: &[(u64, &[u8], u32)]) -> Self {
-        let mut bytes = Vec::with_capacity(entries.iter().map(|(_, prefix, _)| prefix.len()).sum());
-        let mut ends = Vec::with_capacity(entries.len());
-        for (_, prefix, _) in entries {
-            bytes.extend_from_slice(prefix);
-            // The file is smaller than 4 GiB.
-            ends.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-        }
-        Self { id, heads: entries.iter().map(|(head, ..)| *head).collect(), ends, bytes }
+    fn from_sorted(id: u32, entries: &[(u128, &[u8], u32)]) -> Self {
+        let is_short = |prefix: &[u8]| prefix.len() <= HEAD;
+        let mut short = Vec::with_capacity(entries.len());
+        short.extend(entries.iter().filter(|(_, prefix, _)| is_short(prefix)).map(|(head, ..)| *head));
+        let long = entries.iter().map(|(_, prefix, _)| *prefix).filter(|prefix| !is_short(prefix));
+        Self { id, short: Heads::new(short), long: long.map(Box::from).collect() }
     }
 
-    /// Whether the text begins with one of the prefixes.
+    /// Whether the text begins with one of the prefixes: only the greatest that is not above it can be its beginning.
     pub(crate) fn has_prefix_of(&self, text: &[u8]) -> bool {
         let head = head_of(text);
-        // All with a smaller head are before it; of those with the same head, the ends decide.
-        let first = self.heads.partition_point(|other| *other < head);
-        let same = self.heads.get(first..).unwrap_or_default();
-        let same = if same.first() == Some(&head) { same.partition_point(|other| *other == head) } else { 0 };
-        let (mut low, mut high) = (first, first + same);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.entry(middle) <= text { low = middle + 1 } else { high = middle }
-        }
-        low.checked_sub(1).is_some_and(|last| text.starts_with(self.entry(last)))
+        let below = self.short.below(head);
+        let equal = self.short.get(below) == Some(head);
+        equal
+            || below.checked_sub(1).and_then(|last| self.short.get(last)).is_some_and(|own| begins(head, own))
+            || self.has_long_prefix_of(text)
     }
 
-    fn entry(&self, index: usize) -> &[u8] {
-        let end = |index: usize| self.ends.get(index).map_or(0, |end| *end as usize);
-        let start = index.checked_sub(1).map_or(0, end);
-        self.bytes.get(start..end(index)).unwrap_or_default()
+    fn has_long_prefix_of(&self, text: &[u8]) -> bool {
+        let after = self.long.partition_point(|prefix| **prefix <= *text);
+        after
+            .checked_sub(1)
+            .and_then(|last| self.long.get(last))
+            .is_some_and(|prefix| text.starts_with(prefix))
     }
 }
 
-/// The first eight bytes, the first one most significant; missing ones are zero, which no prefix has.
-fn head_of(text: &[u8]) -> u64 {
-    let mut head = [0; 8];
-    for (to, from) in head.iter_mut().zip(text) {
-        *to = *from;
-    }
-    u64::from_be_bytes(head)
+/// Whether a text with this head begins with the prefix that the other head stands for.
+fn begins(text: u128, prefix: u128) -> bool {
+    let beyond = prefix.trailing_zeros() / 8 * 8;
+    (text ^ prefix).checked_shr(beyond).unwrap_or(0) == 0
 }
 
 /// The prefix on a line, if it has one.
@@ -122,7 +112,7 @@ fn read_line(number: u32, line: &str) -> Result<Option<&str>, Wrong> {
 }
 
 /// In order, all that a prefix covers follow it at once.
-fn overlaps(entries: &[(u64, &[u8], u32)], wrong: &mut Vec<Wrong>) {
+fn overlaps(entries: &[(u128, &[u8], u32)], wrong: &mut Vec<Wrong>) {
     let mut kept: Option<(&[u8], u32)> = None;
     for (_, prefix, line) in entries {
         match kept.filter(|(earlier, _)| prefix.starts_with(earlier)) {

@@ -1,13 +1,12 @@
 //! Compiled rules, and how they answer.
 
-use regex_automata::meta;
-
 use crate::action::{Deeds, Outcome, write_contacts};
 use crate::compile::Compiled;
 use crate::explain::Tried;
 use crate::index::{Candidates, Index};
 use crate::matcher::{Facts, Matcher, Memo, Remembered};
 use crate::query::{Action, Changes, Decision, Limit, Query, ToPool};
+use crate::regex_set::RegexSet;
 use crate::{Files, Names, NoFiles, RuleError, parse};
 
 /// Rules, checked and compiled. The default has none, so nothing matches.
@@ -15,7 +14,7 @@ use crate::{Files, Names, NoFiles, RuleError, parse};
 pub struct Rules {
     rules: Vec<Rule>,
     shared: Compiled,
-    regexes: Vec<Option<meta::Regex>>,
+    regexes: Vec<Option<RegexSet>>,
     index: Index,
 }
 
@@ -78,14 +77,14 @@ impl Rules {
             Outcome::Pool { pool, balance: None, tag: None, region: None, fallback: Box::default() };
         let deeds = Deeds { outcome, set: None, limit: None, tags: Vec::new(), media: None };
         let rule = Rule { name: "default".into(), line: 1, matcher: Matcher::default(), deeds };
-        let index = Index::new([&rule.matcher].into_iter());
+        let index = Index::new([&rule.matcher].into_iter(), &[]);
         Self { rules: vec![rule], index, ..Self::default() }
     }
 
     pub(crate) fn new(
         rules: Vec<Rule>,
         shared: Compiled,
-        regexes: Vec<Option<meta::Regex>>,
+        regexes: Vec<Option<RegexSet>>,
         index: Index,
     ) -> Self {
         Self { rules, shared, regexes, index }
@@ -130,8 +129,10 @@ impl Rules {
         'look: loop {
             let candidates = match watcher {
                 Some(_) => Candidates::all(from, self.rules.len()),
-                None => self.index.candidates(&scratch.facts, query.source.to_canonical(), &mut memo, from),
+                None => self.index.candidates(&scratch.facts, &mut memo, from),
             };
+            let asked = scratch.facts.asked();
+            let found = candidates.found();
             for id in candidates {
                 let Some(rule) = self.rules.get(id as usize) else { continue };
                 let failed = match &mut watcher {
@@ -141,7 +142,7 @@ impl Rules {
                         tried.push(Tried { rule: &rule.name, line: rule.line, failed });
                         !holds
                     }
-                    None => !rule.matcher.holds(&scratch.facts, &mut memo),
+                    None => !self.index.holds(id, &rule.matcher, &asked, found, &scratch.facts, &mut memo),
                 };
                 if failed {
                     continue;

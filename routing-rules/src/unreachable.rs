@@ -1,7 +1,5 @@
 //! Rules that can never match, because an earlier one takes everything they would.
 
-use regex_automata::meta;
-
 use crate::action::Outcome;
 use crate::compile::Subject;
 use crate::error::quote;
@@ -9,6 +7,7 @@ use crate::index::Index;
 use crate::load::Loader;
 use crate::matcher::{Condition, Matcher};
 use crate::parse::Placed;
+use crate::regex_set::RegexSet;
 
 /// How many rules above have changed what later rules look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,12 +20,7 @@ struct Changed {
 /// Reports each rule that one earlier rule covers.
 ///
 /// A rule that only several earlier rules together cover is not found.
-pub(crate) fn report(
-    rules: &[Placed],
-    index: &Index,
-    regexes: &[Option<meta::Regex>],
-    loader: &mut Loader<'_>,
-) {
+pub(crate) fn report(rules: &[Placed], index: &Index, regexes: &[Option<RegexSet>], loader: &mut Loader<'_>) {
     let changed = changes_above(rules);
     for (id, later) in rules.iter().enumerate() {
         let mut first: Option<usize> = None;

@@ -1,86 +1,114 @@
 //! Rules by prefixes, in order; the first bytes of each stand close together, so that the search among them stays
 //! within memory that is at hand.
 
+use super::filed::{Filed, Lists};
+use crate::heads::{HEAD, Heads, head_of};
+
 /// Rules by prefixes.
 #[derive(Debug, Default)]
 pub(super) struct Nested {
     /// The first bytes of each prefix, in the same order.
-    heads: Vec<u128>,
-    /// How long each is; what is longer than 255 counts as that.
-    lengths: Vec<u8>,
+    heads: Heads,
     prefixes: Vec<Inside>,
+    /// Those of prefixes that are longer than a head, one after the other.
+    bytes: Vec<u8>,
+    /// Until all is in order.
+    unsorted: Vec<(Box<[u8]>, Filed)>,
 }
 
 /// A prefix, its rules, and the place of the longest other prefix that is its own beginning.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug)]
 struct Inside {
-    prefix: Box<[u8]>,
-    ids: Vec<u32>,
-    parent: Option<usize>,
-}
-
-/// Bytes in a head.
-const HEAD: usize = 16;
-
-/// The beginning of a text as a number: of two texts the smaller has no greater one.
-fn head_of(text: &[u8]) -> u128 {
-    let mut head = [0; HEAD];
-    head.iter_mut().zip(text).for_each(|(byte, own)| *byte = *own);
-    u128::from_be_bytes(head)
+    length: u32,
+    /// Where it begins among the bytes, if it is longer than a head.
+    start: u32,
+    /// One more than that place; 0: there is none.
+    parent: u32,
+    filed: Filed,
 }
 
 impl Nested {
-    /// Files rules, ascending, under a prefix that has none yet.
-    pub(super) fn insert(&mut self, prefix: &[u8], ids: Vec<u32>) {
-        self.prefixes.push(Inside { prefix: prefix.into(), ids, parent: None });
+    /// Files rules under a prefix.
+    pub(super) fn insert(&mut self, prefix: &[u8], filed: Filed) {
+        self.unsorted.push((prefix.into(), filed));
     }
 
     /// Puts all in order, when all is filed.
     pub(super) fn build(&mut self) {
-        self.prefixes.sort_unstable();
-        self.heads = self.prefixes.iter().map(|inside| head_of(&inside.prefix)).collect();
-        let length = |inside: &Inside| u8::try_from(inside.prefix.len()).unwrap_or(u8::MAX);
-        self.lengths = self.prefixes.iter().map(length).collect();
+        let mut sorted = std::mem::take(&mut self.unsorted);
+        sorted.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        self.heads = Heads::new(sorted.iter().map(|(prefix, _)| head_of(prefix)).collect());
+        self.prefixes.reserve_exact(sorted.len());
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         // In order, what lies inside a prefix follows it at once: the open ones are a stack.
         let mut open: Vec<usize> = Vec::new();
-        for at in 0..self.prefixes.len() {
-            let inside = |outer: usize| self.prefixes[at].prefix.starts_with(&self.prefixes[outer].prefix);
-            while open.last().is_some_and(|outer| !inside(*outer)) {
+        for (at, (prefix, filed)) in sorted.iter().enumerate() {
+            let inside =
+                |outer: &usize| sorted.get(*outer).is_some_and(|(outer, _)| prefix.starts_with(outer));
+            while open.last().is_some_and(|outer| !inside(outer)) {
                 open.pop();
             }
-            self.prefixes[at].parent = open.last().copied();
+            let parent = open.last().map_or(0, |outer| number(outer + 1));
+            let (start, length) = (number(self.bytes.len()), number(prefix.len()));
+            if prefix.len() > HEAD {
+                self.bytes.extend_from_slice(prefix);
+            }
+            self.prefixes.push(Inside { length, start, parent, filed: *filed });
             open.push(at);
         }
     }
 
     /// Shows the rules of each prefix that the text begins with. All of them are the greatest prefix that is not above
     /// the text, or lie around it.
-    pub(super) fn each<'i>(&'i self, text: &[u8], mut see: impl FnMut(&'i [u32])) {
+    pub(super) fn each<'i>(&'i self, text: &[u8], lists: &'i Lists, mut see: impl FnMut(&'i [u32])) {
         let head = head_of(text);
-        let mut next = self.not_above(text, head).checked_sub(1);
-        while let Some(at) = next {
+        let mut next = self.not_above(text, head);
+        while let Some(at) = next.checked_sub(1) {
             let Some(inside) = self.prefixes.get(at) else { return };
-            if self.may_begin(at, head) && text.starts_with(&inside.prefix) {
-                see(&inside.ids);
+            if self.begins(text, head, at, inside) {
+                see(lists.get(&inside.filed));
             }
-            next = inside.parent;
+            next = inside.parent as usize;
         }
     }
 
     /// How many prefixes are not above the text.
     fn not_above(&self, text: &[u8], head: u128) -> usize {
-        let below = self.heads.partition_point(|own| *own < head);
-        let alike =
-            self.heads.get(below..).unwrap_or_default().iter().take_while(|own| **own == head).count();
-        let alike = self.prefixes.get(below..below + alike).unwrap_or_default();
-        below + alike.partition_point(|inside| *inside.prefix <= *text)
+        let below = self.heads.below(head);
+        if self.heads.get(below) != Some(head) {
+            return below;
+        }
+        // Of those with the same head, the first may be no longer than it, and all others are.
+        let alike = below..head.checked_add(1).map_or(self.prefixes.len(), |next| self.heads.below(next));
+        let alike = self.prefixes.get(alike).unwrap_or_default();
+        below + alike.partition_point(|inside| self.is_not_above(text, inside))
     }
 
-    /// False where the first bytes say already that the text does not begin so.
-    fn may_begin(&self, at: usize, head: u128) -> bool {
-        let (Some(own), Some(length)) = (self.heads.get(at), self.lengths.get(at)) else { return false };
-        let beyond = HEAD.saturating_sub(usize::from(*length)) * 8;
-        (own ^ head).checked_shr(u32::try_from(beyond).unwrap_or(0)).unwrap_or(0) == 0
+    /// Of a prefix with the head of the text: whether it comes before the text, or is it.
+    fn is_not_above(&self, text: &[u8], inside: &Inside) -> bool {
+        match self.long(inside) {
+            Some(prefix) => prefix <= text,
+            None => inside.length as usize <= text.len(),
+        }
+    }
+
+    fn begins(&self, text: &[u8], head: u128, at: usize, inside: &Inside) -> bool {
+        match self.long(inside) {
+            Some(prefix) => text.starts_with(prefix),
+            None => {
+                let length = inside.length as usize;
+                let beyond = u32::try_from((HEAD - length.min(HEAD)) * 8).unwrap_or(0);
+                let differs = self.heads.get(at).unwrap_or_default() ^ head;
+                length <= text.len() && differs.checked_shr(beyond).unwrap_or(0) == 0
+            }
+        }
+    }
+
+    /// The bytes of a prefix that is longer than a head.
+    fn long(&self, inside: &Inside) -> Option<&[u8]> {
+        let length = inside.length as usize;
+        let bytes = || self.bytes.get(inside.start as usize..)?.get(..length);
+        (length > HEAD).then(bytes).flatten()
     }
 }
 
@@ -91,7 +119,7 @@ mod tests {
     fn nested(prefixes: &[&str]) -> Nested {
         let mut nested = Nested::default();
         for (id, prefix) in (0..).zip(prefixes) {
-            nested.insert(prefix.as_bytes(), vec![id]);
+            nested.insert(prefix.as_bytes(), Lists::default().file(&[id]));
         }
         nested.build();
         nested
@@ -99,7 +127,7 @@ mod tests {
 
     fn found(nested: &Nested, text: &str) -> Vec<u32> {
         let mut found = Vec::new();
-        nested.each(text.as_bytes(), |ids| found.extend_from_slice(ids));
+        nested.each(text.as_bytes(), &Lists::default(), |ids| found.extend_from_slice(ids));
         found.sort_unstable();
         found
     }

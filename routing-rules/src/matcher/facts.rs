@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::word_set::WordSet;
-use super::{method, transport, zone};
+use super::{listener, method, transport, zone};
 use crate::compile::{Asks, Subject};
 use crate::limits::{MAX_DOMAIN_BYTES, MAX_HEADER_BYTES, MAX_USER_BYTES};
 use crate::query::{Party, Query};
@@ -17,7 +17,7 @@ pub(crate) struct Facts {
     pub(super) listener: usize,
     pub(super) zone: WordSet,
     pub(super) transport: WordSet,
-    pub(super) source: IpAddr,
+    pub(crate) source: IpAddr,
     pub(super) registered: bool,
     pub(super) share: u16,
     pub(super) time: i64,
@@ -28,6 +28,20 @@ pub(crate) struct Facts {
     pub(crate) reversed: Vec<u8>,
     /// By subject.
     values: Vec<Values>,
+}
+
+/// What a query says in a few bits, of each word one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    /// None where it is beyond the 64 first.
+    pub(crate) listener: u64,
+    pub(crate) method: u16,
+    pub(crate) zone: u16,
+    pub(crate) transport: u16,
+    /// The ten-thousandth.
+    pub(crate) share: u16,
+    /// The lower bit: not registered; the higher one: registered.
+    pub(crate) registered: u8,
 }
 
 /// The values of one subject: one after the other, and where each ends.
@@ -93,6 +107,18 @@ impl Facts {
         Ok(())
     }
 
+    /// What can be said in bits.
+    pub(crate) fn asked(&self) -> Asked {
+        Asked {
+            listener: listener::bit_of(self.listener),
+            method: self.method.bits(),
+            zone: self.zone.bits(),
+            transport: self.transport.bits(),
+            share: self.share,
+            registered: 1 << u8::from(self.registered),
+        }
+    }
+
     /// The user part, its escapes still in it.
     pub(crate) fn set_user(&mut self, escaped: &[u8]) -> Result<(), TooLong> {
         let Some(values) = self.values.get_mut(Subject::USER.0) else { return Ok(()) };
@@ -135,13 +161,15 @@ impl Facts {
         }
         let domain = party.domain.strip_suffix('.').unwrap_or(party.domain);
         let domain = domain.as_bytes().get(..MAX_DOMAIN_BYTES).unwrap_or(domain.as_bytes());
-        values.bytes.extend(domain.iter().map(u8::to_ascii_lowercase));
+        let start = values.bytes.len();
+        values.bytes.extend_from_slice(domain);
+        values.bytes.get_mut(start..).unwrap_or_default().make_ascii_lowercase();
         values.end();
         Ok(())
     }
 
     /// The texts of a subject: exactly one, or for a header as many as there are values.
-    pub(crate) fn texts(&self, subject: Subject) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn texts(&self, subject: Subject) -> impl Iterator<Item = &[u8]> + Clone {
         let values = self.values.get(subject.0);
         let bytes = values.map_or(&[][..], |values| &values.bytes);
         let mut start = 0;
@@ -182,16 +210,25 @@ pub(super) fn write_domain(domain: &str, out: &mut String) {
     if domain.len() > MAX_DOMAIN_BYTES {
         return;
     }
-    let may_be_address = domain.contains(':') || domain.as_bytes().first().is_some_and(u8::is_ascii_digit);
-    match domain.parse::<IpAddr>() {
+    let may_be_address = domain.as_bytes().first().is_some_and(u8::is_ascii_digit) || domain.contains(':');
+    match may_be_address.then(|| domain.parse::<IpAddr>()) {
         // Writing to a String cannot fail.
-        Ok(address) if may_be_address => drop(write!(out, "{}", address.to_canonical())),
-        _ => out.extend(domain.chars().map(|c| c.to_ascii_lowercase())),
+        Some(Ok(address)) => drop(write!(out, "{}", address.to_canonical())),
+        _ => {
+            let start = out.len();
+            out.push_str(domain);
+            out.get_mut(start..).unwrap_or_default().make_ascii_lowercase();
+        }
     }
 }
 
 /// Undoes `%XX` (RFC 3261 §19.1.2), once. A `%` that opens no escape stays what it is. Stops where the text is too long.
 fn unescape(user: &[u8], out: &mut Vec<u8>) {
+    if !user.contains(&b'%') {
+        let room = (MAX_USER_BYTES + 1).saturating_sub(out.len());
+        out.extend_from_slice(user.get(..room).unwrap_or(user));
+        return;
+    }
     let mut rest = user;
     while let Some((&first, after)) = rest.split_first() {
         let (byte, left) = match (first, after) {

@@ -1,81 +1,92 @@
-//! What has been found out about one query so far: which regexes of a subject match, which files have a prefix.
+//! What has been found out about one query so far: which regexes of a subject match, which files have a prefix, what the
+//! clocks of time zones say.
 
 use std::sync::Arc;
 
-use regex_automata::{Input, PatternID, PatternSet, meta};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use super::Facts;
 use crate::compile::{Pattern, Subject};
+use crate::limits::REMEMBERED_ZONES;
 use crate::prefix_file::PrefixFile;
+use crate::regex_set::{Matches, RegexSet};
 
 /// Memory for [`Memo`], kept from query to query.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
-    sets: Vec<Set>,
+    sets: Vec<Option<Matches>>,
     /// One bit for each file: whether it was asked, and what came of it. Only the user is compared with files.
     files_known: u64,
     files_hold: u64,
-}
-
-#[derive(Debug)]
-struct Set {
-    known: bool,
-    matches: PatternSet,
+    /// By the number of the zone; not all of very many.
+    clocks: Vec<(u32, Option<DateTime>)>,
 }
 
 /// The regexes of a rule set, and what they have said about this query.
 pub(crate) struct Memo<'m> {
-    regexes: &'m [Option<meta::Regex>],
+    regexes: &'m [Option<RegexSet>],
     remembered: &'m mut Remembered,
 }
 
 impl<'m> Memo<'m> {
     /// Nothing is known yet.
-    pub(crate) fn new(regexes: &'m [Option<meta::Regex>], remembered: &'m mut Remembered) -> Self {
-        remembered.files_known = 0;
-        let fits = |(set, regex): (&Set, &Option<meta::Regex>)| {
-            set.matches.capacity() == regex.as_ref().map_or(0, meta::Regex::pattern_len)
+    pub(crate) fn new(regexes: &'m [Option<RegexSet>], remembered: &'m mut Remembered) -> Self {
+        let fits = |(matches, set): (&Option<Matches>, &Option<RegexSet>)| match (matches, set) {
+            (Some(matches), Some(set)) => matches.fits(set),
+            (None, None) => true,
+            _ => false,
         };
         let same = remembered.sets.len() == regexes.len();
         if !(same && remembered.sets.iter().zip(regexes).all(fits)) {
-            let patterns = |regex: &Option<meta::Regex>| regex.as_ref().map_or(0, meta::Regex::pattern_len);
-            let set = |regex| Set { known: false, matches: PatternSet::new(patterns(regex)) };
-            remembered.sets = regexes.iter().map(set).collect();
+            remembered.sets = regexes.iter().map(|set| set.as_ref().map(RegexSet::matches)).collect();
         }
+        remembered.clocks.clear();
         let mut memo = Self { regexes, remembered };
         memo.forget();
         memo
     }
 
-    /// The query has changed.
+    /// The query has changed, but for its time.
     pub(crate) fn forget(&mut self) {
-        self.remembered.sets.iter_mut().for_each(|set| set.known = false);
+        self.remembered.sets.iter_mut().flatten().for_each(Matches::forget);
         self.remembered.files_known = 0;
     }
 
-    /// The regexes of a subject that match one of its texts.
-    pub(crate) fn matches(&mut self, subject: Subject, facts: &Facts) -> Option<&PatternSet> {
-        let regex = self.regexes.get(subject.0)?.as_ref()?;
-        let set = self.remembered.sets.get_mut(subject.0)?;
-        if !set.known {
-            set.known = true;
-            set.matches.clear();
-            for text in facts.texts(subject) {
-                regex.which_overlapping_matches(&Input::new(text), &mut set.matches);
-            }
-        }
-        Some(&set.matches)
+    /// The numbers of the regexes of a subject that match one of its texts: of those that are asked of every text all, of
+    /// the others some.
+    pub(crate) fn matches(&mut self, subject: Subject, facts: &Facts) -> &[usize] {
+        let Some((set, matches)) = self.set(subject) else { return &[] };
+        set.ask_vague(facts.texts(subject), matches);
+        matches.found()
     }
 
-    /// Whether a regex matches a text of its subject. All regexes of a subject are asked in one pass, as soon as a text
-    /// begins as one of them wants it.
+    /// Whether a regex matches a text of its subject.
     pub(crate) fn matches_one(&mut self, subject: Subject, pattern: &Pattern, facts: &Facts) -> bool {
-        let begins = |text: &[u8]| pattern.starts.iter().any(|start| text.starts_with(start));
-        if !pattern.starts.is_empty() && !facts.texts(subject).any(begins) {
+        let begins = |text: &[u8]| pattern.form.starts.iter().any(|start| text.starts_with(start));
+        if !pattern.form.starts.is_empty() && !facts.texts(subject).any(begins) {
             return false;
         }
-        let id = PatternID::new(pattern.id);
-        self.matches(subject, facts).zip(id.ok()).is_some_and(|(set, id)| set.contains(id))
+        self.set(subject).is_some_and(|(set, matches)| set.ask_one(pattern.id, facts.texts(subject), matches))
+    }
+
+    fn set(&mut self, subject: Subject) -> Option<(&RegexSet, &mut Matches)> {
+        let set = self.regexes.get(subject.0)?.as_ref()?;
+        Some((set, self.remembered.sets.get_mut(subject.0)?.as_mut()?))
+    }
+
+    /// What the clock of a zone says at a Unix time, the time of the query. `None`: no calendar has that time.
+    pub(crate) fn clock(&mut self, zone: &TimeZone, number: u32, time: i64) -> Option<DateTime> {
+        let clocks = &mut self.remembered.clocks;
+        if let Some((_, known)) = clocks.iter().find(|(own, _)| *own == number) {
+            return *known;
+        }
+        let local = Timestamp::from_second(time).ok().map(|time| zone.to_datetime(time));
+        if clocks.len() < REMEMBERED_ZONES {
+            clocks.push((number, local));
+        }
+        local
     }
 
     /// Whether a file has a prefix of the user.

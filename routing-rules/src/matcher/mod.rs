@@ -23,7 +23,7 @@ mod word_set;
 mod zone;
 
 pub(crate) use domain::Domains;
-pub(crate) use facts::{Facts, TooLong};
+pub(crate) use facts::{Asked, Facts, TooLong};
 pub(crate) use memo::{Memo, Remembered};
 pub(crate) use source::Networks;
 pub(crate) use texts::Texts;
@@ -79,7 +79,7 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
-    fn holds(&self, facts: &Facts, memo: &mut Memo<'_>) -> bool {
+    pub(crate) fn holds(&self, facts: &Facts, memo: &mut Memo<'_>) -> bool {
         match self {
             Self::Registered(registered) => *registered == facts.registered,
             Self::Zone(zones) => zones.overlaps(facts.zone),
@@ -91,7 +91,7 @@ impl Condition {
             Self::Source(networks) => networks.contains(facts.source),
             Self::Domain(domains) => domains.contains(facts),
             Self::Text(subject, texts) => texts.holds(*subject, facts, memo),
-            Self::Time(window) => window.holds(facts.time),
+            Self::Time(window) => window.holds(facts.time, memo),
             Self::Not(matcher) => !matcher.holds(facts, memo),
         }
     }

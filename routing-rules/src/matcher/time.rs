@@ -1,10 +1,9 @@
 //! `match.time`: when, by the clock on the wall of a place.
 
-use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use super::Condition;
+use super::{Condition, Memo};
 use crate::error::quote;
 use crate::load::{Keys, Loader, Node, Table};
 use crate::nearest::nearest;
@@ -21,6 +20,8 @@ const MINUTES_OF_A_DAY: u16 = 24 * 60;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Window {
     zone: TimeZone,
+    /// The number of the zone among those of the rules.
+    number: u32,
     /// One bit a day, Monday the lowest.
     days: Option<u8>,
     /// Minutes of the day, of which any may hold.
@@ -57,7 +58,8 @@ pub(super) fn read(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<Condition
     let outside = read_list(&table, "outside", loader, read_hours);
     let dates = read_list(&table, "dates", loader, read_dates);
     let days = days?.into_iter().reduce(|a, b| a | b);
-    let window = Window { zone: zone?, days, inside: inside?, outside: outside?, dates: dates? };
+    let (number, zone) = zone?;
+    let window = Window { zone, number, days, inside: inside?, outside: outside?, dates: dates? };
     if window.says_nothing() {
         return if table.has_foreign_keys {
             None
@@ -79,11 +81,18 @@ fn read_list<T>(
 }
 
 /// Zones come with the program: a container needs no files for them.
-fn read_zone(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<TimeZone> {
+fn read_zone(node: &Node<'_>, loader: &mut Loader<'_>) -> Option<(u32, TimeZone)> {
     let name = node.text(loader, ZONE)?;
+    let zones = &mut loader.shared.zones;
+    if let Some(known) = zones.get(name) {
+        return Some(known.clone());
+    }
     let database = TimeZoneDatabase::bundled();
     if let Ok(zone) = database.get(name) {
-        return Some(zone);
+        let same = zones.values().find(|(_, own)| *own == zone).cloned();
+        let numbered = same.or_else(|| Some((u32::try_from(zones.len()).ok()?, zone)))?;
+        zones.insert(name.to_owned(), numbered.clone());
+        return Some(numbered);
     }
     let names: Vec<String> = database.available().map(|name| name.to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -148,9 +157,8 @@ impl Window {
     }
 
     /// `time` is Unix time in seconds. A time that no calendar has is in no window.
-    pub(super) fn holds(&self, time: i64) -> bool {
-        let Ok(time) = Timestamp::from_second(time) else { return false };
-        let local = self.zone.to_datetime(time);
+    pub(super) fn holds(&self, time: i64, memo: &mut Memo<'_>) -> bool {
+        let Some(local) = memo.clock(&self.zone, self.number, time) else { return false };
         self.has_day(local.weekday()) && self.has_hour(local) && self.has_date(local.date())
     }
 

@@ -26,6 +26,11 @@ impl WordSet {
         Some(Self(indexes.into_iter().fold(0, |bits, index| bits | Self::of_index(index).0)))
     }
 
+    /// One bit for each word.
+    pub(crate) const fn bits(self) -> u16 {
+        self.0
+    }
+
     pub(super) fn overlaps(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

@@ -181,7 +181,7 @@ pub fn lure(sender: &Sender<'_>, method: &str, place: usize, host: &str, port: u
             .replace("{T}", sender.transport)
     };
     let mut parts = Parts::usual(sender, method, number);
-    match PLACES.get(place % PLACES.len()) {
+    match PLACES.get(place) {
         Some(Place::Uri(uri)) => parts.uri = fill(uri),
         Some(Place::Via(via)) => parts.via = fill(via),
         Some(Place::Header(lines)) => parts.add(&fill(lines)),
@@ -384,4 +384,19 @@ pub fn believed_in_vain(message: &[u8]) -> Vec<String> {
         |name: &str| allowed(name) + usize::from(name == "Path" && message.starts_with(b"REGISTER "));
     let listed = TRUSTED.iter().chain([&INJECTED, &"y"]).filter(|name| of(name) > allowed(name));
     listed.map(|name| (*name).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_careless_reader_believes_most_claims_as_they_are_written() {
+        let sender = Sender { transport: "UDP", own: "192.0.2.1:5060", edge: "198.51.100.7:5060" };
+        let claims = claims(&sender, 0);
+        let believed = claims.iter().filter(|text| !believed_in_vain(text.as_bytes()).is_empty()).count();
+        assert!(believed * 2 > claims.len(), "{believed} of {}", claims.len());
+        let usual = lure(&sender, "INVITE", usize::MAX, "", 0, 1);
+        assert_eq!(believed_in_vain(usual.as_bytes()), Vec::<String>::new());
+    }
 }

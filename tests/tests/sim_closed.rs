@@ -112,6 +112,7 @@ fn a_user_who_is_nowhere_else_is_gone_at_once() {
     world.cut(BROWSER);
     let told = answers(&mut world, "away", 2_000);
     assert!(matches!(told[..], [(at, 480)] if at < 200), "{told:?}");
+    assert_eq!(world.core().counters().get(Count::NoTarget), 1);
     world.run(40_000);
     assert!(world.core().status().is_at_rest(), "{:?}", world.core().status());
 }

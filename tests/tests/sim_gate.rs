@@ -317,7 +317,9 @@ fn what_was_known_of_sources_is_forgotten() {
 
 #[test]
 fn calls_of_a_user_and_of_a_source_are_counted_to_their_end() {
-    for (per_user, per_source, refused) in [(Some(2), None, 486), (None, Some(2), 503)] {
+    for (per_user, per_source, refused, counted) in
+        [(Some(2), None, 486, Count::UserCalls), (None, Some(2), 503, Count::SourceCalls)]
+    {
         let admission = Admission {
             max_calls_per_user: per_user,
             max_calls_per_source: per_source,
@@ -333,6 +335,7 @@ fn calls_of_a_user_and_of_a_source_are_counted_to_their_end() {
         let third = call(&mut world);
         world.until_ended(PHONE, third);
         assert!(matches!(world.state(PHONE, third), State::Ended { status, .. } if status == refused));
+        assert_eq!(count(&world, counted), 1);
         world.act(PHONE, |agent, now| agent.bye(now, first));
         world.until_ended(PHONE, first);
         world.run(500);

@@ -16,11 +16,12 @@ fn binding(world: &mut World) -> (String, String) {
     (binding.contact, binding.path[0].clone())
 }
 
-/// A request of a member outside any dialog.
+/// A request of a member; INFO is inside a dialog.
 fn request(method: &str, uri: &str, route: &str, call_id: &str) -> String {
+    let tag = if method == "INFO" { ";tag=b" } else { "" };
     format!(
         "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{call_id};rport\r\n{route}\
-         Max-Forwards: 70\r\nFrom: <sip:queue@example.test>;tag=m\r\nTo: <sip:1001@example.test>\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:queue@example.test>;tag=m\r\nTo: <sip:1001@example.test>{tag}\r\n\
          Call-ID: {call_id}\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n",
         MEMBERS[0]
     )
@@ -80,7 +81,7 @@ fn a_request_on_its_way_is_sent_again_over_the_next_connection() {
 fn who_does_not_come_back_is_waited_for_as_if_he_had_been_away_before() {
     let (mut world, contact, path) = silent_browser();
     let route = format!("Route: {path}\r\n");
-    world.inject(MEMBERS[0], INSIDE, request("MESSAGE", &contact, &route, "lost").as_bytes());
+    world.inject(MEMBERS[0], INSIDE, request("INFO", &contact, &route, "lost").as_bytes());
     world.run(1_000);
     assert_eq!(answers(&mut world, "lost", 1_000), []);
     world.cut(BROWSER);
@@ -95,11 +96,25 @@ fn who_does_not_come_back_is_waited_for_as_if_he_had_been_away_before() {
 fn a_request_whose_caller_gives_up_earlier_waits_no_longer_than_he() {
     let (mut world, contact, path) = silent_browser();
     let route = format!("Route: {path}\r\n");
-    world.inject(MEMBERS[0], INSIDE, request("MESSAGE", &contact, &route, "late").as_bytes());
+    world.inject(MEMBERS[0], INSIDE, request("INFO", &contact, &route, "late").as_bytes());
     world.run(25_000);
     world.cut(BROWSER);
     let told = answers(&mut world, "late", 40_000);
     assert!(matches!(told[..], [.., (at, 430)] if at < 7_000), "{told:?}");
+    world.run(40_000);
+    assert!(world.core().status().is_at_rest(), "{:?}", world.core().status());
+}
+
+#[test]
+fn a_request_outside_a_dialog_has_failed_at_once() {
+    let (mut world, contact, path) = silent_browser();
+    let route = format!("Route: {path}\r\n");
+    world.inject(MEMBERS[0], INSIDE, request("MESSAGE", &contact, &route, "unread").as_bytes());
+    world.run(1_000);
+    world.cut(BROWSER);
+    let told = answers(&mut world, "unread", 2_000);
+    assert!(matches!(told[..], [(at, 430)] if at < 200), "{told:?}");
+    assert_eq!(world.core().counters().get(Count::FlowDead), 1);
     world.run(40_000);
     assert!(world.core().status().is_at_rest(), "{:?}", world.core().status());
 }

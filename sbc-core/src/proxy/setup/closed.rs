@@ -1,7 +1,8 @@
 //! The connection of a client is gone, and with it the answers that it owed (RFC 3261 §17.1.4).
 //!
-//! A request to one peer is sent again over his next connection, as one that comes while he is away is; an INVITE is left
-//! as it is, since whoever rings answers over the next connection, too.
+//! A request inside a dialog is sent again over the peer's next connection, as one that comes while he is away is. Any other
+//! has failed, and its sender may ask again: what a client never reads must not be kept. An INVITE is left as it is, since
+//! whoever rings answers over the next connection, too.
 
 use crate::count::Count;
 use crate::flow::ConnectionId;
@@ -32,16 +33,20 @@ impl Setup {
         if !self.branches.iter().any(is_owed) || self.has_final() || self.waiting.is_some() {
             return None;
         }
-        if let Plan::Peer { peer, .. } = &self.plan {
-            let peer = *peer;
-            self.wait_for_return(&peer, step);
-        } else {
-            for branch in self.branches.iter_mut().filter(|branch| is_owed(branch)) {
-                branch.over = true;
-                branch.client.on_transport_error();
+        match &self.plan {
+            Plan::Peer { peer, .. } if self.in_dialog => {
+                let peer = *peer;
+                self.wait_for_return(&peer, step);
             }
-            if !self.tries_next(step) {
-                self.nobody_answers(step);
+            Plan::Peer { .. } => self.answer_for_the_gone(step),
+            Plan::Pool { .. } | Plan::Bindings(_) => {
+                for branch in self.branches.iter_mut().filter(|branch| is_owed(branch)) {
+                    branch.over = true;
+                    branch.client.on_transport_error();
+                }
+                if !self.tries_next(step) {
+                    self.nobody_answers(step);
+                }
             }
         }
         self.settle(step);

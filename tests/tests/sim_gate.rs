@@ -224,6 +224,37 @@ fn first_challenges_are_held_against_nobody() {
 }
 
 #[test]
+fn what_a_stranger_is_told_does_not_tell_known_users_from_unknown_ones() {
+    let mut world = world(Admission::default());
+    let mut number = 5_000;
+    for (from, door) in [(STRANGER, PHONES), (WIDGET, WSS)] {
+        let wrong = "Authorization: Digest username=\"1003\", realm=\"example.test\", nonce=\"n\", \
+                     uri=\"sip:example.test\", response=\"00000000000000000000000000000000\"\r\n";
+        for (method, extra) in
+            [("REGISTER", ""), ("REGISTER", wrong), ("INVITE", ""), ("SUBSCRIBE", "Event: a\r\n")]
+        {
+            let mut told = ["1003", "7777"].map(|user| {
+                number += 1;
+                let text = request(method, from, number, extra)
+                    .replace(&format!("u{number}@"), &format!("{user}@"))
+                    .replace("sip:1001@", &format!("sip:{user}@"))
+                    .replace("username=\"1003", &format!("username=\"{user}"));
+                let sent = world.say(from, door, &text, &format!("gate-{method}-{number}"));
+                let own = from.parse().unwrap();
+                let answers = sent.into_iter().filter(|(to, answer)| *to == own && !answer.is_request());
+                let names = |answer: &Message| answer.headers.iter().map(|(name, _)| name.clone()).collect();
+                answers
+                    .map(|(_, answer)| (answer.start.clone(), names(&answer)))
+                    .collect::<Vec<(_, Vec<String>)>>()
+            });
+            let [known, unknown] = &mut told;
+            assert!(!known.is_empty(), "{method} got no answer");
+            assert_eq!(known, unknown, "{method} over {door}");
+        }
+    }
+}
+
+#[test]
 fn nobody_can_have_somebody_else_banned() {
     let mut world = world(Admission::default());
     world.register(PHONE);

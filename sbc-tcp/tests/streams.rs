@@ -2,12 +2,13 @@
 
 mod common;
 
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{OPTIONS, Told, play, server};
-use sbc_tcp::{CloseReason, Dialer, Handler, Refused, Settings, Unreached};
+use common::{OPTIONS, Server, Told, play, server};
+use sbc_tcp::{CloseReason, Dialer, EgressLimits, Handler, Refused, Settings, Unreached};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -61,6 +62,76 @@ fn hostile_streams_are_closed_for_their_reason() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn whoever_is_not_admitted_is_not_listened_to() {
+    play(async || {
+        let mut server = server(Settings::default())?;
+        server.handler.is_shut.set(true);
+        let mut peer = TcpStream::connect(server.address).await?;
+        assert_eq!(server.told.recv().await, Some(Told::Refused(Refused::Source)));
+        // A reset is an end as well.
+        let _ = peer.read_to_end(&mut Vec::new()).await;
+        assert!(server.handler.connections.is_empty());
+        Ok(())
+    });
+}
+
+/// A peer that has spoken once, and its server.
+async fn acquainted(settings: Settings) -> io::Result<(Server, TcpStream)> {
+    let mut server = server(settings)?;
+    let mut peer = TcpStream::connect(server.address).await?;
+    peer.write_all(OPTIONS).await?;
+    assert_eq!(server.told.recv().await, Some(Told::Message(OPTIONS.to_vec())));
+    Ok((server, peer))
+}
+
+#[test]
+fn good_connections_end_for_their_reason() {
+    play(async || {
+        let idle = Settings { idle: Duration::from_millis(100), ..Settings::default() };
+        let (mut server, _peer) = acquainted(idle).await?;
+        assert_eq!(server.told.recv().await, Some(Told::Closed(CloseReason::Idle)));
+
+        let (mut server, peer) = acquainted(Settings::default()).await?;
+        peer.set_zero_linger()?;
+        drop(peer);
+        assert_eq!(server.told.recv().await, Some(Told::Closed(CloseReason::Lost)));
+
+        let (mut server, mut peer) = acquainted(Settings::default()).await?;
+        let last = server.handler.last.get().expect("a connection");
+        server.handler.connections.close(last, 0, "enough");
+        peer.read_to_end(&mut Vec::new()).await?;
+        drop(peer);
+        assert_eq!(server.told.recv().await, Some(Told::Closed(CloseReason::Requested)));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_closed_at_the_bound() {
+    play(async || {
+        let egress = EgressLimits { bytes: 20_000, messages: usize::MAX };
+        let (mut server, _peer) = acquainted(Settings { egress, ..Settings::default() }).await?;
+        let last = server.handler.last.get().expect("a connection");
+        while server.handler.connections.send(last, &[b'x'; 1000]).is_ok() {
+            // The task gets its turn after each message, so only the peer is slow.
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(server.told.recv().await, Some(Told::Closed(CloseReason::SlowReader)));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_worker_that_ends_reports_its_connections() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let local = tokio::task::LocalSet::new();
+    let (mut server, _peer) =
+        local.block_on(&runtime, acquainted(Settings::default())).expect("sockets work");
+    drop(local);
+    assert_eq!(server.told.try_recv(), Ok(Told::Closed(CloseReason::Stopped)));
 }
 
 #[test]

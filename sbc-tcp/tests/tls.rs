@@ -167,6 +167,50 @@ fn a_client_without_the_right_certificate_gets_no_connection() {
 }
 
 #[test]
+fn a_client_that_asks_for_a_name_that_is_not_listed_gets_no_connection() {
+    play(async || {
+        let authority = Authority::new("listed");
+        let certificates = authority.sign("sip.example.com");
+        let names = vec!["sip.example.com".parse().expect("a name")];
+        let settings =
+            ServerSettings { certificates, protocol: b"sip/2", names, clients: None, deadline: PATIENCE };
+        let mut server = server(tls(sbc_tls::Server::new(settings).expect("sound")))?;
+        let trust = authority.trust();
+        let refused = connect(server.address, &trust, None, "other.example.com").await;
+        assert!(refused.is_err());
+        assert_eq!(server.told.recv().await, Some(Told::Refused(Refused::ServerName)));
+        let mut stream = connect(server.address, &trust, None, "sip.example.com").await.expect("listed");
+        echoes(&mut server, &mut stream).await
+    });
+}
+
+#[test]
+fn a_server_that_speaks_no_tls_or_nothing_at_all_is_not_there() {
+    play(async || {
+        let authority = Authority::new("mute");
+        let own = authority.sign("sbc.example.com");
+        for (says, why) in [(&b""[..], Unreached::Timeout), (OPTIONS, Unreached::TlsFailed)] {
+            let far = TcpListener::bind("127.0.0.1:0").await?;
+            let remote = far.local_addr()?;
+            tokio::task::spawn_local(async move {
+                let (mut stream, _) = far.accept().await?;
+                stream.write_all(says).await?;
+                stream.read_to_end(&mut Vec::new()).await
+            });
+            let client = Some(Client::new(&authority.trust(), Some(&own), HASTE).expect("sound"));
+            let accepting = tls_server(&own, None, PATIENCE);
+            let tls = Some(Tls { server: accepting, client, names: Vec::new() });
+            let mut server = server(Settings { tls, connect: HASTE, ..Settings::default() })?;
+            let handler = Rc::clone(&server.handler) as Rc<dyn Handler>;
+            let dialer = Dialer::new(server.address.ip(), Arc::clone(&server.listener), handler);
+            dialer.send(remote, OPTIONS).expect("queued");
+            assert_eq!(server.told.recv().await, Some(Told::Unreachable(why)));
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn another_certificate_is_shown_without_dropping_anyone() {
     play(async || {
         let (before, after) = (Authority::new("before"), Authority::new("after"));

@@ -288,10 +288,25 @@ fn ticketed(place: TicketPlace) -> (Settings, String) {
         TicketRules { audience: "sip.example.com".into(), issuer: None, place, name: "ticket".into() };
     let tickets = Tickets::from_key_file(&file, TicketAlgorithm::Hs256, rules).unwrap();
     std::fs::remove_file(&file).unwrap();
-    let claims = serde_json::json!({ "aud": "sip.example.com", "exp": u32::MAX, "aor": "alice@example.com" });
+    (Settings { tickets: Some(Arc::new(tickets)), ..Settings::default() }, ticket_until(u32::MAX))
+}
+
+/// A ticket for alice that is good until so many seconds after 1970.
+fn ticket_until(time: u32) -> String {
+    let claims = serde_json::json!({ "aud": "sip.example.com", "exp": time, "aor": "alice@example.com" });
     let key = jsonwebtoken::EncodingKey::from_secret(&[b's'; 32]);
-    let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap();
-    (Settings { tickets: Some(Arc::new(tickets)), ..Settings::default() }, token)
+    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+}
+
+#[test]
+fn a_ticket_of_yesterday_is_told_so_and_no_forgery() {
+    run(async {
+        let worker = Worker::start(ticketed(TicketPlace::Query).0);
+        let request = raw_request(&[]).replace("GET / ", &format!("GET /?ticket={} ", ticket_until(1)));
+        let answer = worker.answer_to(&request).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        assert_eq!(worker.refused().await.1, Refused::TicketOutOfTime);
+    });
 }
 
 #[test]
@@ -348,6 +363,7 @@ fn a_draining_listener_keeps_its_clients_and_takes_no_more() {
         worker.listener.set_draining(true);
         let answer = worker.answer_to(&raw_request(&[])).await;
         assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: "), "{answer}");
+        assert_eq!(worker.refused().await.1, Refused::Draining);
         assert_eq!(worker.connections.len(), 1);
         worker.listener.set_draining(false);
         worker.connect().await;

@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod load;
+pub mod lures;
 pub mod member;
 #[cfg(test)]
 mod net;

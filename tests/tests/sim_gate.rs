@@ -224,6 +224,37 @@ fn first_challenges_are_held_against_nobody() {
 }
 
 #[test]
+fn what_a_stranger_is_told_does_not_tell_known_users_from_unknown_ones() {
+    let mut world = world(Admission::default());
+    let mut number = 5_000;
+    for (from, door) in [(STRANGER, PHONES), (WIDGET, WSS)] {
+        let wrong = "Authorization: Digest username=\"1003\", realm=\"example.test\", nonce=\"n\", \
+                     uri=\"sip:example.test\", response=\"00000000000000000000000000000000\"\r\n";
+        for (method, extra) in
+            [("REGISTER", ""), ("REGISTER", wrong), ("INVITE", ""), ("SUBSCRIBE", "Event: a\r\n")]
+        {
+            let mut told = ["1003", "7777"].map(|user| {
+                number += 1;
+                let text = request(method, from, number, extra)
+                    .replace(&format!("u{number}@"), &format!("{user}@"))
+                    .replace("sip:1001@", &format!("sip:{user}@"))
+                    .replace("username=\"1003", &format!("username=\"{user}"));
+                let sent = world.say(from, door, &text, &format!("gate-{method}-{number}"));
+                let own = from.parse().unwrap();
+                let answers = sent.into_iter().filter(|(to, answer)| *to == own && !answer.is_request());
+                let names = |answer: &Message| answer.headers.iter().map(|(name, _)| name.clone()).collect();
+                answers
+                    .map(|(_, answer)| (answer.start.clone(), names(&answer)))
+                    .collect::<Vec<(_, Vec<String>)>>()
+            });
+            let [known, unknown] = &mut told;
+            assert!(!known.is_empty(), "{method} got no answer");
+            assert_eq!(known, unknown, "{method} over {door}");
+        }
+    }
+}
+
+#[test]
 fn nobody_can_have_somebody_else_banned() {
     let mut world = world(Admission::default());
     world.register(PHONE);
@@ -317,7 +348,9 @@ fn what_was_known_of_sources_is_forgotten() {
 
 #[test]
 fn calls_of_a_user_and_of_a_source_are_counted_to_their_end() {
-    for (per_user, per_source, refused) in [(Some(2), None, 486), (None, Some(2), 503)] {
+    for (per_user, per_source, refused, counted) in
+        [(Some(2), None, 486, Count::UserCalls), (None, Some(2), 503, Count::SourceCalls)]
+    {
         let admission = Admission {
             max_calls_per_user: per_user,
             max_calls_per_source: per_source,
@@ -333,6 +366,7 @@ fn calls_of_a_user_and_of_a_source_are_counted_to_their_end() {
         let third = call(&mut world);
         world.until_ended(PHONE, third);
         assert!(matches!(world.state(PHONE, third), State::Ended { status, .. } if status == refused));
+        assert_eq!(count(&world, counted), 1);
         world.act(PHONE, |agent, now| agent.bye(now, first));
         world.until_ended(PHONE, first);
         world.run(500);

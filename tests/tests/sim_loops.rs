@@ -81,6 +81,7 @@ fn an_invite_that_comes_by_two_ways_is_merged() {
     let sent = stage.say(PHONE, &request("INVITE", "merged", "another-way"));
     assert_eq!(statuses(&sent, PHONE, "INVITE"), [482]);
     assert_eq!(to(&sent, PHONE).len(), sent.len(), "no member hears of it: {sent:?}");
+    assert_eq!(stage.world.core().counters().get(Count::Merged), 1);
     // The first one is as good as before.
     let ok = answer_from(&there.to, &there.message, 200, "member");
     assert_eq!(statuses(&stage.say(&there.to, &ok), PHONE, "INVITE"), [200]);
@@ -136,6 +137,7 @@ fn max_breadth_is_shared_out() {
     let mut none = request("INVITE", "breadth-none", "none");
     none.headers.push(("Max-Breadth".into(), "0".into()));
     assert_eq!(statuses(&stage.say(PHONE, &none), PHONE, "INVITE"), [440]);
+    assert_eq!(stage.world.core().counters().get(Count::MaxBreadth), 1);
     for (breadth, first, second) in [(5, 4, Some(1)), (1, 1, None)] {
         let mut stage = Stage::usual();
         let mut invite = request("INVITE", "breadth", "some");

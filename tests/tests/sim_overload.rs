@@ -81,20 +81,22 @@ impl Site {
 
     /// So many calls a second for so long, and REGISTERs of strangers beside them.
     fn offer(&mut self, calls: u64, strangers: u64, seconds: u64) {
-        let second = |chance: &mut Chance| Duration::from_micros(chance.below(seconds * 1_000_000));
-        for _ in 0..calls * seconds {
-            let after = second(&mut self.chance);
-            let carrier: SocketAddr = CARRIER.parse().expect("an address");
-            let invite = request("INVITE", self.number, carrier);
-            self.later(after, 0, Flow::to(TRUNK, carrier), invite);
-        }
-        for _ in 0..strangers * seconds {
-            let after = second(&mut self.chance);
-            let from = SocketAddr::from(([192, 0, 2, 99], 1024 + (self.number % 60_000) as u16));
-            let register = request("REGISTER", self.number, from);
-            self.later(after, 0, Flow::to(PHONES, from), register);
-        }
+        let carrier: SocketAddr = CARRIER.parse().expect("an address");
+        self.spread("INVITE", calls * seconds, seconds, |_| Flow::to(TRUNK, carrier));
+        self.spread("REGISTER", strangers * seconds, seconds, |number| {
+            Flow::to(PHONES, SocketAddr::from(([192, 0, 2, 99], 1024 + (number % 60_000) as u16)))
+        });
         self.run(Duration::from_secs(seconds));
+    }
+
+    /// So many requests within so long.
+    fn spread(&mut self, method: &str, many: u64, seconds: u64, from: impl Fn(u64) -> Flow) {
+        for _ in 0..many {
+            let after = Duration::from_micros(self.chance.below(seconds * 1_000_000));
+            let flow = from(self.number);
+            let request = request(method, self.number, flow.remote);
+            self.later(after, 0, flow, request);
+        }
     }
 
     fn run(&mut self, time: Duration) {
@@ -272,6 +274,7 @@ fn at_ten_times_capacity_nine_tenths_of_the_peak_are_managed_and_no_call_that_is
         println!("{times} times: {managed} of {peak} calls/s, {} refused, {} lost", site.refused, site.lost);
         assert!(managed * 10 >= peak * 9, "{managed} of {peak} at {times} times the capacity");
         assert!(site.core.status().load.shed_of(Class::Call) > 0);
+        assert!(site.count(Count::ShedCall) > 0);
         assert_eq!(site.count(Count::ShedDialog), 0);
         // The load goes: what is up ends as it should, and everything is taken again.
         site.offer(CAPACITY / 2, 0, 6);
@@ -297,6 +300,16 @@ fn strangers_go_first_and_calls_of_known_peers_go_on() {
     let managed = site.managed(from);
     assert!(managed * 100 >= CAPACITY / 2 * 95, "{managed} of {}", CAPACITY / 2);
     assert!(site.refused - refused < CAPACITY / 2, "{} calls were refused", site.refused - refused);
+}
+
+#[test]
+fn registrations_of_known_peers_yield_where_there_is_nothing_else_to_turn_away() {
+    let mut site = Site::new(9);
+    let carrier = Flow::to(TRUNK, CARRIER.parse().expect("an address"));
+    site.spread("REGISTER", CAPACITY * 6 * 8, 8, |_| carrier);
+    site.run(Duration::from_secs(8));
+    assert!(site.count(Count::ShedRegistration) > CAPACITY);
+    assert_eq!(site.count(Count::ShedDialog), 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sbc_core::config::Config;
+use sbc_core::count::Count;
 use sbc_core::flow::{Flow, ListenerId, WorkerId};
 use sbc_core::io::Input;
 use sbc_core::limits;
@@ -131,6 +132,7 @@ fn requests_in_progress_hold_so_many_bytes_and_no_more() {
     }
     let (back, refusal) = edge.hear(caller, &message(2_000_000));
     assert!(back == caller && refusal.starts_with("SIP/2.0 503 "), "{refusal}");
+    assert_eq!(edge.core.counters().get(Count::TableFull), 1);
     // RFC 3261 table 4: timers F and K.
     edge.pass(LONGEST + Duration::from_secs(10));
     let (there, _) = edge.hear(caller, &message(2_000_001));

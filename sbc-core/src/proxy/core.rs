@@ -116,7 +116,9 @@ impl Core {
             }
             Input::Closed(connection) => {
                 self.tickets.closed(connection);
-                self.directory.closed(connection, now);
+                for id in self.directory.closed(connection, now) {
+                    self.lost(&mut turn, id, connection);
+                }
             }
             Input::Unreachable(flow) => self.unreachable(&mut turn, flow),
             Input::Disconnected(flow) => self.disconnected(&mut turn, flow),

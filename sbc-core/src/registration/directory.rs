@@ -92,6 +92,8 @@ pub struct Reached {
 struct Connected {
     flow: Flow,
     bindings: Vec<BindingId>,
+    /// Requests sent over it whose answers are missing.
+    owed: Vec<EntryId>,
 }
 
 /// Whether a registration could be remembered.
@@ -140,15 +142,16 @@ impl Directory {
     /// A connection was accepted.
     pub fn connected(&self, flow: Flow) {
         if flow.connection.is_some() && self.connected.fetch_add(1, Ordering::Relaxed) < limits::CONNECTIONS {
-            self.flows.insert(flow_key(&flow), Connected { flow, bindings: Vec::new() });
+            self.flows.insert(flow_key(&flow), Connected { flow, bindings: Vec::new(), owed: Vec::new() });
         } else if flow.connection.is_some() {
             self.connected.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// A connection closed: its bindings stay, for their next connection.
-    pub fn closed(&self, connection: ConnectionId, now: Time) {
-        let Some((_, gone)) = self.flows.remove(&Digest::from(connection.0.get())) else { return };
+    /// A connection closed: its bindings stay, for their next connection. The requests that it owes answers to.
+    pub fn closed(&self, connection: ConnectionId, now: Time) -> Vec<EntryId> {
+        let gone = self.flows.remove(&Digest::from(connection.0.get()));
+        let Some((_, gone)) = gone else { return Vec::new() };
         self.connected.fetch_sub(1, Ordering::Relaxed);
         for id in gone.bindings {
             if let Some(mut binding) = self.bindings.get_mut(&id.0)
@@ -156,6 +159,28 @@ impl Directory {
             {
                 binding.closed = Some(now);
             }
+        }
+        gone.owed
+    }
+
+    /// A request was sent over a connection, which owes an answer to it from now on. Of too many the oldest is left to
+    /// its timer.
+    pub fn sent_over(&self, connection: ConnectionId, entry: EntryId) {
+        let Some(mut connected) = self.flows.get_mut(&Digest::from(connection.0.get())) else { return };
+        if connected.owed.len() >= limits::OWED_BY_CONNECTION {
+            connected.owed.remove(0);
+        }
+        connected.owed.push(entry);
+    }
+
+    /// A connection owes no answer to this request any more.
+    pub fn settled_over(&self, connection: ConnectionId, entry: EntryId) {
+        let Some(mut connected) = self.flows.get_mut(&Digest::from(connection.0.get())) else { return };
+        if let Some(at) = connected.owed.iter().position(|owed| *owed == entry) {
+            connected.owed.swap_remove(at);
+        }
+        if connected.owed.is_empty() && connected.owed.capacity() > limits::OWED_KEPT {
+            connected.owed = Vec::new();
         }
     }
 
@@ -228,7 +253,10 @@ impl Directory {
             Entry::Occupied(entry) => entry.into_ref(),
             // A connection that closed meanwhile must not come back to life here.
             Entry::Vacant(_) if registration.flow.connection.is_some() => return,
-            Entry::Vacant(entry) => entry.insert(Connected { flow: registration.flow, bindings: Vec::new() }),
+            Entry::Vacant(entry) => {
+                let (bindings, owed) = (Vec::new(), Vec::new());
+                entry.insert(Connected { flow: registration.flow, bindings, owed })
+            }
         };
         let bindings = &mut connected.bindings;
         if !bindings.contains(&registration.id) && bindings.len() < limits::BINDINGS_PER_FLOW {
@@ -452,6 +480,22 @@ mod tests {
             register(&directory, 5, flow, Time::ZERO);
         }
         assert_eq!(directory.flows.len(), 1);
+    }
+
+    #[test]
+    fn a_connection_that_closes_names_the_newest_of_what_it_owes() {
+        let directory = Directory::default();
+        let flow = connection(1);
+        let id = flow.connection.unwrap();
+        directory.connected(flow);
+        for entry in 0..=limits::OWED_BY_CONNECTION as u128 {
+            directory.sent_over(id, EntryId(entry));
+        }
+        directory.settled_over(id, EntryId(1));
+        let owed = directory.closed(id, Time::ZERO);
+        assert_eq!((owed.len(), owed.contains(&EntryId(0))), (limits::OWED_BY_CONNECTION - 1, false));
+        directory.sent_over(id, EntryId(7));
+        assert_eq!(directory.closed(id, Time::ZERO), [], "nothing is owed by what is gone");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -28,6 +29,10 @@ pub(crate) struct Echo {
     told: RefCell<mpsc::UnboundedSender<Told>>,
     /// Everybody may hold as many connections as he likes.
     pub(crate) is_unlimited: Cell<bool>,
+    /// Nobody may connect.
+    pub(crate) is_shut: Cell<bool>,
+    /// The connection that was opened last.
+    pub(crate) last: Cell<Option<NonZeroU64>>,
 }
 
 impl Echo {
@@ -38,14 +43,16 @@ impl Echo {
 
 impl Handler for Echo {
     fn admits(&self, _remote: SocketAddr) -> bool {
-        true
+        !self.is_shut.get()
     }
 
     fn is_unlimited(&self, _remote: SocketAddr) -> bool {
         self.is_unlimited.get()
     }
 
-    fn opened(&self, _link: &Link) {}
+    fn opened(&self, link: &Link) {
+        self.last.set(Some(link.id));
+    }
 
     fn received(&self, link: &Link, message: &[u8]) {
         let _ = self.connections.send(link.id, message);
@@ -77,7 +84,14 @@ pub(crate) fn server(settings: Settings) -> io::Result<Server> {
     let (address, connections) = (socket.local_addr()?, Connections::new());
     let listener = Listener::new(settings, Arc::clone(&connections));
     let (tell, told) = mpsc::unbounded_channel();
-    let handler = Rc::new(Echo { connections, told: RefCell::new(tell), is_unlimited: Cell::default() });
+    let told_by = RefCell::new(tell);
+    let handler = Rc::new(Echo {
+        connections,
+        told: told_by,
+        is_unlimited: Cell::default(),
+        is_shut: Cell::default(),
+        last: Cell::default(),
+    });
     spawn_local(serve(socket, Arc::clone(&listener), Rc::clone(&handler) as Rc<dyn Handler>));
     Ok(Server { address, told, handler, listener })
 }

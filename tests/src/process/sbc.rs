@@ -30,6 +30,19 @@ impl<'s> Sbc<'s> {
         sbc
     }
 
+    /// The same with a configuration that `change` has made of the usual one.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_with(site: &'s Site, balance: Balance, change: impl FnOnce(String) -> String) -> Self {
+        let path = site.write_config(balance);
+        let config = fs::read_to_string(&path).expect("the configuration");
+        fs::write(&path, change(config)).expect("a file in the temporary directory");
+        let mut sbc = Self { site, process: Self::spawn(site) };
+        sbc.wait_until_ready();
+        sbc
+    }
+
     /// The same on one processor, the first, and with a configuration that `change` has made of the usual one.
     ///
     /// # Panics

@@ -247,7 +247,10 @@ format = "text"
     }
 
     /// Writes `routes.toml`, with more rules before the usual ones.
-    pub(super) fn write_rules(&self, more: &str) {
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write_rules(&self, more: &str) {
         let file = self.directory.join("routes.toml");
         fs::write(file, format!("{more}{ROUTES}")).expect("a file in the temporary directory");
     }

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod browser_calls;
+mod canary;
 mod credentials;
 mod load;
 mod pool_faults;

@@ -8,6 +8,7 @@ mod answer;
 mod attempt;
 mod branch;
 mod cancel;
+mod closed;
 mod expire;
 mod failure;
 mod fork;
@@ -268,6 +269,9 @@ impl Setup {
             self.leave(step);
             return;
         }
+        if self.is_settled() {
+            self.forget_request(step);
+        }
         let deadline = self.deadline().min(step.now + limits::LONGEST_NAP);
         if deadline < self.scheduled {
             self.generation = self.generation.wrapping_add(1);
@@ -280,7 +284,32 @@ impl Setup {
         (self.server.is_terminated() || self.given_up) && self.branches.iter().all(Branch::is_terminated)
     }
 
+    /// Whether nobody reads the request again: it is answered, and every target has spoken or been given up. The 2xx
+    /// of an INVITE may be repeated, and then its Vias are needed.
+    fn is_settled(&self) -> bool {
+        let is_over = |branch: &Branch| branch.client.has_final() || branch.client.is_terminated();
+        self.method != Some(Method::Invite)
+            && self.held.is_some()
+            && self.has_final()
+            && self.branches.iter().all(is_over)
+    }
+
+    /// What waits for the last timers need not keep the request, as it came and as it left.
+    fn forget_request(&mut self, step: &mut Step<'_>) {
+        self.held = None;
+        self.stop_owing(step);
+        let spare = &mut step.worker.spare;
+        spare.give(std::mem::take(&mut self.request));
+        self.plan.take_buffer().into_iter().for_each(|buffer| spare.give(buffer));
+        for branch in &mut self.branches {
+            branch.client.take_buffers(&mut |buffer| spare.give(buffer));
+        }
+    }
+
     fn leave(&mut self, step: &mut Step<'_>) {
+        if self.held.is_some() {
+            self.stop_owing(step);
+        }
         for branch in &self.branches {
             step.worker.after.push(After::Unlink(branch.id));
             step.worker.after.extend(branch.unwanted.iter().map(|one| After::Unlink(one.id)));

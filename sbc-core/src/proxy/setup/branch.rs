@@ -29,6 +29,8 @@ pub(super) struct Branch {
     pub(super) abandoned: bool,
     /// It answered, or was given up: nothing more is expected for the caller.
     pub(super) over: bool,
+    /// The network said that nobody is there.
+    pub(super) refused: bool,
     /// It began a dialog: a provisional response above 100 with a To tag.
     pub(super) rang: bool,
     /// Its part of the request's Max-Breadth.
@@ -62,6 +64,7 @@ impl Branch {
             call: None,
             abandoned: false,
             over: false,
+            refused: false,
             rang: false,
             breadth: None,
             cancel_wanted: false,

@@ -128,6 +128,11 @@ impl Setup {
         if let Some(branch) = self.branches.iter_mut().rfind(|branch| !branch.over) {
             miss(branch, step.now);
         }
+        if !self.plan.has_next(step.now) {
+            // Nobody may have it now: drained, or with as many calls as it takes. That may change.
+            self.next_attempt_at = Some(step.now + limits::LOOK_AT_MEMBER);
+            return;
+        }
         step.core.counters.add(Count::Failovers);
         self.attempt_again(step);
     }
@@ -150,6 +155,7 @@ impl Setup {
             }
             was_waited_for |= !branch.abandoned;
             branch.over = true;
+            branch.refused = true;
             branch.client.stop_retransmitting();
         }
         if was_waited_for && !self.tries_next(step) {
@@ -203,12 +209,11 @@ impl Setup {
     /// Whether somebody else is being tried, or was asked already, or the caller has its answer.
     fn tries_next(&mut self, step: &mut Step<'_>) -> bool {
         self.next_attempt_at = None;
-        let others = self.branches.iter().any(|branch| !branch.over && !branch.abandoned);
-        if others || self.has_final() {
+        if self.is_somebody_asked() || self.has_final() {
             return true;
         }
         let may_change = matches!(self.plan, super::Plan::Bindings(_)) || self.may_change_member(step);
-        if self.cancelled || !may_change || !self.plan.has_more() {
+        if self.cancelled || !may_change || !self.plan.has_next(step.now) {
             return false;
         }
         step.core.counters.add(Count::Failovers);
@@ -250,6 +255,10 @@ impl Setup {
     /// other than INVITE is left to the caller's own timer, a 408 would only come too late.
     pub(super) fn give_up(&mut self, step: &mut Step<'_>) {
         self.patience = Time::NEVER;
+        self.next_attempt_at = None;
+        for branch in self.branches.iter_mut().filter(|branch| !branch.over && !branch.abandoned) {
+            miss(branch, step.now);
+        }
         if self.best.is_some() {
             self.conclude(step);
         } else if self.cancelled {
@@ -262,7 +271,6 @@ impl Setup {
         } else {
             self.given_up = true;
         }
-        self.cancel_silent(step);
     }
 
     fn stop_waiting(&mut self, step: &mut Step<'_>) {

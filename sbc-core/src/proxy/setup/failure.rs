@@ -10,6 +10,7 @@ use crate::proxy::setup::machines::Client;
 use crate::proxy::setup::{Best, Plan, Setup, Step, with_message};
 use crate::proxy::worker::After;
 use crate::sip::Method;
+use crate::time::Time;
 use crate::wire::{Framing, HeaderName, Limits, Message};
 
 impl Setup {
@@ -36,7 +37,7 @@ impl Setup {
         }
         if status == 408 && self.method != Some(Method::Invite) {
             // RFC 4320 §4.2: it would only come too late.
-            if !self.others_may_answer() {
+            if !self.others_may_answer(step.now) {
                 self.give_up(step);
             }
             return;
@@ -44,7 +45,7 @@ impl Setup {
         self.keep_if_better(at, response, step);
         if self.plan.forks() && !self.cancelled {
             self.on_refusal_of_one(status, step);
-        } else if self.goes_on(at, response, step) && self.others_may_answer() {
+        } else if self.goes_on(at, response, step) && self.others_may_answer(step.now) {
             step.core.counters.add(Count::Failovers);
             self.try_another(step);
         } else {
@@ -75,19 +76,19 @@ impl Setup {
     }
 
     /// Whether anybody is left to try, or was asked and has not spoken.
-    fn others_may_answer(&self) -> bool {
-        self.plan.has_more() || self.branches.iter().any(|branch| !branch.over && !branch.abandoned)
+    fn others_may_answer(&self, now: Time) -> bool {
+        self.plan.has_next(now) || self.is_somebody_asked()
     }
 
     fn try_another(&mut self, step: &mut Step<'_>) {
-        if self.plan.has_more() {
+        if self.plan.has_next(step.now) {
             self.attempt_again(step);
         }
     }
 
     fn keep_if_better(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
         let status = response.status();
-        let best = self.best.as_ref().map(|best| best.status);
+        let best = self.best.as_ref().filter(|best| !best.is_ours).map(|best| best.status);
         if best.is_some_and(|best| rank(best) <= rank(status)) {
             if best.is_some_and(is_challenge) && is_challenge(status) {
                 self.add_challenges(at, response, step);
@@ -99,7 +100,7 @@ impl Setup {
         } else {
             self.passed(at, response, step)
         };
-        if let Some(old) = self.best.replace(Best { status, bytes }) {
+        if let Some(old) = self.best.replace(Best { status, is_ours: false, bytes }) {
             step.worker.spare.give(old.bytes);
         }
     }
@@ -144,7 +145,6 @@ impl Setup {
 
     /// Answer with the best there was.
     pub(super) fn conclude(&mut self, step: &mut Step<'_>) {
-        self.cancel_others(usize::MAX, step);
         if let Some(best) = self.best.take() {
             self.finish(best.bytes, step);
         }

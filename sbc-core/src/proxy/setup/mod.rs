@@ -59,6 +59,8 @@ impl<'a> Step<'a> {
 /// The best final answer so far.
 struct Best {
     status: u16,
+    /// No target said it: whatever one says goes before it.
+    is_ours: bool,
     bytes: Vec<u8>,
 }
 
@@ -230,7 +232,8 @@ impl Setup {
         self.finish(bytes, step);
     }
 
-    /// Send a final answer other than 2xx to INVITE, and keep it for repetitions.
+    /// Send a final answer other than 2xx to INVITE, and keep it for repetitions. Nobody goes on ringing for a caller
+    /// who has it.
     fn finish(&mut self, bytes: Vec<u8>, step: &mut Step<'_>) {
         self.trying_at = None;
         self.next_attempt_at = None;
@@ -243,6 +246,7 @@ impl Setup {
         }
         self.send_upstream(&bytes, step);
         self.server.on_final(step.now, &self.server_timers, bytes);
+        self.cancel_silent(step);
     }
 
     /// To the caller: by the flow it came by, or its next connection.
@@ -309,6 +313,11 @@ impl Setup {
             .flatten()
             .min()
             .unwrap_or(Time::NEVER)
+    }
+
+    /// Whether a target was asked and has neither spoken nor been given up.
+    fn is_somebody_asked(&self) -> bool {
+        self.branches.iter().any(|branch| !branch.over && !branch.abandoned)
     }
 
     /// No final answer, and no branch that said anything.

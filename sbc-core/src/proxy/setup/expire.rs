@@ -94,7 +94,10 @@ impl Setup {
         let branch = &mut self.branches[at];
         let was_waited_for = !branch.abandoned && !branch.over;
         branch.over = true;
-        miss(branch, step.now);
+        // Another one has the request, or the network spoke for this one: its silence says nothing any more.
+        if was_waited_for {
+            miss(branch, step.now);
+        }
         if was_waited_for && !self.tries_next(step) {
             self.give_up(step);
         }

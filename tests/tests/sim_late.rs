@@ -1,0 +1,78 @@
+//! What comes long after it was waited for: answers of members that had been given up, errors of the network, and what
+//! is counted against whom.
+
+use sbc_core::config::Large;
+use sbc_core::count::Count;
+use sbc_core::pool::Health;
+use sbc_tests::sim::stage::{Sent, Stage, answer_from, inside, request, statuses, the, to};
+use sbc_tests::sim::{EdgeSettings, INSIDE_TCP_ID, MEMBERS, PHONE};
+use sbc_tests::ua::message::Message;
+
+struct Call {
+    stage: Stage,
+    invite: Message,
+    /// Who was asked first, and what came there.
+    first: Sent,
+}
+
+impl Call {
+    fn new(mut stage: Stage, call_id: &str) -> Self {
+        let invite = request("INVITE", call_id, call_id);
+        let first = the(&stage.say(PHONE, &invite), "INVITE");
+        Self { stage, invite, first }
+    }
+
+    /// The other member, which is asked because the first one says nothing.
+    fn second(&mut self) -> Sent {
+        let sent = self.stage.pass(2_500);
+        invite_to_another(&sent, &self.first.to).expect("the other one is asked")
+    }
+
+    fn answers(&mut self, asked: &Sent, status: u16) -> Vec<Sent> {
+        self.stage.say(&asked.to, &answer_from(&asked.to, &asked.message, status, &asked.to.replace(':', "")))
+    }
+
+    fn first_answers(&mut self, status: u16) -> Vec<Sent> {
+        let first = self.first.clone();
+        self.answers(&first, status)
+    }
+}
+
+fn invite_to_another(sent: &[Sent], than: &str) -> Option<Sent> {
+    let is_asked = |one: &&Sent| one.to != than && one.message.is_request() && one.message.method() == "INVITE";
+    sent.iter().find(is_asked).cloned()
+}
+
+fn finals(sent: &[Sent]) -> Vec<u16> {
+    statuses(sent, PHONE, "INVITE").into_iter().filter(|status| *status >= 200).collect()
+}
+
+fn health(stage: &Stage, member: &str) -> Health {
+    let pools = stage.world.core().status().pools;
+    pools[0].members.iter().find(|one| one.address.to_string() == member).expect("a member").health
+}
+
+/// Requests that the network refused and another member took say nothing of the member when their timers end.
+#[test]
+fn a_member_that_is_back_is_not_blamed_for_what_was_refused_before() {
+    let mut stage = Stage::usual();
+    let member = Call::new(stage, "who").first.to;
+    stage = Stage::usual();
+    stage.silence(&member, true);
+    for number in 0..40 {
+        let call = format!("refused-{number}");
+        let mut sent = stage.say(PHONE, &request("INVITE", &call, &call));
+        sent.extend(stage.pass(50));
+        let taken = sent.iter().rfind(|one| one.message.is_request() && one.to != PHONE).expect("asked").clone();
+        stage.say(&taken.to, &answer_from(&taken.to, &taken.message, 486, "member"));
+    }
+    stage.revive(&member);
+    let is_up = |stage: &mut Stage| {
+        stage.pass(500);
+        health(stage, &member) == Health::Up
+    };
+    assert!((0..50).any(|_| is_up(&mut stage)), "it is back");
+    for _ in 0..80 {
+        assert!(is_up(&mut stage), "it was taken down for what had been refused before");
+    }
+}

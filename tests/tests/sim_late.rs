@@ -29,7 +29,8 @@ impl Call {
     }
 
     fn answers(&mut self, asked: &Sent, status: u16) -> Vec<Sent> {
-        self.stage.say(&asked.to, &answer_from(&asked.to, &asked.message, status, &asked.to.replace(':', "")))
+        let tag = if asked.to == self.first.to { "first" } else { "second" };
+        self.stage.say(&asked.to, &answer_from(&asked.to, &asked.message, status, tag))
     }
 
     fn first_answers(&mut self, status: u16) -> Vec<Sent> {
@@ -50,6 +51,54 @@ fn finals(sent: &[Sent]) -> Vec<u16> {
 fn health(stage: &Stage, member: &str) -> Health {
     let pools = stage.world.core().status().pools;
     pools[0].members.iter().find(|one| one.address.to_string() == member).expect("a member").health
+}
+
+/// A machine stood still while the other member rang, for longer than timer B (RFC 3261 §13.2.2.4).
+#[test]
+fn a_200_long_after_timer_b_is_ended_here() {
+    let mut call = Call::new(Stage::usual(), "long-after");
+    let second = call.second();
+    call.answers(&second, 180);
+    call.stage.pass(40_000);
+    assert_eq!(finals(&call.answers(&second, 200)), [200]);
+    call.stage.pass(3_000);
+    let sent = call.first_answers(200);
+    assert_eq!((the(&sent, "ACK").to, the(&sent, "BYE").to), (call.first.to.clone(), call.first.to.clone()));
+    assert!(to(&sent, PHONE).is_empty(), "{sent:?}");
+    call.stage.assert_at_rest();
+}
+
+/// While the caller still waits, whoever answers has the call, however late.
+#[test]
+fn a_200_after_timer_b_has_the_call_while_the_other_rings() {
+    let mut call = Call::new(Stage::usual(), "quicker");
+    let second = call.second();
+    call.answers(&second, 180);
+    call.stage.pass(40_000);
+    let sent = call.first_answers(200);
+    assert_eq!(finals(&sent), [200]);
+    assert_eq!(the(&sent, "CANCEL").to, second.to);
+    let ok = to(&sent, PHONE)[0].clone();
+    let ack = inside("ACK", &call.invite, &ok, 1);
+    assert_eq!(the(&call.stage.say(PHONE, &ack), "ACK").to, call.first.to);
+    call.answers(&second, 487);
+    call.stage.assert_at_rest();
+}
+
+/// RFC 3261 §17.1.1.3: a refusal is acknowledged however late it comes, or its sender repeats it.
+#[test]
+fn a_refusal_after_timer_b_is_acknowledged() {
+    let mut call = Call::new(Stage::usual(), "refusal");
+    let second = call.second();
+    call.answers(&second, 180);
+    call.stage.pass(40_000);
+    for _ in 0..2 {
+        let sent = call.first_answers(487);
+        assert_eq!(the(&sent, "ACK").to, call.first.to);
+        assert!(to(&sent, PHONE).is_empty());
+    }
+    assert_eq!(finals(&call.answers(&second, 200)), [200]);
+    call.stage.assert_at_rest();
 }
 
 /// Requests that the network refused and another member took say nothing of the member when their timers end.

@@ -454,6 +454,20 @@ fn targets_that_cannot_be_asked_are_told_to_the_caller() {
     assert!(warning.is_some_and(|warning| warning.contains("380")));
 }
 
+/// RFC 5630 §5.3: whoever asks for a `sips:` address is not led to a Contact in the clear, whatever that says itself.
+#[test]
+fn a_sips_request_passes_over_bindings_in_the_clear() {
+    for rules in [settings().rules, EdgeSettings::new(&MEMBERS).rules] {
+        let stage = user_by(&EdgeSettings { rules, ..settings() }, &[(DESK, "sip", ""), (MOBILE, "sip", "")]);
+        let call = Call::to(stage, "sips:1001@example.test", "INVITE", "sips", &[]);
+        assert!(call.asked.is_empty(), "{:?}", call.asked);
+        let told = call.told.expect("an answer");
+        assert_eq!(told.status(), 480);
+        assert!(told.get("Warning").is_some_and(|warning| warning.contains("380")), "{told:?}");
+        assert_eq!(call.stage.world.core().counters().get(Count::SipsRefused), 2);
+    }
+}
+
 /// Where only its answers were lost, a phone would ring for a caller that was refused.
 #[test]
 fn who_said_nothing_is_cancelled_when_another_has_refused_for_all() {

@@ -129,7 +129,9 @@ impl Setup {
     /// Whether the request left for `next`. Where it cannot, that is the failure of this target alone.
     fn send(&mut self, incoming: &Incoming<'_>, next: Next, step: &mut Step<'_>) -> bool {
         let Some(written) = self.write(incoming, &next, step) else { return false };
-        if !step.core.is_secure_enough(&written.bytes, next.zone, &next.flow, self.in_dialog, step.settings) {
+        let asked = incoming.message.request_uri();
+        let (zone, flow) = (next.zone, &next.flow);
+        if !step.core.is_secure_enough(asked, &written.bytes, zone, flow, self.in_dialog, step.settings) {
             let refusal = Reply { status: 480, reason: None, extra: secure::WARNING };
             self.keep_own(&incoming.message, &refusal, step);
             return false;

@@ -125,3 +125,40 @@ fn a_member_that_is_back_is_not_blamed_for_what_was_refused_before() {
         assert!(is_up(&mut stage), "it was taken down for what had been refused before");
     }
 }
+
+/// when an ICMP error comes for it.
+#[test]
+fn a_refused_connection_leaves_what_went_by_datagram() {
+    let settings =
+        EdgeSettings { large: [Large::Auto(INSIDE_TCP_ID), Large::Never], ..EdgeSettings::new(&MEMBERS[..1]) };
+    let mut call = Call::new(Stage::new(&settings), "by-datagram");
+    call.first_answers(100);
+    let member = call.first.to.clone();
+    call.stage.world.without_tcp = vec![member.parse().expect("an address")];
+    let mut large = request("INVITE", "large", "large");
+    large.push("X-Much", "x".repeat(2_000));
+    large.close(None);
+    let sent = call.stage.say(PHONE, &large);
+    assert_eq!(call.stage.world.core().counters().get(Count::LargeByConnection), 1, "{sent:?}");
+    let large = the(&call.stage.pass(1_000), "INVITE");
+    call.answers(&large, 486);
+    call.stage.silence(&member, true);
+    let mut sent = call.stage.pass(7_000);
+    sent.retain(|one| one.message.call_id() == call.invite.call_id());
+    assert_eq!(finals(&sent).first(), Some(&503), "{sent:?}");
+}
+
+/// Probes found the member dead, then its host began to say so: requests that had their 100 end at once.
+#[test]
+fn an_icmp_error_after_the_probes_still_finds_its_requests() {
+    let mut call = Call::new(Stage::new(&EdgeSettings::new(&MEMBERS[..1])), "down-first");
+    call.first_answers(100);
+    let member = call.first.to.clone();
+    call.stage.silence(&member, false);
+    while health(&call.stage, &member) != Health::Down {
+        assert_eq!(finals(&call.stage.pass(100)), [0_u16; 0]);
+    }
+    call.stage.silence(&member, true);
+    let sent = call.stage.pass(6_000);
+    assert_eq!(finals(&sent).first(), Some(&503), "{sent:?}");
+}

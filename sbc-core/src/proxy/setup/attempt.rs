@@ -206,7 +206,7 @@ impl Setup {
         let timers = timers_of(&next, step);
         let client = Client::new(self.method == Some(Method::Invite), step.now, &timers, bytes);
         if let Some(member) = &next.member {
-            member.sent(step.id, step.now);
+            member.sent(step.id, next.flow.listener, step.now);
         }
         let call = next.member.as_ref().filter(|_| self.is_new_call());
         let call = call.map(|member| member.hold_call(step.now));

@@ -183,7 +183,7 @@ impl Setup {
             if let (Some(request), Some(member)) = (branch.client.request(), &branch.member) {
                 step.core.counters.add(Count::SentAgain);
                 step.worker.outbox.send(branch.flow, request);
-                member.sent(step.id, step.now);
+                member.sent(step.id, branch.flow.listener, step.now);
             }
         }
     }

@@ -126,6 +126,64 @@ fn a_member_that_is_back_is_not_blamed_for_what_was_refused_before() {
     }
 }
 
+/// FreeSWITCH says 100 to every call. Where its host then dies, the call is another member's.
+#[test]
+fn a_member_that_falls_silent_after_its_100_is_passed_over() {
+    let mut call = Call::new(Stage::usual(), "after-100");
+    call.first_answers(100);
+    let member = call.first.to.clone();
+    call.stage.silence(&member, false);
+    let sent = call.stage.pass(13_000);
+    let second = invite_to_another(&sent, &member).expect("the other member is asked");
+    assert_eq!(finals(&sent), [0_u16; 0]);
+    let sent = call.answers(&second, 180);
+    assert_eq!((statuses(&sent, PHONE, "INVITE"), the(&sent, "CANCEL").to), (vec![180], member.clone()));
+    assert_eq!(finals(&call.answers(&second, 200)), [200]);
+    let sent = call.first_answers(200);
+    assert_eq!((the(&sent, "ACK").to, the(&sent, "BYE").to), (member.clone(), member));
+    call.stage.assert_at_rest();
+}
+
+/// One that rang is heard: whatever its probes say, its caller waits for it.
+#[test]
+fn a_member_that_rang_and_whose_probes_are_lost_keeps_its_call() {
+    let mut call = Call::new(Stage::usual(), "after-180");
+    call.first_answers(180);
+    let member = call.first.to.clone();
+    call.stage.silence(&member, false);
+    let sent = call.stage.pass(60_000);
+    assert!(invite_to_another(&sent, &member).is_none());
+    assert_eq!(finals(&sent), [0_u16; 0]);
+    assert_eq!(finals(&call.first_answers(200)), [200]);
+}
+
+/// With nobody else to ask, the caller is told within the time it would wait for a first word.
+#[test]
+fn the_only_member_that_falls_silent_after_its_100_holds_nobody_for_minutes() {
+    let mut call = Call::new(Stage::new(&EdgeSettings::new(&MEMBERS[..1])), "only");
+    call.first_answers(100);
+    let member = call.first.to.clone();
+    call.stage.silence(&member, false);
+    let sent = call.stage.pass(32_000);
+    assert_eq!(finals(&sent).first(), Some(&408), "{sent:?}");
+    assert!(to(&sent, &member).iter().any(|one| one.method() == "CANCEL"));
+}
+
+/// Probes were lost, not the member: once it answers them again its calls are waited for as before.
+#[test]
+fn a_member_whose_probes_come_back_keeps_its_call() {
+    let mut call = Call::new(Stage::new(&EdgeSettings::new(&MEMBERS[..1])), "probes");
+    call.first_answers(100);
+    let member = call.first.to.clone();
+    call.stage.silence(&member, false);
+    call.stage.pass(13_000);
+    assert_eq!(health(&call.stage, &member), Health::Down);
+    call.stage.revive(&member);
+    assert_eq!(finals(&call.stage.pass(60_000)), [0_u16; 0]);
+    assert_eq!(finals(&call.first_answers(200)), [200]);
+}
+
+/// A connection that is refused says nothing of what went to the same member as a datagram: that is still known
 /// when an ICMP error comes for it.
 #[test]
 fn a_refused_connection_leaves_what_went_by_datagram() {

@@ -191,7 +191,28 @@ impl Setup {
     /// Probes say that this member is gone. That may be the network's fault, so it is only waited for less.
     pub(crate) fn on_member_down(&mut self, step: &mut Step<'_>) {
         self.hurry_if_dead(step);
+        self.ask_instead_of_lost(step);
         self.settle(step);
+    }
+
+    /// FreeSWITCH says 100 to every INVITE at once: a host that dies after that has said nothing yet of the call. The
+    /// next member is asked as well, and whoever speaks first has the request, as with one that was silent from the
+    /// start.
+    fn ask_instead_of_lost(&mut self, step: &mut Step<'_>) {
+        let is_waited_for = |branch: &Branch| !branch.over && !branch.abandoned;
+        let mut asked = self.branches.iter().filter(|branch| is_waited_for(branch)).peekable();
+        let are_lost = asked.peek().is_some() && asked.all(Branch::is_lost);
+        if !are_lost || !self.is_unanswered() || self.cancelled {
+            return;
+        }
+        if self.method == Some(Method::Invite) {
+            // Its caller has heard 100, and waits.
+            self.patience = self.patience.max(step.now + limits::DEAD_MEMBER);
+        }
+        if self.may_change_member(step) && self.plan.has_next(step.now) {
+            step.core.counters.add(Count::Failovers);
+            self.attempt_again(step);
+        }
     }
 
     /// A request to the one member that can answer it, which does not answer its probes, gets a quick answer.

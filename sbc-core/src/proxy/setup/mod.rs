@@ -320,11 +320,10 @@ impl Setup {
         self.branches.iter().any(|branch| !branch.over && !branch.abandoned)
     }
 
-    /// No final answer, and no branch that said anything.
+    /// No final answer, and no branch that said anything, or can be believed to be still at work.
     fn is_unanswered(&self) -> bool {
-        !self.has_final()
-            && !self.given_up
-            && !self.branches.iter().any(|branch| !branch.over && branch.client.has_provisional())
+        let is_at_work = |branch: &Branch| !branch.over && branch.client.has_provisional() && !branch.is_lost();
+        !self.has_final() && !self.given_up && !self.branches.iter().any(is_at_work)
     }
 }
 

@@ -480,3 +480,17 @@ fn who_said_nothing_is_cancelled_when_another_has_refused_for_all() {
     let later = call.stage.pass(8_000);
     assert!(to(&later, DESK).iter().all(|one| one.method() == "CANCEL"), "{later:?}");
 }
+
+/// RFC 4320 §4.2: a 408 does not travel; whoever is left is asked, though the first one had said 100.
+#[test]
+fn a_408_of_one_target_lets_the_next_be_asked() {
+    let stage = user_by(&EdgeSettings::new(&MEMBERS), &[(DESK, "sip", ""), (MOBILE, "sip", "")]);
+    let mut call = Call::with(stage, "MESSAGE", "next", &[]);
+    let first = call.asked[0].to.clone();
+    call.answers(&first, 100);
+    let sent = call.answers(&first, 408);
+    assert_eq!((call.finals(&sent), call.asked.len()), (vec![], 2));
+    let second = call.asked[1].to.clone();
+    assert_eq!(call.finals_after(&second, 200), [200]);
+    call.stage.assert_at_rest();
+}

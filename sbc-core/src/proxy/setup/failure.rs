@@ -37,7 +37,13 @@ impl Setup {
         }
         if status == 408 && self.method != Some(Method::Invite) {
             // RFC 4320 §4.2: it would only come too late.
-            if !self.others_may_answer(step.now) {
+            if self.is_somebody_asked() {
+                return;
+            }
+            if self.goes_on(at, response, step) && self.plan.has_next(step.now) {
+                step.core.counters.add(Count::Failovers);
+                self.attempt_again(step);
+            } else {
                 self.give_up(step);
             }
             return;
@@ -96,7 +102,7 @@ impl Setup {
             return;
         }
         let bytes = if status == 503 && self.upstream.zone != Zone::Pool {
-            self.instead_of_503(response, step)
+            self.instead_of_503(at, response, step)
         } else {
             self.passed(at, response, step)
         };
@@ -129,10 +135,9 @@ impl Setup {
 
     /// RFC 3261 §16.7 item 6: a member's 503 and its Retry-After speak of that member, and a caller would
     /// take them for ours. What it said of the call beyond it becomes a 500.
-    fn instead_of_503(&self, response: &Message<'_>, step: &mut Step<'_>) -> Vec<u8> {
-        let reason = response.first(HeaderName::Reason).map(|header| String::from_utf8_lossy(header.value));
-        let (status, extra) = match reason {
-            Some(reason) => (500, format!("Reason: {reason}\r\n")),
+    fn instead_of_503(&self, at: usize, response: &Message<'_>, step: &mut Step<'_>) -> Vec<u8> {
+        let (status, extra) = match response.first(HeaderName::Reason) {
+            Some(_) => (500, self.passed_lines(at, response, HeaderName::Reason, step)),
             None => (503, format!("Retry-After: {}\r\n", limits::RETRY_AFTER_SECONDS)),
         };
         let mut out = step.worker.spare.take();
@@ -141,6 +146,25 @@ impl Setup {
             write_reply(&request, self.upstream.source, &reply, &step.core.hash, &mut out);
         });
         out
+    }
+
+    /// The lines of one header of a response, as they would pass: nothing of the inside stands in them.
+    fn passed_lines(
+        &self,
+        at: usize,
+        response: &Message<'_>,
+        name: HeaderName,
+        step: &mut Step<'_>,
+    ) -> String {
+        let passed = self.passed(at, response, step);
+        let mut lines = Vec::new();
+        with_message(&passed, &mut step.worker.inner_index, |message| {
+            for header in message.all(name) {
+                lines.extend_from_slice(message.bytes().get(header.line()).unwrap_or(b""));
+            }
+        });
+        step.worker.spare.give(passed);
+        String::from_utf8_lossy(&lines).into_owned()
     }
 
     /// Answer with the best there was.

@@ -30,6 +30,66 @@ fn the_same_invite_at_two_workers_is_forwarded_once() {
     );
 }
 
+/// RFC 3261 §8.2.2.2: whichever way it came, and whoever sees it first.
+#[test]
+fn an_invite_by_two_ways_rings_once() {
+    in_every_order(
+        |_| {},
+        [
+            |scene, worker| scene.hear(worker, PHONE, &scene::INVITE),
+            |scene, worker| scene.hear(worker, PHONE, &scene::INVITE.replace("bKa", "bKother")),
+        ],
+        |sent| {
+            assert_eq!(sent_to_members(sent, "INVITE"), 1);
+            assert!(sent.iter().any(|one| one.status() == Some(482)), "the other one is told");
+        },
+    );
+}
+
+/// The same where a first attempt has failed, and is tried again by two ways.
+#[test]
+fn a_second_attempt_by_two_ways_rings_once() {
+    in_every_order(
+        |scene| {
+            let invite = scene.begin(PHONE, &scene::INVITE);
+            scene.begin(MEMBERS[0].at(&invite), &reply(&invite.text, 486, ""));
+        },
+        [
+            |scene, worker| scene.hear(worker, PHONE, &scene::INVITE.replace("bKa", "bKb")),
+            |scene, worker| scene.hear(worker, PHONE, &scene::INVITE.replace("bKa", "bKc")),
+        ],
+        |sent| assert_eq!(sent_to_members(sent, "INVITE"), 2, "the first attempt, and one more"),
+    );
+}
+
+/// A CANCEL as the next member is asked: nobody goes on ringing for a caller who is told that it is over.
+#[test]
+fn a_cancel_meets_the_failover() {
+    in_every_order(
+        |scene| {
+            let invite = scene.begin(PHONE, &scene::INVITE);
+            scene.kept = invite.text.clone();
+            scene.member = invite.flow;
+        },
+        [
+            |scene, worker| scene.pass(worker, 2_100),
+            |scene, worker| {
+                let mut sent = scene.hear(worker, PHONE, &scene::INVITE.replace("INVITE", "CANCEL"));
+                sent.extend(scene.hear(worker, scene.member(), &reply(&scene.kept, 487, "")));
+                sent
+            },
+        ],
+        |sent| {
+            assert_eq!(finals(sent), [487]);
+            // Whoever was asked as well is cancelled.
+            let asked = |one: &&Sent| one.is("INVITE") && one.flow.listener == MEMBERS[0].listener;
+            let mut members: Vec<_> = sent.iter().filter(asked).map(|one| one.flow.remote).collect();
+            members.dedup();
+            assert_eq!(sent_to_members(sent, "CANCEL"), members.len() - 1, "{sent:?}");
+        },
+    );
+}
+
 fn ringing(scene: &mut Scene) {
     let invite = scene.begin(PHONE, &scene::INVITE);
     scene.begin(MEMBERS[0].at(&invite), &reply(&invite.text, 180, ""));

@@ -1,4 +1,5 @@
-//! CANCEL after a restart: the INVITE it is about has left, and nobody here remembers it (RFC 3261 §16.10).
+//! CANCEL and answers after a restart: the request they are about has left, and nobody here remembers it (RFC 3261 §16.10
+//! and §16.11).
 
 use sbc_core::config::{Balance, Large};
 use sbc_core::count::Count;
@@ -163,4 +164,44 @@ fn a_cancel_of_what_nobody_knows_ends_the_call_of_its_caller() {
         assert!(!told.is_empty() && told.iter().all(|status| *status == 487), "{told:?}");
         stage.assert_at_rest();
     }
+}
+
+/// What reaches the phone of a member's answer with these headers, when nobody here knows the request any more.
+fn answered_after_restart(method: &str, status: u16, headers: &[(&str, &str)]) -> Vec<Message> {
+    let mut stage = Stage::usual();
+    let there = the(&stage.say(PHONE, &request(method, "answer", "answer")), method);
+    stage.world.restart();
+    stage.pass(1_000);
+    let mut response = answer_from(&there.to, &there.message, status, "member");
+    for (name, value) in headers {
+        response.headers.insert(1, ((*name).to_owned(), (*value).to_owned()));
+    }
+    let sent = stage.say(&there.to, &response);
+    to(&sent, PHONE).into_iter().cloned().collect()
+}
+
+/// RFC 4320 §4.2: a 408 to a request other than INVITE does not travel, with or without its transaction.
+#[test]
+fn a_408_to_another_request_stops_after_a_restart_too() {
+    for (method, status, passes) in
+        [("MESSAGE", 408, false), ("MESSAGE", 404, true), ("INVITE", 408, true), ("SUBSCRIBE", 408, false)]
+    {
+        let told = answered_after_restart(method, status, &[]);
+        assert_eq!(told.len(), usize::from(passes), "{method} {status}: {told:?}");
+    }
+}
+
+/// RFC 3261 §16.7 item 6: what a member says of itself is not what we say of us.
+#[test]
+fn a_503_does_not_pass_as_it_is_after_a_restart() {
+    let told = answered_after_restart("INVITE", 503, &[("Retry-After", "300 (10.0.2.10)")]);
+    assert_eq!((told.len(), told[0].status()), (1, 503));
+    assert_eq!(told[0].all("Retry-After").collect::<Vec<_>>(), ["5"]);
+    let reason = "Q.850;cause=41";
+    let told = answered_after_restart("INVITE", 503, &[("Retry-After", "300"), ("Reason", reason)]);
+    assert_eq!((told.len(), told[0].status(), told[0].get("Reason")), (1, 500, Some(reason)));
+    assert_eq!(told[0].all("Retry-After").count(), 0);
+    // A failure of another kind says what it says.
+    let told = answered_after_restart("INVITE", 486, &[("Retry-After", "300")]);
+    assert_eq!((told[0].status(), told[0].get("Retry-After")), (486, Some("300")));
 }

@@ -1,6 +1,7 @@
 //! A request for all flows of a user at once (RFC 3261 §16.6 and §16.7), played word by word: who is asked, what the
 //! caller hears, and that nobody goes on ringing.
 
+use sbc_core::count::Count;
 use sbc_tests::agent::{By, Policy, State};
 use sbc_tests::sim::stage::{Sent, Stage, inside_from_pool, statuses, the, to};
 use sbc_tests::sim::{
@@ -27,8 +28,14 @@ fn settings() -> EdgeSettings {
 
 /// A user with these phones, and what their Contacts say beside.
 fn user_with(phones: &[(&str, &str)]) -> Stage {
-    let mut stage = Stage::new(&settings());
-    for (phone, params) in phones {
+    let phones: Vec<_> = phones.iter().map(|(phone, params)| (*phone, "sip", *params)).collect();
+    user_by(&settings(), &phones)
+}
+
+/// The same, with the schemes of their Contacts.
+fn user_by(settings: &EdgeSettings, phones: &[(&str, &str, &str)]) -> Stage {
+    let mut stage = Stage::new(settings);
+    for (phone, scheme, params) in phones {
         let mut register = Message::request("REGISTER", "sip:example.test");
         register.push("Via", format!("SIP/2.0/UDP {phone};rport;branch=z9hG4bK{phone}"));
         register.push("Max-Forwards", "70");
@@ -36,11 +43,11 @@ fn user_with(phones: &[(&str, &str)]) -> Stage {
         register.push("To", "<sip:1001@example.test>");
         register.push("Call-ID", format!("register-{phone}"));
         register.push("CSeq", "1 REGISTER");
-        register.push("Contact", format!("<sip:1001@{phone}>{params};expires=600"));
+        register.push("Contact", format!("<{scheme}:1001@{phone}>{params};expires=600"));
         register.close(None);
         let there = the(&stage.say(phone, &register), "REGISTER");
         let mut ok = answer(&there.message, 200, "registrar");
-        ok.push("Contact", format!("<sip:1001@{phone}>;expires=600"));
+        ok.push("Contact", format!("<{scheme}:1001@{phone}>;expires=600"));
         ok.close(None);
         assert_eq!(statuses(&stage.say(&there.to, &ok), phone, "REGISTER"), [200]);
     }
@@ -53,6 +60,8 @@ struct Call {
     request: Message,
     /// The requests as they came to the phones, oldest first.
     asked: Vec<Sent>,
+    /// The answer that it got at once.
+    told: Option<Message>,
 }
 
 impl Call {
@@ -60,8 +69,12 @@ impl Call {
         Self::with(stage, "INVITE", call_id, &[])
     }
 
-    fn with(mut stage: Stage, method: &str, call_id: &str, headers: &[(&str, &str)]) -> Self {
-        let mut request = Message::request(method, "sip:1001@example.test");
+    fn with(stage: Stage, method: &str, call_id: &str, headers: &[(&str, &str)]) -> Self {
+        Self::to(stage, "sip:1001@example.test", method, call_id, headers)
+    }
+
+    fn to(mut stage: Stage, uri: &str, method: &str, call_id: &str, headers: &[(&str, &str)]) -> Self {
+        let mut request = Message::request(method, uri);
         request.push("Via", format!("SIP/2.0/UDP {CALLER};rport;branch=z9hG4bK{call_id}"));
         request.push("Max-Forwards", "70");
         request.push("From", "<sip:200@example.test>;tag=caller");
@@ -73,7 +86,8 @@ impl Call {
         headers.iter().for_each(|(name, value)| request.push(name, *value));
         request.close(None);
         let sent = stage.say(CALLER, &request);
-        let mut call = Self { stage, request, asked: Vec::new() };
+        let told = told(&sent);
+        let mut call = Self { stage, request, asked: Vec::new(), told };
         call.note(&sent);
         call
     }
@@ -406,4 +420,77 @@ fn nobody_rings_on_when_one_has_answered() {
         world.until_ended(OTHER_BROWSER, up);
         world.assert_quiet();
     });
+}
+
+/// The caller's answer among these.
+fn told(sent: &[Sent]) -> Option<Message> {
+    to(sent, CALLER).into_iter().find(|one| one.status() >= 200).cloned()
+}
+
+/// RFC 3261 §16.7: a target that must not be asked (RFC 5630 §5.3) refuses for itself and for nobody else.
+#[test]
+fn a_target_that_cannot_be_asked_leaves_the_others_ringing() {
+    let secure = (MOBILE, "sips", "");
+    for (number, phones) in [[(DESK, "sip", ""), secure], [secure, (DESK, "sip", "")]].iter().enumerate() {
+        for (answer, ends) in [(200, 200), (486, 486), (503, 503)] {
+            let call_id = format!("unusable-{number}-{answer}");
+            let mut call = Call::new(user_by(&settings(), phones), &call_id);
+            assert_eq!(call.phones(), [DESK]);
+            assert_eq!(call.stage.world.core().counters().get(Count::SipsRefused), 1);
+            let sent = call.answers(DESK, 180);
+            assert_eq!(statuses(&sent, CALLER, "INVITE"), [180]);
+            assert_eq!(call.finals_after(DESK, answer), [ends], "what a target said goes before what none did");
+        }
+    }
+}
+
+/// With nobody else, the caller is told why.
+#[test]
+fn targets_that_cannot_be_asked_are_told_to_the_caller() {
+    let stage = user_by(&settings(), &[(DESK, "sips", ""), (MOBILE, "sips", "")]);
+    let request = Call::new(stage, "all-unusable");
+    assert!(request.asked.is_empty());
+    let warning = request.told.and_then(|told| told.get("Warning").map(str::to_owned));
+    assert!(warning.is_some_and(|warning| warning.contains("380")));
+}
+
+/// RFC 5630 §5.3: whoever asks for a `sips:` address is not led to a Contact in the clear, whatever that says itself.
+#[test]
+fn a_sips_request_passes_over_bindings_in_the_clear() {
+    for rules in [settings().rules, EdgeSettings::new(&MEMBERS).rules] {
+        let stage = user_by(&EdgeSettings { rules, ..settings() }, &[(DESK, "sip", ""), (MOBILE, "sip", "")]);
+        let call = Call::to(stage, "sips:1001@example.test", "INVITE", "sips", &[]);
+        assert!(call.asked.is_empty(), "{:?}", call.asked);
+        let told = call.told.expect("an answer");
+        assert_eq!(told.status(), 480);
+        assert!(told.get("Warning").is_some_and(|warning| warning.contains("380")), "{told:?}");
+        assert_eq!(call.stage.world.core().counters().get(Count::SipsRefused), 2);
+    }
+}
+
+/// Where only its answers were lost, a phone would ring for a caller that was refused.
+#[test]
+fn who_said_nothing_is_cancelled_when_another_has_refused_for_all() {
+    let mut call = Call::new(user_with(&[(DESK, ""), (MOBILE, "")]), "unheard");
+    let sent = call.answers(MOBILE, 603);
+    assert_eq!(call.finals(&sent), [0; 0]);
+    let sent = call.stage.pass(2_500);
+    assert_eq!(call.finals(&sent)[..1], [603]);
+    assert_eq!(reason_of(&sent, DESK), "SIP;cause=603");
+    let later = call.stage.pass(8_000);
+    assert!(to(&later, DESK).iter().all(|one| one.method() == "CANCEL"), "{later:?}");
+}
+
+/// RFC 4320 §4.2: a 408 does not travel; whoever is left is asked, though the first one had said 100.
+#[test]
+fn a_408_of_one_target_lets_the_next_be_asked() {
+    let stage = user_by(&EdgeSettings::new(&MEMBERS), &[(DESK, "sip", ""), (MOBILE, "sip", "")]);
+    let mut call = Call::with(stage, "MESSAGE", "next", &[]);
+    let first = call.asked[0].to.clone();
+    call.answers(&first, 100);
+    let sent = call.answers(&first, 408);
+    assert_eq!((call.finals(&sent), call.asked.len()), (vec![], 2));
+    let second = call.asked[1].to.clone();
+    assert_eq!(call.finals_after(&second, 200), [200]);
+    call.stage.assert_at_rest();
 }

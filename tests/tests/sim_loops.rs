@@ -125,6 +125,13 @@ fn max_forwards_is_counted_down_to_its_end() {
             None => assert_eq!(statuses(&sent, PHONE, "MESSAGE"), [483]),
         }
     }
+    // Leading zeros mean nothing; OPTIONS that may go no further are for us, whoever they name.
+    for zero in ["0", "00", "000"] {
+        let mut ping = request("OPTIONS", &format!("ping-{zero}"), zero);
+        replace(&mut ping, "Max-Forwards", &[zero.to_owned()]);
+        let sent = stage.say(PHONE, &ping);
+        assert_eq!(statuses(&sent, PHONE, "OPTIONS"), [200], "{sent:?}");
+    }
     let mut message = request("MESSAGE", "hops-none", "none");
     replace(&mut message, "Max-Forwards", &[]);
     assert_eq!(the(&stage.say(PHONE, &message), "MESSAGE").message.get("Max-Forwards"), Some("70"));
@@ -134,10 +141,12 @@ fn max_forwards_is_counted_down_to_its_end() {
 #[test]
 fn max_breadth_is_shared_out() {
     let mut stage = Stage::usual();
-    let mut none = request("INVITE", "breadth-none", "none");
-    none.headers.push(("Max-Breadth".into(), "0".into()));
-    assert_eq!(statuses(&stage.say(PHONE, &none), PHONE, "INVITE"), [440]);
-    assert_eq!(stage.world.core().counters().get(Count::MaxBreadth), 1);
+    for zero in ["0", "00"] {
+        let mut none = request("INVITE", &format!("breadth-{zero}"), zero);
+        none.headers.push(("Max-Breadth".into(), zero.into()));
+        assert_eq!(statuses(&stage.say(PHONE, &none), PHONE, "INVITE"), [440]);
+    }
+    assert_eq!(stage.world.core().counters().get(Count::MaxBreadth), 2);
     for (breadth, first, second) in [(5, 4, Some(1)), (1, 1, None)] {
         let mut stage = Stage::usual();
         let mut invite = request("INVITE", "breadth", "some");

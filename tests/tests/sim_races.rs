@@ -125,6 +125,60 @@ fn a_late_200_of_an_abandoned_member_is_ended_here() {
     call.stage.assert_at_rest();
 }
 
+/// The same where its Contact is folded (RFC 3261 §7.3.1), or is none: there the dialog's target is whom the INVITE asked.
+#[test]
+fn a_late_200_is_ended_whatever_its_contact_looks_like() {
+    for (number, (contact, uri)) in [
+        ("<sip:9196@10.0.2.10:5080;x=1\r\n ;y=2>", Some("sip:9196@10.0.2.10:5080;x=1;y=2")),
+        ("\"nobody", None),
+        ("", None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut call = Invited::new(&format!("late-contact-{number}"));
+        let (other, there) = call.other_is_asked();
+        call.stage.say(&other, &answer_from(&other, &there, 180, "other"));
+        call.stage.say(&other, &answer_from(&other, &there, 200, "other"));
+        let mut late = answer_from(&call.member, &call.there, 200, "member");
+        replace(&mut late, "Contact", &[contact.to_owned()]);
+        let sent = call.stage.say(&call.member.clone(), &late);
+        for method in ["ACK", "BYE"] {
+            let request = the(&sent, method);
+            assert_eq!(request.to, call.member);
+            assert_eq!(request.message.uri(), uri.unwrap_or(call.there.uri()), "{contact:?}");
+        }
+    }
+}
+
+/// A caller that asks the number again instead of our Contact is led by what its 200 said, folded or not.
+#[test]
+fn a_folded_contact_leads_a_caller_that_ignores_ours() {
+    let mut call = Invited::new("folded");
+    let mut ok = answer_from(&call.member, &call.there, 200, "member");
+    replace(&mut ok, "Contact", &[format!("<sip:9196@{};x=1\r\n ;y=2>", call.member)]);
+    let member = call.member.clone();
+    let sent = call.stage.say(&member, &ok);
+    let mut ok = to(&sent, PHONE)[0].clone();
+    replace(&mut ok, "Contact", &["<sip:9196@example.test>".to_owned()]);
+    let sent = call.stage.say(PHONE, &inside("BYE", &call.invite, &ok, 2));
+    let bye = the(&sent, "BYE");
+    assert_eq!(bye.message.uri(), format!("sip:9196@{member};x=1;y=2"));
+}
+
+/// RFC 3261 §8.1.1.5: no CSeq is 2**31 or more; the BYE after the last one repeats it.
+#[test]
+fn a_late_200_with_the_largest_cseq_is_ended() {
+    let mut invite = request("INVITE", "late-largest", "late-largest");
+    replace(&mut invite, "CSeq", &["2147483647 INVITE".to_owned()]);
+    let mut call = Invited::with(Stage::usual(), invite);
+    let (other, there) = call.other_is_asked();
+    call.stage.say(&other, &answer_from(&other, &there, 180, "other"));
+    call.stage.say(&other, &answer_from(&other, &there, 200, "other"));
+    let sent = call.answers(200);
+    assert_eq!(the(&sent, "BYE").message.cseq(), 2_147_483_647);
+}
+
 /// Whoever answers first has the call, though another member was asked meanwhile.
 #[test]
 fn a_200_that_crosses_the_failover_wins() {
@@ -196,6 +250,21 @@ fn a_503_with_a_reason_is_the_calls_and_not_the_members() {
     assert_eq!(statuses(&sent, PHONE, "INVITE"), [500]);
     assert_eq!(to(&sent, PHONE)[0].get("Reason"), Some(reason));
     assert_eq!(sent.iter().filter(|one| one.message.method() == "INVITE").count(), 1, "{sent:?}");
+    call.acknowledged();
+}
+
+/// That Reason is the member's own text, and tells no more of the inside than anything else that passes.
+#[test]
+fn the_reason_of_a_503_tells_nothing_of_the_inside() {
+    let mut call = Invited::new("told");
+    let mut failure = answer_from(&call.member, &call.there, 503, "member");
+    let reason = |at: &str| format!("Q.850;cause=41;text=\"no route from {at}\"");
+    failure.headers.insert(1, ("Reason".to_owned(), reason(MEMBERS[0])));
+    failure.headers.insert(1, ("Reason".to_owned(), "SIP;cause=503".to_owned()));
+    let sent = call.stage.say(&call.member.clone(), &failure);
+    assert_eq!(statuses(&sent, PHONE, "INVITE"), [500]);
+    let told: Vec<_> = to(&sent, PHONE)[0].all("Reason").map(str::to_owned).collect();
+    assert_eq!(told, ["SIP;cause=503".to_owned(), reason("example.test")]);
     call.acknowledged();
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use sbc_core::count::Count;
 use sbc_tests::agent::{Policy, Registered, State};
-use sbc_tests::sim::{BROWSER, EdgeSettings, Link, MEMBERS, OTHER_BROWSER, PHONE, World, cast, for_seeds};
+use sbc_tests::sim::{Arrival, BROWSER, EdgeSettings, Link, MEMBERS, OTHER_BROWSER, PHONE, World, cast, for_seeds};
 
 const SEEDS: u64 = 40;
 
@@ -134,4 +135,30 @@ fn a_phone_whose_port_changes_is_still_called() {
         world.until_ended(BROWSER, leg);
         world.assert_quiet();
     });
+}
+
+/// An ACK cannot wait for its peer to come back: it is counted, and the next repetition of the 200 brings another one.
+#[test]
+fn an_ack_for_a_browser_that_is_gone_is_counted() {
+    let mut world = cast(3, &EdgeSettings::new(&MEMBERS), 0);
+    world.arrivals = Some(Vec::new());
+    world.agent(BROWSER).policy = Policy::Answer { after: Duration::from_millis(100) };
+    let leg = world.act(PHONE, |agent, now| agent.call(now, "sip:1001@example.test"));
+    world.until_up(PHONE, leg);
+    world.call_up(BROWSER);
+    world.run(3_000);
+    let is_ack = |one: &&sbc_tests::agent::Traced| !one.sent && one.message.method() == "ACK";
+    let ack = world.agent(BROWSER).trace().iter().find(is_ack).expect("an ACK").message.clone();
+    let arrivals = world.arrivals.take().expect("they are kept");
+    let is_its = |one: &&Arrival| {
+        let text = String::from_utf8_lossy(&one.bytes);
+        text.starts_with("ACK ") && text.contains(ack.call_id())
+    };
+    let arrival = arrivals.iter().find(is_its).expect("as the member sent it").clone();
+    world.cut(BROWSER);
+    world.run(100);
+    let before = world.core().counters().get(Count::FlowDead);
+    world.inject(&arrival.from.to_string(), &arrival.to.to_string(), &arrival.bytes);
+    world.run(100);
+    assert_eq!(world.core().counters().get(Count::FlowDead), before + 1);
 }

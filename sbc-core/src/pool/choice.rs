@@ -187,6 +187,11 @@ impl PoolState {
         (0..self.members.len()).any(|place| !tried.has(place) && is_ready(place))
     }
 
+    /// Whether a member is left that may have it at all.
+    pub fn has_anybody(&self, wish: &Wish, tried: Places, now: Time) -> bool {
+        (0..self.members.len()).any(|place| !tried.has(place) && self.rank(place, wish, now).is_some())
+    }
+
     /// Smaller goes first; `None`: it must not have the request.
     fn rank(&self, place: usize, wish: &Wish, now: Time) -> Option<Rank> {
         let member = self.members.get(place)?;

@@ -80,8 +80,8 @@ pub struct MemberState {
     pub(super) pace: Pace,
     /// Until when it is not asked for a connection that large requests would need, in microseconds.
     no_connection_until: AtomicU64,
-    /// The newest requests sent to it: whom an ICMP error concerns.
-    in_flight: Lock<VecDeque<EntryId>>,
+    /// The newest requests sent to it, and from where: whom an ICMP error concerns.
+    in_flight: Lock<VecDeque<(EntryId, ListenerId)>>,
 }
 
 impl MemberState {
@@ -218,8 +218,8 @@ impl MemberState {
         Time::from_micros(self.no_connection_until.load(Ordering::Relaxed)) <= now
     }
 
-    /// A request was sent to it.
-    pub fn sent(&self, entry: EntryId, now: Time) {
+    /// A request was sent to it, from a listener.
+    pub fn sent(&self, entry: EntryId, from: ListenerId, now: Time) {
         if self.half_open.load(Ordering::Relaxed) {
             self.trial.store(now.as_micros(), Ordering::Relaxed);
         }
@@ -227,11 +227,23 @@ impl MemberState {
         if in_flight.len() >= limits::IN_FLIGHT_PER_MEMBER {
             in_flight.pop_front();
         }
-        in_flight.push_back(entry);
+        in_flight.push_back((entry, from));
     }
 
-    /// Nobody is there: the requests it may still owe an answer.
-    pub fn take_in_flight(&self) -> VecDeque<EntryId> {
-        std::mem::take(&mut *self.in_flight.lock())
+    /// Nobody is there for a listener: the requests from it that it may still owe an answer. What left by another
+    /// transport is another matter.
+    pub fn take_in_flight(&self, from: ListenerId) -> Vec<EntryId> {
+        let mut taken = Vec::new();
+        self.in_flight.lock().retain(|(entry, listener)| {
+            let is_meant = *listener == from;
+            taken.extend(is_meant.then_some(*entry));
+            !is_meant
+        });
+        taken
+    }
+
+    /// All requests that it may still owe an answer.
+    pub fn in_flight(&self) -> Vec<EntryId> {
+        self.in_flight.lock().iter().map(|(entry, _)| *entry).collect()
     }
 }

@@ -66,9 +66,9 @@ impl Seat {
         self.member.health()
     }
 
-    /// A request was sent to it.
-    pub fn sent(&self, entry: EntryId, now: Time) {
-        self.member.sent(entry, now);
+    /// A request was sent to it, from a listener.
+    pub fn sent(&self, entry: EntryId, from: ListenerId, now: Time) {
+        self.member.sent(entry, from, now);
     }
 
     /// A new call was given to it; it has one more as long as what is returned lives.

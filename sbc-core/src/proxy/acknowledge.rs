@@ -27,9 +27,13 @@ impl Core {
             Some(Route::Peer { peer, target }) => {
                 let peer = self.holder_of(&peer, incoming, turn.settings);
                 let dialog = (incoming.upstream.zone == Zone::Pool).then(|| incoming.dialog(&self.hash));
-                if let Reach::Flow(flow) = self.reach(&peer, dialog, turn.settings, turn.now) {
-                    let flow = trunk_hop(flow, asked, target.as_deref(), turn.settings);
-                    self.forward_statelessly(turn, asked, flow, target.as_deref());
+                match self.reach(&peer, dialog, turn.settings, turn.now) {
+                    Reach::Flow(flow) => {
+                        let flow = trunk_hop(flow, asked, target.as_deref(), turn.settings);
+                        self.forward_statelessly(turn, asked, flow, target.as_deref());
+                    }
+                    // Nothing keeps it for the return of its peer: with the next 2xx it comes again.
+                    Reach::Wait { .. } | Reach::Dead => self.counters.add(Count::FlowDead),
                 }
                 target.into_iter().for_each(|target| turn.worker.spare.give(target));
             }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use crate::config::Listener;
 use crate::proxy::reply::write_line;
 use crate::proxy::via::write_own_via;
-use crate::wire::{CSeq, HeaderName, Message, NameAddr, Uri, split};
+use crate::wire::{CSeq, HeaderName, Message, NameAddr, Uri, split, write_unfolded};
 
 /// Append the CANCEL of a request we sent; `reason` is the caller's own Reason header (RFC 3326).
 pub(crate) fn write_cancel(sent: &Message<'_>, reason: Option<&[u8]>, out: &mut Vec<u8>) {
@@ -48,40 +48,50 @@ pub(crate) fn write_ack_from_response(response: &Message<'_>, out: &mut Vec<u8>)
     write_end(out);
 }
 
-/// Append the ACK of a 2xx, on behalf of a caller who does not want it.
+/// Whom the requests of a dialog ask that `response` made: its Contact, and where that cannot be read whom its own request
+/// asked.
+pub(crate) fn target_of(response: &Message<'_>, asked: &[u8]) -> Vec<u8> {
+    let contact = NameAddr::parse(response.value(HeaderName::Contact));
+    let mut target = Vec::new();
+    write_unfolded(&mut target, contact.map_or(asked, |contact| contact.uri));
+    target
+}
+
+/// Append the ACK of a 2xx to `target`, on behalf of a caller who does not want it.
 pub(crate) fn write_ack_of_success(
     response: &Message<'_>,
+    target: &[u8],
     listener: &Listener,
     port: u8,
     branch: &[u8],
     is_ours: &dyn Fn(&Uri<'_>) -> bool,
     out: &mut Vec<u8>,
 ) {
-    write_in_dialog((b"ACK", 0), response, (listener, port), branch, is_ours, out);
+    write_in_dialog((b"ACK", 0), response, target, (listener, port), branch, is_ours, out);
 }
 
 /// Append the BYE that ends the dialog of such a 2xx.
 pub(crate) fn write_bye(
     response: &Message<'_>,
+    target: &[u8],
     listener: &Listener,
     port: u8,
     branch: &[u8],
     is_ours: &dyn Fn(&Uri<'_>) -> bool,
     out: &mut Vec<u8>,
 ) {
-    write_in_dialog((b"BYE", 1), response, (listener, port), branch, is_ours, out);
+    write_in_dialog((b"BYE", 1), response, target, (listener, port), branch, is_ours, out);
 }
 
 fn write_in_dialog(
     (method, cseq_step): (&[u8], u32),
     response: &Message<'_>,
+    target: &[u8],
     (listener, port): (&Listener, u8),
     branch: &[u8],
     is_ours: &dyn Fn(&Uri<'_>) -> bool,
     out: &mut Vec<u8>,
 ) {
-    let contact = response.value(HeaderName::Contact);
-    let target = NameAddr::parse(contact).map_or(contact, |address| address.uri);
     write_start(method, target, out);
     write_own_via(listener, port, branch, out);
     write_route_set(response, is_ours, out);
@@ -127,7 +137,7 @@ fn write_same_branch(sent: &Message<'_>, out: &mut Vec<u8>) {
 fn write_cseq(of: &Message<'_>, step: u32, method: &[u8], out: &mut Vec<u8>) {
     let number = CSeq::parse(of.value(HeaderName::CSeq)).map_or(0, |cseq| cseq.number);
     // Writing to a Vec cannot fail.
-    let _ = write!(out, "CSeq: {} ", number.wrapping_add(step));
+    let _ = write!(out, "CSeq: {} ", number.saturating_add(step).min(CSeq::LARGEST));
     out.extend_from_slice(method);
     out.extend_from_slice(b"\r\n");
 }

@@ -243,7 +243,7 @@ impl Core {
             } else {
                 state.unreachable(place, turn.now);
             }
-            for id in member.take_in_flight() {
+            for id in member.take_in_flight(flow.listener) {
                 self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));
             }
         }
@@ -253,7 +253,7 @@ impl Core {
     fn disconnected(&self, turn: &mut Turn<'_>, flow: Flow) {
         for state in turn.settings.pools.iter() {
             let member = state.at(flow.remote).and_then(|member| state.members.get(member));
-            for id in member.map(|member| member.take_in_flight()).unwrap_or_default() {
+            for id in member.map(|member| member.take_in_flight(flow.listener)).unwrap_or_default() {
                 self.step(turn, id, |setup, step| setup.on_disconnected(flow, step));
             }
         }

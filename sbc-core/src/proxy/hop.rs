@@ -14,7 +14,7 @@ use crate::proxy::turn::{Asked, Turn};
 use crate::proxy::worker::Spare;
 use crate::seal::{KeyRing, Kind, OpenError, Peer};
 use crate::sip::Method;
-use crate::wire::{HeaderName, NameAddr, Uri};
+use crate::wire::{HeaderName, NameAddr, Uri, is_zero};
 use routing_rules::Changes;
 
 /// What is to be done with a request.
@@ -199,7 +199,7 @@ fn without_token(incoming: &Incoming<'_>) -> Route {
 
 /// RFC 3261 §16.3 item 3: OPTIONS that may go no further is for us.
 pub(super) fn is_out_of_hops_ping(incoming: &Incoming<'_>) -> bool {
-    incoming.method == Some(Method::Options) && incoming.message.value(HeaderName::MaxForwards) == b"0"
+    incoming.method == Some(Method::Options) && is_zero(incoming.message.value(HeaderName::MaxForwards))
 }
 
 /// OPTIONS that ask whether we are here (RFC 3261 §11): no user; from the pool, whatever

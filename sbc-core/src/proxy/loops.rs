@@ -17,7 +17,7 @@ use crate::proxy::settings::Settings;
 use crate::sip::Method;
 use crate::transaction::EntryId;
 use crate::transaction::key::COOKIE;
-use crate::wire::{CSeq, HeaderName, Via, split};
+use crate::wire::{CSeq, HeaderName, Via, is_zero, split};
 
 /// What our routing of a request hangs on, and what tells one request from the next (RFC 5393 §4.2.2).
 pub(crate) fn routing_hash(incoming: &Incoming<'_>, settings: &Settings) -> u32 {
@@ -48,7 +48,7 @@ impl Core {
     /// The answer to a request that must not go on: it goes in circles, or may not be spread any further.
     pub(super) fn circles(&self, incoming: &Incoming<'_>, settings: &Settings) -> Option<Answer> {
         let answer = |status, count| Answer { status, reason: None, retry_after: None, count: Some(count) };
-        if incoming.message.value(HeaderName::MaxBreadth) == b"0" {
+        if is_zero(incoming.message.value(HeaderName::MaxBreadth)) {
             return Some(answer(440, Count::MaxBreadth));
         }
         comes_round(incoming, settings).then(|| answer(482, Count::Loop))
@@ -58,15 +58,19 @@ impl Core {
     /// for the pool, which would ring twice. One that a proxy before us forked to two of our users has another
     /// Request-URI; one that its client tries again after our failure finds the first attempt answered.
     pub(super) fn is_merged(&self, key: Digest, id: EntryId) -> bool {
-        let known = *self.merges.entry(key).or_insert(id);
-        if known == id {
-            return false;
+        loop {
+            let known = *self.merges.entry(key).or_insert(id);
+            if known == id {
+                return false;
+            }
+            // One without an entry is about to make it: an entry that leaves takes its key along first.
+            let has_failed = self.entries.get(&known.0).is_some_and(|setup| setup.has_failed());
+            if !has_failed {
+                return true;
+            }
+            // Of several that try again the first one is it.
+            self.merges.remove_if(&key, |_, owner| *owner == known);
         }
-        if self.entries.get(&known.0).is_some_and(|setup| !setup.has_failed()) {
-            return true;
-        }
-        self.merges.insert(key, id);
-        false
     }
 
     /// Under which an INVITE that begins a call is known, whichever way it comes. The pool's are its own affair.

@@ -1,8 +1,10 @@
 //! The response that passes: all edits of one hop (RFC 3261 §16.7).
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 
 use crate::flow::{Flow, Zone};
+use crate::limits;
 use crate::proxy::contact::{Sealing, redirect_outside};
 use crate::proxy::outgoing::{hide, restore_identity};
 use crate::proxy::policy::Boundary;
@@ -46,6 +48,9 @@ pub(crate) fn write_response(
     } else {
         towards_outside(passing, settings, edits);
     }
+    if passing.request.is_none() && passing.to_zone != Zone::Pool && response.status() == 503 {
+        instead_of_503(response, edits);
+    }
     if let Some(member) = passing.challenger {
         credentials::mark_challenges(response, settings, member, edits);
     }
@@ -67,6 +72,20 @@ fn vias(passing: &Passing<'_>, edits: &mut Edits) {
     route::take_all_off(response, HeaderName::Via, edits);
     edits.insert_with(response.start_line_range().end, |out| {
         via::write_restored_vias(passing.hidden_vias, passing.to_source, out);
+    });
+}
+
+/// A 503 speaks of the member that sent it, and with a Reason of the call beyond it (RFC 3261 §16.7 item 6). Where its
+/// request is known it is answered anew; without that it is changed.
+fn instead_of_503(response: &Message<'_>, edits: &mut Edits) {
+    route::take_all_off(response, HeaderName::RetryAfter, edits);
+    if response.first(HeaderName::Reason).is_some() {
+        edits.replace(response.start_line_range(), b"SIP/2.0 500 Server Internal Error\r\n");
+        return;
+    }
+    edits.insert_with(response.head_end(), |out| {
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, "Retry-After: {}\r\n", limits::RETRY_AFTER_SECONDS);
     });
 }
 

@@ -54,7 +54,7 @@ impl Core {
                 member = &*member_state.uri,
                 "member does not answer: down"
             );
-            for id in member_state.take_in_flight() {
+            for id in member_state.in_flight() {
                 self.step(turn, id, |setup, step| setup.on_member_down(step));
             }
         }

@@ -120,11 +120,12 @@ impl Core {
     }
 }
 
-/// 100 is hop by hop. The 200 to a REGISTER lists what its registrant must not see, and only its
+/// 100 is hop by hop. A 408 to anything but INVITE would only come too late (RFC 4320 §4.2). The 200 to a REGISTER lists what its registrant must not see, and only its
 /// transaction knows which is whose: the registrant's repetition gets it anew. CANCEL was ours.
 fn may_pass(response: &Message<'_>) -> bool {
     let method = known_method(response.method_text());
     response.status() > 100
         && method != Some(Method::Cancel)
+        && !(response.status() == 408 && method != Some(Method::Invite))
         && !(method == Some(Method::Register) && response.status() < 300)
 }

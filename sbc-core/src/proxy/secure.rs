@@ -2,7 +2,9 @@
 //!
 //! The pool is a network that the operator trusts, and we answer for the domain: what reaches us goes on to a member
 //! however it is reached. Towards the outside a new request for a `sips:` address leaves over TLS or not at all.
-//! Inside a dialog it leaves as the dialog does, and is counted: a BYE that is refused would keep the call up.
+//! It is one where its caller asked for a `sips:` address, whatever the Contact says that it is led to (RFC 5630 §5.3), or
+//! where that Contact is one. Inside a dialog it leaves as the dialog does, and is counted: a BYE that is refused would
+//! keep the call up.
 
 use crate::config::Listener;
 use crate::count::Count;
@@ -15,16 +17,17 @@ use crate::wire::{HeaderName, Message, NameAddr, eq_ignore_case};
 pub(crate) const WARNING: &str = "Warning: 380 sbc \"SIPS Not Allowed\"\r\n";
 
 impl Core {
-    /// Whether a request as it would leave, `bytes`, may take a flow.
+    /// Whether a request for `asked`, which would leave as `bytes`, may take a flow.
     pub(crate) fn is_secure_enough(
         &self,
+        asked: &[u8],
         bytes: &[u8],
         zone: Zone,
         flow: &Flow,
         in_dialog: bool,
         settings: &Settings,
     ) -> bool {
-        if zone == Zone::Pool || !asks_for_sips(bytes) {
+        if zone == Zone::Pool || !(is_sips(asked) || asks_for_sips(bytes)) {
             return true;
         }
         let is_clear = !settings.listener(flow.listener).is_some_and(is_encrypted);

@@ -2,7 +2,9 @@
 //! of a proxy (§16.6 item 11, §16.8), which bounds the ringing.
 //!
 //! It repeats the INVITE until something answers, repeats the ACK for a failure, and lets every 2xx pass while timer
-//! M runs. It builds neither the ACK nor the CANCEL; it keeps the request that both are built from.
+//! M runs. An answer that comes after timer B is taken all the same, as long as somebody keeps the transaction: whoever
+//! sent it repeats it until it is acknowledged, and a 2xx is a call. It builds neither the ACK nor the CANCEL; it keeps
+//! the request that both are built from.
 
 use std::mem;
 
@@ -129,23 +131,29 @@ impl InviteClient {
 
     fn on_success(&mut self, now: Time, timers: &Timers) -> ClientResponse {
         match self.state {
-            State::Calling { .. } | State::Proceeding { .. } | State::Canceled { .. } => {
+            State::Calling { .. }
+            | State::Proceeding { .. }
+            | State::Canceled { .. }
+            | State::Terminated { answered: false } => {
                 self.state = State::Accepted { timer_m: now + timers.timeout() };
                 ClientResponse::Success
             }
             State::Accepted { .. } => ClientResponse::Success,
-            State::Completed { .. } | State::Terminated { .. } => ClientResponse::Absorb,
+            State::Completed { .. } | State::Terminated { answered: true } => ClientResponse::Absorb,
         }
     }
 
     fn on_failure(&mut self, now: Time, timers: &Timers) -> ClientResponse {
         match self.state {
-            State::Calling { .. } | State::Proceeding { .. } | State::Canceled { .. } => {
+            State::Calling { .. }
+            | State::Proceeding { .. }
+            | State::Canceled { .. }
+            | State::Terminated { answered: false } => {
                 self.state = State::Completed { timer_d: now + timers.d() };
                 ClientResponse::Failure
             }
             State::Completed { .. } => ClientResponse::RepeatAck,
-            State::Accepted { .. } | State::Terminated { .. } => ClientResponse::Absorb,
+            State::Accepted { .. } | State::Terminated { answered: true } => ClientResponse::Absorb,
         }
     }
 
@@ -312,7 +320,23 @@ mod tests {
         assert!(client.is_terminated() && !client.has_final() && !client.has_provisional());
         assert_eq!(client.deadline(), None);
         assert_eq!(client.request(), Some(&b"INVITE"[..]));
-        assert_eq!(client.on_response(ms(32_001), &udp(), 200), ClientResponse::Absorb);
+        assert_eq!(client.on_response(ms(32_001), &udp(), 180), ClientResponse::Absorb);
+    }
+
+    #[test]
+    fn a_final_answer_after_b_is_taken_until_its_own_timer() {
+        for (status, taken, again) in [
+            (200, ClientResponse::Success, ClientResponse::Success),
+            (487, ClientResponse::Failure, ClientResponse::RepeatAck),
+        ] {
+            let mut client = calling();
+            assert_eq!(client.on_timer(ms(32_000), &udp()), ClientTimer::Timeout);
+            assert_eq!(client.on_response(ms(45_000), &udp(), status), taken);
+            assert!(client.has_final() && !client.is_terminated());
+            assert_eq!(client.on_response(ms(45_500), &udp(), status), again);
+            assert_eq!(client.on_timer(ms(77_000), &udp()), ClientTimer::Done);
+            assert_eq!(client.on_response(ms(77_001), &udp(), status), ClientResponse::Absorb);
+        }
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub struct CSeq<'a> {
 }
 
 impl<'a> CSeq<'a> {
+    /// The largest sequence number there is.
+    pub const LARGEST: u32 = FIRST_TOO_LARGE - 1;
+
     /// Read the value of a CSeq header.
     ///
     /// # Errors

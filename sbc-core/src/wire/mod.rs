@@ -59,6 +59,6 @@ pub use params::{Param, Params};
 pub use parse_error::ParseError;
 pub use pattern::HeaderPattern;
 pub use read_error::ReadError;
-pub use text::{eq_ignore_case, trim, write_u64};
+pub use text::{eq_ignore_case, is_zero, trim, write_u64};
 pub use uri::{Uri, write_unfolded};
 pub use via::Via;

@@ -114,6 +114,11 @@ pub fn eq_ignore_case(a: &[u8], b: &[u8]) -> bool {
     a.eq_ignore_ascii_case(b)
 }
 
+/// Whether digits say 0; leading zeros mean nothing.
+pub fn is_zero(digits: &[u8]) -> bool {
+    !digits.is_empty() && digits.iter().all(|digit| *digit == b'0')
+}
+
 /// Append `n` in decimal, without allocating for it.
 pub fn write_u64(out: &mut Vec<u8>, mut n: u64) {
     /// The digits of `u64::MAX`.

@@ -47,6 +47,12 @@ impl Stage {
         }
     }
 
+    /// It is back, and answers probes again.
+    pub fn revive(&mut self, member: &str) {
+        self.silenced.retain(|silenced| silenced != member);
+        self.world.refuse_no_more(member);
+    }
+
     /// Say something at the door of whoever says it, and see what leaves within 20 ms.
     pub fn say(&mut self, from: &str, message: &Message) -> Vec<Sent> {
         let to = match from {

@@ -147,6 +147,12 @@ impl World {
         }
     }
 
+    /// ICMP errors come from this address no longer.
+    pub fn refuse_no_more(&mut self, address: &str) {
+        let address = parse(address);
+        self.closed_ports.retain(|port| *port != address);
+    }
+
     fn settings(&mut self, address: &str, edge: &str, user: &str) -> Settings {
         Settings {
             address: parse(address),

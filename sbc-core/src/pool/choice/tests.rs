@@ -167,7 +167,7 @@ fn one_call_at_a_time_tries_a_member_that_is_back() {
     let back = Time::from_millis(20_000);
     let wish = (0..).map(|number| call(Balance::HashCallId, number));
     let wish = wish.into_iter().find(|wish| pool.choose(wish, Places::default(), back) == Some(0)).unwrap();
-    pool.members[0].sent(EntryId(1), back);
+    pool.members[0].sent(EntryId(1), ListenerId(0), back);
     assert_eq!(pool.choose(&wish, Places::default(), back), Some(1), "the trial is on");
     pool.members[0].answered();
     assert_eq!(pool.choose(&wish, Places::default(), back), Some(0), "it went well");

@@ -9,10 +9,10 @@ use crate::proxy::incoming::Incoming;
 use crate::proxy::large::Way;
 use crate::proxy::loops::routing_hash;
 use crate::proxy::outgoing::{Hop, write_request};
-use crate::proxy::reply::Reply;
+use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::secure;
 use crate::proxy::setup::plan::Next;
-use crate::proxy::setup::{Branch, Client, Plan, Setup, Step, Waiting, with_message};
+use crate::proxy::setup::{Best, Branch, Client, Plan, Setup, Step, Waiting, with_message};
 use crate::proxy::via::write_branch;
 use crate::proxy::worker::After;
 use crate::seal::{BranchSeal, Peer};
@@ -32,19 +32,18 @@ struct Written {
 }
 
 impl Setup {
-    /// Try the next target, or all that are asked together; with none left, answer for all of them.
+    /// Try the next target that can be asked, or all that are asked together; with none left, answer for all of them.
     pub(crate) fn attempt(&mut self, incoming: &Incoming<'_>, step: &mut Step<'_>) {
         self.next_attempt_at = None;
         self.renew_patience(step);
-        let Some(next) = self.next_target(incoming, step) else {
-            return self.nothing_left(&incoming.message, step);
-        };
-        self.send(incoming, next, step);
-        while self.plan.goes_together()
-            && !self.has_final()
+        let mut was_sent = false;
+        while (!was_sent || self.plan.goes_together())
             && let Some(next) = self.next_target(incoming, step)
         {
-            self.send(incoming, next, step);
+            was_sent |= self.send(incoming, next, step);
+        }
+        if !was_sent {
+            self.nothing_left(&incoming.message, step);
         }
     }
 
@@ -128,27 +127,43 @@ impl Setup {
         Some(left.saturating_sub(self.plan.left()).max(1))
     }
 
-    fn send(&mut self, incoming: &Incoming<'_>, next: Next, step: &mut Step<'_>) {
-        let Some(written) = self.write(incoming, &next, step) else { return };
-        if !step.core.is_secure_enough(&written.bytes, next.zone, &next.flow, self.in_dialog, step.settings) {
+    /// Whether the request left for `next`. Where it cannot, that is the failure of this target alone.
+    fn send(&mut self, incoming: &Incoming<'_>, next: Next, step: &mut Step<'_>) -> bool {
+        let Some(written) = self.write(incoming, &next, step) else { return false };
+        let asked = incoming.message.request_uri();
+        let (zone, flow) = (next.zone, &next.flow);
+        if !step.core.is_secure_enough(asked, &written.bytes, zone, flow, self.in_dialog, step.settings) {
             let refusal = Reply { status: 480, reason: None, extra: secure::WARNING };
-            return self.answer_to(&incoming.message, &refusal, step);
+            self.keep_own(&incoming.message, &refusal, step);
+            return false;
         }
         match step.core.way_of(&next.flow, written.bytes.len(), step.settings, step.now) {
             Way::Flow => self.go(incoming, next, written, false, step),
-            Way::Refuse => self.answer_to(&incoming.message, &Reply::status(513), step),
+            Way::Refuse => {
+                self.keep_own(&incoming.message, &Reply::status(513), step);
+                return false;
+            }
             Way::Connection { listener, falls_back } => {
                 step.worker.spare.give(written.bytes);
                 step.worker.spare.give(written.branch);
                 let next = next.by_connection(listener, step.settings);
-                if let Some(written) = self.write(incoming, &next, step) {
-                    self.go(incoming, next, written, falls_back, step);
-                }
+                let Some(written) = self.write(incoming, &next, step) else { return false };
+                self.go(incoming, next, written, falls_back, step);
             }
+        }
+        true
+    }
+
+    /// What the caller is told of a target that cannot be asked, should nobody have a better answer.
+    fn keep_own(&mut self, request: &Message<'_>, reply: &Reply<'_>, step: &mut Step<'_>) {
+        if self.best.is_none() {
+            let mut bytes = step.worker.spare.take();
+            write_reply(request, self.upstream.source, reply, &step.core.hash, &mut bytes);
+            self.best = Some(Best { status: reply.status, is_ours: true, bytes });
         }
     }
 
-    /// The request as it leaves for `next`. One that leads nowhere is answered here.
+    /// The request as it leaves for `next`; `None`: it leads nowhere.
     fn write(&mut self, incoming: &Incoming<'_>, next: &Next, step: &mut Step<'_>) -> Option<Written> {
         let branch = self.branch_text(incoming, next, step);
         let breadth = self.breadth_share();
@@ -171,7 +186,7 @@ impl Setup {
         if let Err(error) = wrote {
             let (status, count) = refusal_of(error);
             step.core.counters.add(count);
-            self.answer_to(&incoming.message, &Reply::status(status), step);
+            self.keep_own(&incoming.message, &Reply::status(status), step);
             return None;
         }
         Some(Written { branch, breadth, bytes })
@@ -194,7 +209,7 @@ impl Setup {
         let bytes = self.keep_sent(&next, bytes, step);
         let client = Client::new(is_invite, step.now, &timers, bytes);
         if let Some(member) = &next.member {
-            member.sent(step.id, step.now);
+            member.sent(step.id, next.flow.listener, step.now);
         }
         let call = next.member.as_ref().filter(|_| self.is_new_call());
         let call = call.map(|member| member.hold_call(step.now));
@@ -279,8 +294,12 @@ impl Setup {
         text
     }
 
-    /// All targets failed: the best answer there was, or one of our own (RFC 3261 §16.7 item 6).
+    /// All targets failed: the best answer there was, or one of our own (RFC 3261 §16.7 item 6). As long as somebody
+    /// is still asked, nothing is over.
     fn nothing_left(&mut self, request: &Message<'_>, step: &mut Step<'_>) {
+        if self.is_somebody_asked() {
+            return;
+        }
         if let Some(best) = self.best.take() {
             self.finish(best.bytes, step);
             return;
@@ -290,7 +309,7 @@ impl Setup {
             self.answer_to(request, &Reply::status(487), step);
             return;
         }
-        let was_silence = self.branches.iter().any(|branch| !branch.client.has_final());
+        let was_silence = self.branches.iter().any(|branch| !branch.refused && !branch.client.has_final());
         let status = match (&self.plan, was_silence) {
             (Plan::Bindings(_), _) => 480,
             (_, true) if self.method == Some(Method::Invite) => 408,

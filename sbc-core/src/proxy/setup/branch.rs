@@ -3,7 +3,7 @@
 use crate::flow::{Flow, Zone};
 use crate::gauge::Held;
 use crate::hash::Digest;
-use crate::pool::Seat;
+use crate::pool::{Health, Seat};
 use crate::proxy::setup::machines::Client;
 use crate::proxy::setup::plan::Next;
 use crate::proxy::setup::unwanted::Unwanted;
@@ -29,6 +29,8 @@ pub(super) struct Branch {
     pub(super) abandoned: bool,
     /// It answered, or was given up: nothing more is expected for the caller.
     pub(super) over: bool,
+    /// The network said that nobody is there.
+    pub(super) refused: bool,
     /// It began a dialog: a provisional response above 100 with a To tag.
     pub(super) rang: bool,
     /// Its part of the request's Max-Breadth.
@@ -62,6 +64,7 @@ impl Branch {
             call: None,
             abandoned: false,
             over: false,
+            refused: false,
             rang: false,
             breadth: None,
             cancel_wanted: false,
@@ -72,6 +75,12 @@ impl Branch {
             falls_back: false,
             sent_again: false,
         }
+    }
+
+    /// Its member answers no probe, and has said no more than 100: whether it still works on the request, nobody knows.
+    pub(super) fn is_lost(&self) -> bool {
+        let is_dead = |member: &Seat| member.health() == Health::Down && !member.is_in_good_health();
+        !self.over && !self.rang && self.member.as_ref().is_some_and(is_dead)
     }
 
     pub(super) fn is_terminated(&self) -> bool {

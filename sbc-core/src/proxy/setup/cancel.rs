@@ -49,11 +49,16 @@ impl Setup {
     }
 
     /// Cancel every branch that has not ended, those that said nothing too: where only the answers were lost, somebody's
-    /// phone rings for a caller who has its final answer.
+    /// phone rings for a caller who has its final answer. Their INVITEs are not repeated any more.
     pub(super) fn cancel_silent(&mut self, step: &mut Step<'_>) {
         for at in 0..self.branches.len() {
-            let branch = &self.branches[at];
-            if branch.client.is_invite() && !branch.client.has_final() && branch.cancel.is_none() {
+            let branch = &mut self.branches[at];
+            if !branch.client.is_invite() || branch.client.has_final() || branch.refused {
+                continue;
+            }
+            branch.abandoned = true;
+            branch.client.stop_retransmitting();
+            if branch.cancel.is_none() {
                 self.send_cancel(at, step);
             }
         }

@@ -94,7 +94,10 @@ impl Setup {
         let branch = &mut self.branches[at];
         let was_waited_for = !branch.abandoned && !branch.over;
         branch.over = true;
-        miss(branch, step.now);
+        // Another one has the request, or the network spoke for this one: its silence says nothing any more.
+        if was_waited_for {
+            miss(branch, step.now);
+        }
         if was_waited_for && !self.tries_next(step) {
             self.give_up(step);
         }
@@ -128,6 +131,11 @@ impl Setup {
         if let Some(branch) = self.branches.iter_mut().rfind(|branch| !branch.over) {
             miss(branch, step.now);
         }
+        if !self.plan.has_next(step.now) {
+            // Nobody may have it now: drained, or with as many calls as it takes. That may change.
+            self.next_attempt_at = Some(step.now + limits::LOOK_AT_MEMBER);
+            return;
+        }
         step.core.counters.add(Count::Failovers);
         self.attempt_again(step);
     }
@@ -150,6 +158,7 @@ impl Setup {
             }
             was_waited_for |= !branch.abandoned;
             branch.over = true;
+            branch.refused = true;
             branch.client.stop_retransmitting();
         }
         if was_waited_for && !self.tries_next(step) {
@@ -174,7 +183,7 @@ impl Setup {
             if let (Some(request), Some(member)) = (branch.client.request(), &branch.member) {
                 step.core.counters.add(Count::SentAgain);
                 step.worker.outbox.send(branch.flow, request);
-                member.sent(step.id, step.now);
+                member.sent(step.id, branch.flow.listener, step.now);
             }
         }
     }
@@ -182,7 +191,28 @@ impl Setup {
     /// Probes say that this member is gone. That may be the network's fault, so it is only waited for less.
     pub(crate) fn on_member_down(&mut self, step: &mut Step<'_>) {
         self.hurry_if_dead(step);
+        self.ask_instead_of_lost(step);
         self.settle(step);
+    }
+
+    /// FreeSWITCH says 100 to every INVITE at once: a host that dies after that has said nothing yet of the call. The
+    /// next member is asked as well, and whoever speaks first has the request, as with one that was silent from the
+    /// start.
+    fn ask_instead_of_lost(&mut self, step: &mut Step<'_>) {
+        let is_waited_for = |branch: &Branch| !branch.over && !branch.abandoned;
+        let mut asked = self.branches.iter().filter(|branch| is_waited_for(branch)).peekable();
+        let are_lost = asked.peek().is_some() && asked.all(Branch::is_lost);
+        if !are_lost || !self.is_unanswered() || self.cancelled {
+            return;
+        }
+        if self.method == Some(Method::Invite) {
+            // Its caller has heard 100, and waits.
+            self.patience = self.patience.max(step.now + limits::DEAD_MEMBER);
+        }
+        if self.may_change_member(step) && self.plan.has_next(step.now) {
+            step.core.counters.add(Count::Failovers);
+            self.attempt_again(step);
+        }
     }
 
     /// A request to the one member that can answer it, which does not answer its probes, gets a quick answer.
@@ -203,12 +233,11 @@ impl Setup {
     /// Whether somebody else is being tried, or was asked already, or the caller has its answer.
     pub(super) fn tries_next(&mut self, step: &mut Step<'_>) -> bool {
         self.next_attempt_at = None;
-        let others = self.branches.iter().any(|branch| !branch.over && !branch.abandoned);
-        if others || self.has_final() {
+        if self.is_somebody_asked() || self.has_final() {
             return true;
         }
         let may_change = matches!(self.plan, super::Plan::Bindings(_)) || self.may_change_member(step);
-        if self.cancelled || !may_change || !self.plan.has_more() {
+        if self.cancelled || !may_change || !self.plan.has_next(step.now) {
             return false;
         }
         step.core.counters.add(Count::Failovers);
@@ -250,6 +279,10 @@ impl Setup {
     /// other than INVITE is left to the caller's own timer, a 408 would only come too late.
     pub(super) fn give_up(&mut self, step: &mut Step<'_>) {
         self.patience = Time::NEVER;
+        self.next_attempt_at = None;
+        for branch in self.branches.iter_mut().filter(|branch| !branch.over && !branch.abandoned) {
+            miss(branch, step.now);
+        }
         if self.best.is_some() {
             self.conclude(step);
         } else if self.cancelled {
@@ -262,7 +295,6 @@ impl Setup {
         } else {
             self.given_up = true;
         }
-        self.cancel_silent(step);
     }
 
     fn stop_waiting(&mut self, step: &mut Step<'_>) {

@@ -10,6 +10,7 @@ use crate::proxy::setup::machines::Client;
 use crate::proxy::setup::{Best, Plan, Setup, Step, with_message};
 use crate::proxy::worker::After;
 use crate::sip::Method;
+use crate::time::Time;
 use crate::wire::{Framing, HeaderName, Limits, Message};
 
 impl Setup {
@@ -36,7 +37,13 @@ impl Setup {
         }
         if status == 408 && self.method != Some(Method::Invite) {
             // RFC 4320 §4.2: it would only come too late.
-            if !self.others_may_answer() {
+            if self.is_somebody_asked() {
+                return;
+            }
+            if self.goes_on(at, response, step) && self.plan.has_next(step.now) {
+                step.core.counters.add(Count::Failovers);
+                self.attempt_again(step);
+            } else {
                 self.give_up(step);
             }
             return;
@@ -44,7 +51,7 @@ impl Setup {
         self.keep_if_better(at, response, step);
         if self.plan.forks() && !self.cancelled {
             self.on_refusal_of_one(status, step);
-        } else if self.goes_on(at, response, step) && self.others_may_answer() {
+        } else if self.goes_on(at, response, step) && self.others_may_answer(step.now) {
             step.core.counters.add(Count::Failovers);
             self.try_another(step);
         } else {
@@ -75,19 +82,19 @@ impl Setup {
     }
 
     /// Whether anybody is left to try, or was asked and has not spoken.
-    fn others_may_answer(&self) -> bool {
-        self.plan.has_more() || self.branches.iter().any(|branch| !branch.over && !branch.abandoned)
+    fn others_may_answer(&self, now: Time) -> bool {
+        self.plan.has_next(now) || self.is_somebody_asked()
     }
 
     fn try_another(&mut self, step: &mut Step<'_>) {
-        if self.plan.has_more() {
+        if self.plan.has_next(step.now) {
             self.attempt_again(step);
         }
     }
 
     fn keep_if_better(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
         let status = response.status();
-        let best = self.best.as_ref().map(|best| best.status);
+        let best = self.best.as_ref().filter(|best| !best.is_ours).map(|best| best.status);
         if best.is_some_and(|best| rank(best) <= rank(status)) {
             if best.is_some_and(is_challenge) && is_challenge(status) {
                 self.add_challenges(at, response, step);
@@ -95,11 +102,11 @@ impl Setup {
             return;
         }
         let bytes = if status == 503 && self.upstream.zone != Zone::Pool {
-            self.instead_of_503(response, step)
+            self.instead_of_503(at, response, step)
         } else {
             self.passed(at, response, step)
         };
-        if let Some(old) = self.best.replace(Best { status, bytes }) {
+        if let Some(old) = self.best.replace(Best { status, is_ours: false, bytes }) {
             step.worker.spare.give(old.bytes);
         }
     }
@@ -128,10 +135,9 @@ impl Setup {
 
     /// RFC 3261 §16.7 item 6: a member's 503 and its Retry-After speak of that member, and a caller would
     /// take them for ours. What it said of the call beyond it becomes a 500.
-    fn instead_of_503(&self, response: &Message<'_>, step: &mut Step<'_>) -> Vec<u8> {
-        let reason = response.first(HeaderName::Reason).map(|header| String::from_utf8_lossy(header.value));
-        let (status, extra) = match reason {
-            Some(reason) => (500, format!("Reason: {reason}\r\n")),
+    fn instead_of_503(&self, at: usize, response: &Message<'_>, step: &mut Step<'_>) -> Vec<u8> {
+        let (status, extra) = match response.first(HeaderName::Reason) {
+            Some(_) => (500, self.passed_lines(at, response, HeaderName::Reason, step)),
             None => (503, format!("Retry-After: {}\r\n", limits::RETRY_AFTER_SECONDS)),
         };
         let mut out = step.worker.spare.take();
@@ -142,9 +148,27 @@ impl Setup {
         out
     }
 
+    /// The lines of one header of a response, as they would pass: nothing of the inside stands in them.
+    fn passed_lines(
+        &self,
+        at: usize,
+        response: &Message<'_>,
+        name: HeaderName,
+        step: &mut Step<'_>,
+    ) -> String {
+        let passed = self.passed(at, response, step);
+        let mut lines = Vec::new();
+        with_message(&passed, &mut step.worker.inner_index, |message| {
+            for header in message.all(name) {
+                lines.extend_from_slice(message.bytes().get(header.line()).unwrap_or(b""));
+            }
+        });
+        step.worker.spare.give(passed);
+        String::from_utf8_lossy(&lines).into_owned()
+    }
+
     /// Answer with the best there was.
     pub(super) fn conclude(&mut self, step: &mut Step<'_>) {
-        self.cancel_others(usize::MAX, step);
         if let Some(best) = self.best.take() {
             self.finish(best.bytes, step);
         }

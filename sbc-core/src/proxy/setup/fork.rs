@@ -18,7 +18,7 @@ impl Setup {
             let reason = format!("SIP;cause={status}");
             self.give_up_others(reason.as_bytes(), step);
         }
-        if self.branches.iter().any(|branch| !branch.over && !branch.abandoned) {
+        if self.is_somebody_asked() {
             // Its place may be what another of the same q waits for.
             if self.plan.goes_together() && self.may_branch() {
                 self.attempt_again(step);

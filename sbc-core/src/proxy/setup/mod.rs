@@ -60,6 +60,8 @@ impl<'a> Step<'a> {
 /// The best final answer so far.
 struct Best {
     status: u16,
+    /// No target said it: whatever one says goes before it.
+    is_ours: bool,
     bytes: Vec<u8>,
 }
 
@@ -231,7 +233,8 @@ impl Setup {
         self.finish(bytes, step);
     }
 
-    /// Send a final answer other than 2xx to INVITE, and keep it for repetitions.
+    /// Send a final answer other than 2xx to INVITE, and keep it for repetitions. Nobody goes on ringing for a caller
+    /// who has it.
     fn finish(&mut self, bytes: Vec<u8>, step: &mut Step<'_>) {
         self.trying_at = None;
         self.next_attempt_at = None;
@@ -244,6 +247,7 @@ impl Setup {
         }
         self.send_upstream(&bytes, step);
         self.server.on_final(step.now, &self.server_timers, bytes);
+        self.cancel_silent(step);
     }
 
     /// To the caller: by the flow it came by, or its next connection.
@@ -340,11 +344,15 @@ impl Setup {
             .unwrap_or(Time::NEVER)
     }
 
-    /// No final answer, and no branch that said anything.
+    /// Whether a target was asked and has neither spoken nor been given up.
+    fn is_somebody_asked(&self) -> bool {
+        self.branches.iter().any(|branch| !branch.over && !branch.abandoned)
+    }
+
+    /// No final answer, and no branch that said anything, or can be believed to be still at work.
     fn is_unanswered(&self) -> bool {
-        !self.has_final()
-            && !self.given_up
-            && !self.branches.iter().any(|branch| !branch.over && branch.client.has_provisional())
+        let is_at_work = |branch: &Branch| !branch.over && branch.client.has_provisional() && !branch.is_lost();
+        !self.has_final() && !self.given_up && !self.branches.iter().any(is_at_work)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::proxy::worker::After;
 use crate::registration::Binding;
 use crate::seal::Peer;
 use crate::sip::Method;
-use crate::wire::{HeaderName, Message, NameAddr, write_unfolded};
+use crate::wire::{HeaderName, Message, NameAddr, is_zero, write_unfolded};
 
 /// Why the others are cancelled: no phone shall show a missed call (RFC 3326 §2).
 const ANSWERED_ELSEWHERE: &[u8] = b"SIP;cause=200;text=\"Call completed elsewhere\"";
@@ -96,11 +96,13 @@ impl Setup {
             return None;
         }
         let contact = NameAddr::parse(response.value(HeaderName::Contact)).ok()?;
+        let mut target = Vec::new();
+        write_unfolded(&mut target, contact.uri);
         Some(Box::new(Inside {
             outside: self.upstream.flow,
             tag: step.core.hash.of(&[tag_of(response, HeaderName::To)?]),
             peer: self.branches.get(at)?.peer,
-            target: contact.uri.into(),
+            target: target.into(),
         }))
     }
 
@@ -126,8 +128,11 @@ impl Setup {
             return;
         }
         let target = with_message(&self.request, &mut step.worker.inner_index, |request| {
-            NameAddr::parse(request.value(HeaderName::Contact))
-                .map_or(Box::default(), |contact| contact.uri.into())
+            let mut target = Vec::new();
+            if let Ok(contact) = NameAddr::parse(request.value(HeaderName::Contact)) {
+                write_unfolded(&mut target, contact.uri);
+            }
+            target.into_boxed_slice()
         });
         let (peer, target) = (Peer { port: 0, ..self.upstream_peer }, target.unwrap_or_default());
         step.worker.after.push(After::Taken { key, member, peer, target });
@@ -182,5 +187,5 @@ fn asks_to_leave(request: &Message<'_>) -> bool {
     let contact =
         request.first(HeaderName::Contact).and_then(|header| crate::wire::split(header.value).next());
     let own = contact.and_then(|item| NameAddr::parse(item.text).ok()?.params.value("expires"));
-    own.unwrap_or_else(|| request.value(HeaderName::Expires)) == b"0"
+    is_zero(own.unwrap_or_else(|| request.value(HeaderName::Expires)))
 }

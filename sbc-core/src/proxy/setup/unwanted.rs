@@ -8,9 +8,9 @@
 use crate::count::Count;
 use crate::hash::Digest;
 use crate::limits;
-use crate::proxy::cancelling::{write_ack_of_success, write_bye};
+use crate::proxy::cancelling::{target_of, write_ack_of_success, write_bye};
 use crate::proxy::incoming::tag_of;
-use crate::proxy::setup::{Setup, Step};
+use crate::proxy::setup::{Setup, Step, with_message};
 use crate::proxy::worker::After;
 use crate::transaction::NonInviteClient;
 use crate::wire::{HeaderName, Message, Uri};
@@ -35,9 +35,12 @@ impl Setup {
         };
         let (ack_branch, bye_branch) = (branch_of(b"ack"), branch_of(b"bye"));
         let port = branch.flow.port;
+        let asked = |sent: Message<'_>| target_of(response, sent.request_uri());
+        let sent = branch.client.request().unwrap_or_default();
+        let target = with_message(sent, &mut step.worker.inner_index, asked).unwrap_or_default();
         let ours = |uri: &Uri<'_>| step.settings.is_ours(uri);
         let mut ack = step.worker.spare.take();
-        write_ack_of_success(response, listener, port, ack_branch.as_bytes(), &ours, &mut ack);
+        write_ack_of_success(response, &target, listener, port, ack_branch.as_bytes(), &ours, &mut ack);
         step.worker.outbox.send(branch.flow, &ack);
         step.worker.spare.give(ack);
         let id = step.core.hash.of(&[b"branch", bye_branch.as_bytes(), response.value(HeaderName::CallId)]);
@@ -47,7 +50,7 @@ impl Setup {
         }
         step.core.counters.add(Count::LateAnswers);
         let mut bye = step.worker.spare.take();
-        write_bye(response, listener, port, bye_branch.as_bytes(), &ours, &mut bye);
+        write_bye(response, &target, listener, port, bye_branch.as_bytes(), &ours, &mut bye);
         step.worker.outbox.send(branch.flow, &bye);
         let bye = NonInviteClient::new(step.now, &branch.timers, bye);
         branch.unwanted.push(Unwanted { id, bye });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sbc_core::admission::Class;
+use sbc_core::admission::{Class, WHOLE};
 use sbc_core::config::Config;
 use sbc_core::count::Count;
 use sbc_core::flow::{Flow, ListenerId, WorkerId};
@@ -19,8 +19,9 @@ const PHONES: ListenerId = ListenerId(1);
 const TRUNK: ListenerId = ListenerId(2);
 const INSIDE: ListenerId = ListenerId(3);
 /// What one message takes of the worker's time: one that begins something, any other that goes on, and one that ends
-/// here.
+/// here. A refusal takes a quarter of a call, as it does on a real machine.
 const COSTS: [Duration; 3] = [Duration::from_millis(1), Duration::from_micros(300), Duration::from_micros(4)];
+const REFUSAL: Duration = Duration::from_micros(550);
 /// A call is an INVITE, its 200, its ACK, the BYE and its 200: so many can be done in a second.
 const CAPACITY: u64 = 1_000_000 / (1000 + 4 * 300);
 const BATCH: usize = 32;
@@ -49,6 +50,15 @@ struct Site {
     byes: u64,
     ended: u64,
     lost: u64,
+    unread: u64,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Forwarded,
+    Refused,
+    Ended,
 }
 
 impl Site {
@@ -58,9 +68,11 @@ impl Site {
         config.pools.iter_mut().for_each(|pool| pool.probe = None);
         let mut chance = Chance::new(seed);
         let now = Time::from_millis(1);
+        let mut worker = Worker::new(WorkerId(0), now);
+        worker.set_sifts(true);
         Self {
             core: Core::new(config.into(), chance.bytes(), now),
-            worker: Worker::new(WorkerId(0), now),
+            worker,
             now,
             chance,
             queues: Default::default(),
@@ -71,6 +83,7 @@ impl Site {
             byes: 0,
             ended: 0,
             lost: 0,
+            unread: 0,
         }
     }
 
@@ -123,12 +136,28 @@ impl Site {
     fn arrive(&mut self) {
         while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= self.now) {
             let ((at, _), (queue, flow, bytes)) = entry.remove_entry();
-            if self.queues[queue].len() >= ROOM {
+            if !self.passes(flow, &bytes) {
+                self.unread += 1;
+            } else if self.queues[queue].len() >= ROOM {
                 self.lost += 1;
             } else {
                 self.queues[queue].push_back((at, flow, bytes));
             }
         }
+    }
+
+    /// What the kernel does where it is told to.
+    fn passes(&mut self, flow: Flow, bytes: &[u8]) -> bool {
+        if !self.core.sifts(flow.listener) {
+            return true;
+        }
+        let sieve = self.worker.sieve();
+        let share = sieve.shares().find_map(|(method, share)| {
+            let rest = bytes.strip_prefix(method.as_bytes())?.strip_prefix(b" ")?;
+            let is_inside = self.core.unsifted().iter().any(|beginning| rest.starts_with(beginning));
+            (!is_inside).then_some(share)
+        });
+        share.is_none_or(|share| self.chance.below(u64::from(WHOLE)) < u64::from(share))
     }
 
     /// One batch of a queue. False: nothing waits there.
@@ -139,34 +168,37 @@ impl Site {
         let backlog = Backlog { queue: 2 + queue as u8, waited, messages, room: ROOM as u32 };
         self.input(Input::Taken(backlog));
         for (_, flow, bytes) in taken {
-            let forwarded = self.input(Input::Received { flow, source: flow.remote, bytes: &bytes });
+            let fate = self.input(Input::Received { flow, source: flow.remote, bytes: &bytes });
             let begins = bytes.starts_with(b"INVITE") || bytes.starts_with(b"REGISTER");
-            self.now += COSTS[if !forwarded {
-                2
-            } else if begins {
-                0
-            } else {
-                1
-            }];
+            let [new, other, over] = COSTS;
+            self.now += match fate {
+                Fate::Forwarded if begins => new,
+                Fate::Forwarded => other,
+                Fate::Refused => REFUSAL,
+                Fate::Ended => over,
+            };
         }
         true
     }
 
-    /// True where a message went on.
-    fn input(&mut self, input: Input<'_>) -> bool {
+    fn input(&mut self, input: Input<'_>) -> Fate {
         self.core.handle(&mut self.worker, self.now, input);
         let outbox = std::mem::take(&mut self.worker.outbox);
-        let mut forwarded = false;
+        let mut fate = Fate::Ended;
         for one in outbox.transmits() {
             let message = Message::read(outbox.bytes(&one.range)).expect("a message");
-            forwarded |= message.is_request() || message.status() == 200;
+            if message.is_request() || message.status() == 200 {
+                fate = Fate::Forwarded;
+            } else if message.status() == 503 {
+                fate = Fate::Refused;
+            }
             if one.flow.listener == INSIDE {
                 self.member_hears(one.flow, &message);
             } else {
                 self.caller_hears(one.flow, &message);
             }
         }
-        forwarded
+        fate
     }
 
     fn member_hears(&mut self, flow: Flow, message: &Message) {

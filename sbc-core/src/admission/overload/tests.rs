@@ -23,7 +23,7 @@ impl Load {
             self.overload.taken(Some(&LIMITS), &backlog, self.now);
             for id in 0..100 {
                 self.overload.count_message();
-                let _ = Class::ALL.map(|class| self.overload.refuses(class, id));
+                let _ = Class::ALL.map(|class| self.overload.refuses(class, id, WHOLE));
             }
             self.now += WINDOW;
         }
@@ -113,10 +113,10 @@ fn what_was_refused_stays_refused() {
     let mut load = Load::new();
     load.windows(20, 100, u32::MAX);
     let id = 0xABCD_0000_1234_5678_9ABC_DEF0_0000_FFFF;
-    assert_eq!(load.overload.refuses(Class::Stranger, id), Some(Count::ShedStranger));
+    assert_eq!(load.overload.refuses(Class::Stranger, id, WHOLE), Some(Count::ShedStranger));
     load.overload.passes = [WHOLE, WHOLE, WHOLE, WHOLE - 1];
-    assert_eq!(load.overload.refuses(Class::Stranger, id), Some(Count::ShedStranger));
-    assert_eq!(load.overload.refuses(Class::Stranger, id + (1 << 40)), None);
+    assert_eq!(load.overload.refuses(Class::Stranger, id, WHOLE), Some(Count::ShedStranger));
+    assert_eq!(load.overload.refuses(Class::Stranger, id + (1 << 40), WHOLE), None);
 }
 
 #[test]
@@ -126,9 +126,9 @@ fn a_call_that_waited_longer_than_any_caller_is_refused_and_a_registration_is_no
     let backlog = Backlog { queue: 0, waited, messages: 2, room: 1 };
     overload.taken(Some(&LIMITS), &backlog, Time::ZERO);
     overload.count_message();
-    assert_eq!(overload.refuses(Class::Call, 1 << 40), Some(Count::ShedLate));
+    assert_eq!(overload.refuses(Class::Call, 1 << 40, WHOLE), Some(Count::ShedLate));
     overload.count_message();
-    assert_eq!(overload.refuses(Class::Registration, 2 << 40), None);
+    assert_eq!(overload.refuses(Class::Registration, 2 << 40, WHOLE), None);
     overload.count_message();
     assert!(!overload.is_hopeless(), "the next message is of another queue");
 }

@@ -154,7 +154,8 @@ impl Collector for UdpTotals {
                 ConstCounter::new(total).encode(family.encode_family(&[("listener", &**listener)])?)?;
             }
         }
-        let help = "Datagrams dropped before they were read: what overload leaves out, and what finds no room";
+        let help =
+            "Datagrams dropped before they were read: what overload leaves out, and what finds no room";
         let mut family =
             encoder.encode_descriptor(names::OVERLOAD_UNREAD, help, None, MetricType::Counter)?;
         let unread = Unread::look();

@@ -12,7 +12,9 @@ use sbc_core::flow::{Flow, ListenerId, WorkerId};
 use sbc_core::io::{Backlog, Input};
 use sbc_core::time::Time;
 use sbc_core::{Core, Worker};
-use sbc_tests::sim::{CARRIER, Chance, EdgeSettings, MEMBERS, answer, edge_config, unlimited};
+use sbc_tests::sim::{
+    CARRIER, Chance, EdgeSettings, MEMBERS, answer, edge_config, new_request, unlimited, within,
+};
 use sbc_tests::ua::message::Message;
 
 const PHONES: ListenerId = ListenerId(1);
@@ -98,13 +100,13 @@ impl Site {
         for _ in 0..calls * seconds {
             let after = second(&mut self.chance);
             let carrier: SocketAddr = CARRIER.parse().expect("an address");
-            let invite = request("INVITE", self.number, carrier);
+            let invite = new_request("INVITE", self.number, carrier).to_bytes();
             self.later(after, 0, Flow::to(TRUNK, carrier), invite);
         }
         for _ in 0..strangers * seconds {
             let after = second(&mut self.chance);
             let from = SocketAddr::from(([192, 0, 2, 99], 1024 + (self.number % 60_000) as u16));
-            let register = request("REGISTER", self.number, from);
+            let register = new_request("REGISTER", self.number, from).to_bytes();
             self.later(after, 0, Flow::to(PHONES, from), register);
         }
         self.run(Duration::from_secs(seconds));
@@ -217,7 +219,10 @@ impl Site {
         match (message.method(), message.status()) {
             ("INVITE", 200) => {
                 self.answered.push(self.now);
-                let (ack, bye) = (within("ACK", flow, message), within("BYE", flow, message));
+                let (ack, bye) = (
+                    within("ACK", flow.remote, message).to_bytes(),
+                    within("BYE", flow.remote, message).to_bytes(),
+                );
                 self.later(TRAVEL, 0, flow, ack);
                 self.later(LENGTH, 0, flow, bye.clone());
                 // Until it has its answer a BYE is repeated; those that were not lost are asked twice here.
@@ -227,7 +232,7 @@ impl Site {
             ("INVITE", 503) => {
                 assert!((5..=15).contains(&message.number("Retry-After").expect("a Retry-After")));
                 self.refused += 1;
-                let ack = within("ACK", flow, message);
+                let ack = within("ACK", flow.remote, message).to_bytes();
                 self.later(TRAVEL, 0, flow, ack);
             }
             ("BYE", status) => {
@@ -250,42 +255,6 @@ impl Site {
     }
 }
 
-fn request(method: &str, number: u64, from: SocketAddr) -> Vec<u8> {
-    let uri = if method == "REGISTER" { "sip:example.test" } else { "sip:9196@example.test" };
-    let mut request = Message::request(method, uri);
-    request.push("Via", format!("SIP/2.0/UDP {from};rport;branch=z9hG4bKload{number}"));
-    request.push("Max-Forwards", "70");
-    request.push("From", "<sip:1003@example.test>;tag=outside");
-    request
-        .push("To", if method == "REGISTER" { "<sip:1003@example.test>" } else { "<sip:9196@example.test>" });
-    request.push("Call-ID", format!("load-{number}"));
-    request.push("CSeq", format!("1 {method}"));
-    request.push("Contact", format!("<sip:1003@{from}>"));
-    request.close(None);
-    request.to_bytes()
-}
-
-/// The ACK of an answer, or the BYE of the call that it began.
-fn within(method: &str, flow: Flow, answer: &Message) -> Vec<u8> {
-    let refused = answer.status() > 299;
-    let uri = answer.uri_of("Contact").unwrap_or_else(|| "sip:9196@example.test".into());
-    let mut request = Message::request(method, &uri);
-    match refused {
-        true => request.copy(answer, "Via"),
-        false => {
-            let branch = format!("z9hG4bK{method}{}", answer.call_id());
-            request.push("Via", format!("SIP/2.0/UDP {};rport;branch={branch}", flow.remote));
-        }
-    }
-    request.push("Max-Forwards", "70");
-    request.copy(answer, "From");
-    request.copy(answer, "To");
-    request.push("Call-ID", answer.call_id());
-    request.push("CSeq", format!("{} {method}", if method == "BYE" { 2 } else { 1 }));
-    request.close(None);
-    request.to_bytes()
-}
-
 /// What the worker manages when it is offered so many times its capacity.
 fn offered(times: u64, strangers: u64) -> (Site, u64) {
     let mut site = Site::new(7 * times + strangers);
@@ -301,12 +270,24 @@ fn at_ten_times_capacity_nine_tenths_of_the_peak_are_managed_and_no_call_that_is
     assert!(peak >= CAPACITY * 8 / 10, "{peak} of {CAPACITY}");
     for times in [2, 10] {
         let (mut site, managed) = offered(times, 0);
-        println!("{times} times: {managed} of {peak} calls/s, {} refused, {} lost", site.refused, site.lost);
+        let Site { refused, lost, unread, .. } = &site;
+        println!(
+            "{times} times: {managed} of {peak} calls/s, {refused} refused, {unread} unread, {lost} lost"
+        );
         assert!(managed * 10 >= peak * 9, "{managed} of {peak} at {times} times the capacity");
         assert!(site.core.status().load.shed_of(Class::Call) > 0);
         assert_eq!(site.count(Count::ShedDialog), 0);
-        // The load goes: what is up ends as it should, and everything is taken again.
-        site.offer(CAPACITY / 2, 0, 6);
+        assert!(site.unread > 0 && site.refused > 0);
+        assert!(
+            times == 2 || site.unread > 4 * site.refused,
+            "{} unread, {} refused",
+            site.unread,
+            site.refused
+        );
+        // The load goes: everything is read again soon, and refused no more; what is up ends as it should.
+        site.offer(CAPACITY / 2, 0, 2);
+        assert_eq!(site.core.status().load.unread, [0; 2]);
+        site.offer(CAPACITY / 2, 0, 4);
         let (refused, answered) = (site.refused, site.answered.len() as u64);
         site.offer(CAPACITY / 2, 0, 2);
         assert_eq!(site.refused, refused, "something is still refused");
@@ -337,10 +318,28 @@ fn a_burst_that_is_worked_off_is_refused_nothing() {
     for _ in 0..10 {
         let carrier: SocketAddr = CARRIER.parse().expect("an address");
         for _ in 0..90 {
-            let invite = request("INVITE", site.number, carrier);
+            let invite = new_request("INVITE", site.number, carrier).to_bytes();
             site.later(Duration::ZERO, 0, Flow::to(TRUNK, carrier), invite);
         }
         site.run(Duration::from_secs(1));
     }
     assert_eq!((site.answered.len(), site.refused, site.lost), (900, 0, 0));
+}
+
+#[test]
+fn a_sieve_is_gone_a_second_after_the_last_message() {
+    let (mut site, _) = offered(10, 0);
+    let open = Worker::new(WorkerId(0), site.now).sieve();
+    assert_ne!(site.worker.sieve(), open);
+    site.run(Duration::from_secs(2));
+    assert_eq!(site.worker.sieve(), open);
+}
+
+#[test]
+fn a_worker_that_cannot_sift_reads_everything() {
+    let mut site = Site::new(9);
+    site.worker.set_sifts(false);
+    site.offer(CAPACITY * 10, 0, 4);
+    assert!(site.core.status().load.shed_of(Class::Call) > 50);
+    assert_eq!((site.unread, site.core.status().load.unread), (0, [0; 2]));
 }

@@ -287,7 +287,8 @@ impl Overload {
             *self = Self { age: self.age, sifts: self.sifts, ..Self::new(now) };
             return;
         };
-        let windows = |time: Duration| u32::try_from(time.as_micros() / WINDOW.as_micros()).unwrap_or(u32::MAX);
+        let windows =
+            |time: Duration| u32::try_from(time.as_micros() / WINDOW.as_micros()).unwrap_or(u32::MAX);
         let passed = windows(now.since(self.window));
         if passed == 0 {
             return;

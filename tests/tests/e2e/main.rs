@@ -4,6 +4,7 @@ mod attacks;
 mod browser_calls;
 mod credentials;
 mod load;
+mod overload;
 mod pool_faults;
 mod restart;
 mod secrecy;

@@ -12,9 +12,7 @@ use sbc_core::flow::{Flow, ListenerId, WorkerId};
 use sbc_core::io::{Backlog, Input};
 use sbc_core::time::Time;
 use sbc_core::{Core, Worker};
-use sbc_tests::sim::{
-    CARRIER, Chance, EdgeSettings, MEMBERS, answer, edge_config, new_request, unlimited, within,
-};
+use sbc_tests::sim::{CARRIER, Chance, EdgeSettings, MEMBERS, answer, edge_config, unlimited, within};
 use sbc_tests::ua::message::Message;
 
 const PHONES: ListenerId = ListenerId(1);
@@ -100,13 +98,13 @@ impl Site {
         for _ in 0..calls * seconds {
             let after = second(&mut self.chance);
             let carrier: SocketAddr = CARRIER.parse().expect("an address");
-            let invite = new_request("INVITE", self.number, carrier).to_bytes();
+            let invite = request("INVITE", self.number, carrier).to_bytes();
             self.later(after, 0, Flow::to(TRUNK, carrier), invite);
         }
         for _ in 0..strangers * seconds {
             let after = second(&mut self.chance);
             let from = SocketAddr::from(([192, 0, 2, 99], 1024 + (self.number % 60_000) as u16));
-            let register = new_request("REGISTER", self.number, from).to_bytes();
+            let register = request("REGISTER", self.number, from).to_bytes();
             self.later(after, 0, Flow::to(PHONES, from), register);
         }
         self.run(Duration::from_secs(seconds));
@@ -255,6 +253,22 @@ impl Site {
     }
 }
 
+/// A request that begins something, of `from` by UDP; what has the same number is the same request.
+fn request(method: &str, number: u64, from: SocketAddr) -> Message {
+    let registers = method == "REGISTER";
+    let mut request =
+        Message::request(method, if registers { "sip:example.test" } else { "sip:9196@example.test" });
+    request.push("Via", format!("SIP/2.0/UDP {from};rport;branch=z9hG4bKload{number}"));
+    request.push("Max-Forwards", "70");
+    request.push("From", "<sip:1003@example.test>;tag=outside");
+    request.push("To", if registers { "<sip:1003@example.test>" } else { "<sip:9196@example.test>" });
+    request.push("Call-ID", format!("load-{number}"));
+    request.push("CSeq", format!("1 {method}"));
+    request.push("Contact", format!("<sip:1003@{from}>"));
+    request.close(None);
+    request
+}
+
 /// What the worker manages when it is offered so many times its capacity.
 fn offered(times: u64, strangers: u64) -> (Site, u64) {
     let mut site = Site::new(7 * times + strangers);
@@ -318,7 +332,7 @@ fn a_burst_that_is_worked_off_is_refused_nothing() {
     for _ in 0..10 {
         let carrier: SocketAddr = CARRIER.parse().expect("an address");
         for _ in 0..90 {
-            let invite = new_request("INVITE", site.number, carrier).to_bytes();
+            let invite = request("INVITE", site.number, carrier).to_bytes();
             site.later(Duration::ZERO, 0, Flow::to(TRUNK, carrier), invite);
         }
         site.run(Duration::from_secs(1));

@@ -56,22 +56,6 @@ impl World {
     }
 }
 
-/// A request that begins something, of `from` by UDP; what has the same number is the same request.
-pub fn new_request(method: &str, number: u64, from: SocketAddr) -> Message {
-    let registers = method == "REGISTER";
-    let mut request =
-        Message::request(method, if registers { "sip:example.test" } else { "sip:9196@example.test" });
-    request.push("Via", format!("SIP/2.0/UDP {from};rport;branch=z9hG4bKload{number}"));
-    request.push("Max-Forwards", "70");
-    request.push("From", "<sip:1003@example.test>;tag=outside");
-    request.push("To", if registers { "<sip:1003@example.test>" } else { "<sip:9196@example.test>" });
-    request.push("Call-ID", format!("load-{number}"));
-    request.push("CSeq", format!("1 {method}"));
-    request.push("Contact", format!("<sip:1003@{from}>"));
-    request.close(None);
-    request
-}
-
 /// The ACK of an answer to an INVITE of `from`, or the BYE of the call that it began.
 pub fn within(method: &str, from: SocketAddr, answer: &Message) -> Message {
     let uri = answer.uri_of("Contact").unwrap_or_else(|| "sip:9196@example.test".into());

@@ -36,7 +36,14 @@ impl Socket {
     /// What the kernel said: the program is too long for it, or this process may not have one. Earlier rules stay.
     pub fn sift(&self, rules: &[Rule]) -> io::Result<()> {
         if rules.iter().any(|rule| rule.passes < WHOLE) {
-            self.inner().attach_filter(&program(rules))?;
+            let program = program(rules);
+            if program.len() > libc::BPF_MAXINSNS as usize {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "the rules are too long for the kernel",
+                ));
+            }
+            self.inner().attach_filter(&program)?;
             self.tally.sifted.store(true, Ordering::Relaxed);
         } else if self.tally.sifted.swap(false, Ordering::Relaxed) {
             match self.inner().detach_filter() {

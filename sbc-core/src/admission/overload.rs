@@ -293,7 +293,9 @@ impl Overload {
         if passed == 0 {
             return;
         }
-        for _ in 0..passed.saturating_sub(windows(waited)).clamp(1, MOST_MISSED) {
+        let looked = self.queues.iter().any(|queue| queue.taken > 0);
+        let quiet = passed.saturating_sub(windows(waited)).min(MOST_MISSED);
+        for _ in 0..quiet.max(looked.into()) {
             self.close(limits, now);
         }
         self.window = now;

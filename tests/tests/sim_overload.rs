@@ -174,6 +174,8 @@ impl Site {
             self.now += match fate {
                 Fate::Forwarded if begins => new,
                 Fate::Forwarded => other,
+                // What strangers ask beyond their rate the gate drops for next to nothing; these are not limited here.
+                Fate::Refused if bytes.starts_with(b"REGISTER") => over,
                 Fate::Refused => REFUSAL,
                 Fate::Ended => over,
             };

@@ -14,9 +14,9 @@ const CALLS: [&str; 2] = ["INVITE", "MESSAGE"];
 /// Those of [`Sieve::others`].
 const OTHERS: [&str; 4] = ["REGISTER", "SUBSCRIBE", "OPTIONS", "PUBLISH"];
 /// Of what passes the sieve so much is let in when it is set anew. A refusal costs about a quarter of a call.
-const LET_IN: f64 = 8.0 / 9.0;
+const LET_IN: f64 = 0.94;
 /// The sieve stays as it is while so much is let in.
-const STAYS: std::ops::RangeInclusive<f64> = 0.82..=0.97;
+const STAYS: std::ops::RangeInclusive<f64> = 0.88..=0.985;
 
 impl Sieve {
     /// The methods it knows, and the share of each that passes, of [`WHOLE`].
@@ -51,7 +51,7 @@ mod tests {
     fn a_little_more_passes_than_is_let_in() {
         for let_in in [WHOLE / 256, WHOLE / 10, WHOLE / 2] {
             let passes = follow(WHOLE, let_in);
-            assert!((let_in * 110 / 100..=let_in * 115 / 100).contains(&passes), "{passes} for {let_in}");
+            assert!((let_in * 105 / 100..=let_in * 108 / 100).contains(&passes), "{passes} for {let_in}");
         }
     }
 
@@ -65,7 +65,7 @@ mod tests {
             passes = next;
             assert!(passes >= let_in, "{passes} for {let_in}");
         }
-        assert!(moves <= 80, "{moves}");
+        assert!(moves <= 120, "{moves}");
         assert_eq!(follow(passes, WHOLE), WHOLE);
     }
 

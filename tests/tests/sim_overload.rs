@@ -301,9 +301,8 @@ fn at_ten_times_capacity_nine_tenths_of_the_peak_are_managed_and_no_call_that_is
             site.refused
         );
         // The load goes: everything is read again soon, and refused no more; what is up ends as it should.
-        site.offer(CAPACITY / 2, 0, 2);
+        site.offer(CAPACITY / 2, 0, 6);
         assert_eq!(site.core.status().load.unread, [0; 2]);
-        site.offer(CAPACITY / 2, 0, 4);
         let (refused, answered) = (site.refused, site.answered.len() as u64);
         site.offer(CAPACITY / 2, 0, 2);
         assert_eq!(site.refused, refused, "something is still refused");

@@ -60,6 +60,10 @@ const DISCOVERY: &str = "sbc_discovery_lookups";
 pub(crate) const OVERLOAD_DELAY: &str = "sbc_overload_delay_seconds";
 /// What that worker turns away of each class, in percent.
 pub(crate) const OVERLOAD_SHED: &str = "sbc_overload_shedding_percent";
+/// What that worker has dropped unread of new requests by UDP, in percent.
+pub(crate) const OVERLOAD_UNREAD_PERCENT: &str = "sbc_overload_unread_percent";
+/// Datagrams that the kernel dropped before they were read, by listener.
+pub(crate) const OVERLOAD_UNREAD: &str = "sbc_overload_unread";
 /// TCP connections that were opened, by who opened them.
 const TCP_OPENED: &str = "sbc_tcp_opened";
 /// TCP connections that ended, by reason.

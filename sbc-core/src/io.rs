@@ -53,6 +53,16 @@ pub struct Backlog {
     pub room: u32,
 }
 
+/// What passes of datagrams that begin something and that nobody has read yet, in parts of
+/// [`WHOLE`](crate::admission::WHOLE): the driver may have the rest dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sieve {
+    /// Of requests that begin a call or bring a message.
+    pub calls: u32,
+    /// Of those that begin anything else that stays, and of probes.
+    pub others: u32,
+}
+
 /// What a client was given by the site it comes from; the front end has verified it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {

@@ -1,6 +1,8 @@
 //! SIP over UDP for worker threads on Linux: datagrams in batches, ICMP errors as notices, keepalives,
 //! and handing datagrams from one worker to another.
 //!
+//! A worker that is behind may have the kernel drop a share of what begins in a certain way ([`Socket::sift`]).
+//!
 //! Promises:
 //! * nothing here blocks; a datagram that does not fit the send buffer is dropped and counted, as UDP may;
 //! * receiving and sending allocate nothing in steady state;
@@ -20,10 +22,14 @@ pub mod keepalive;
 mod receive;
 mod receiver;
 mod send;
+mod sieve;
 mod socket;
+mod unread;
 
 pub use error_queue::{Cause, Unreachable};
 pub use receive::{Datagram, MAX_BATCH, MAX_DATAGRAM_BYTES, ReceiveBatch};
 pub use receiver::{Readable, Receiver};
 pub use send::{SendBatch, SendError, SendReport};
+pub use sieve::{Rule, WHOLE};
 pub use socket::{Counters, Options, Socket, probe_free};
+pub use unread::Unread;

@@ -8,7 +8,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Type};
@@ -55,6 +55,8 @@ pub(crate) struct Tally {
     pub(crate) send_dropped: AtomicU64,
     pub(crate) send_failed: AtomicU64,
     pub(crate) unreachable: AtomicU64,
+    /// The kernel was given rules.
+    pub(crate) sifted: AtomicBool,
 }
 
 impl Tally {
@@ -97,6 +99,10 @@ impl Socket {
     /// The address this socket is bound to, with its true port.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    pub(crate) fn inner(&self) -> &socket2::Socket {
+        &self.inner
     }
 
     /// Bytes of receive buffer that the kernel granted, in its own accounting (it doubles what was asked for

@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use sbc_core::count::TOLERATED;
-use sbc_udp::Socket;
+use sbc_udp::{Socket, Unread};
 
 use super::{Facts, Report};
 use crate::metrics::{self as names, Counters};
@@ -64,6 +64,12 @@ fn encode_load(encoder: &mut DescriptorEncoder<'_>, report: &Report) -> fmt::Res
     let help = "New work that the worst worker turns away, in percent, by class";
     let mut family = encoder.encode_descriptor(names::OVERLOAD_SHED, help, None, MetricType::Gauge)?;
     for (class, percent) in &report.load.shed_percent {
+        ConstGauge::new(i64::from(*percent)).encode(family.encode_family(&[("class", &**class)])?)?;
+    }
+    let help = "New requests that the worst worker has dropped unread, in percent, by class";
+    let name = names::OVERLOAD_UNREAD_PERCENT;
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (class, percent) in &report.load.unread_percent {
         ConstGauge::new(i64::from(*percent)).encode(family.encode_family(&[("class", &**class)])?)?;
     }
     Ok(())
@@ -147,6 +153,15 @@ impl Collector for UdpTotals {
                 let total: u64 = sockets.iter().map(|socket| read(&socket.counters())).sum();
                 ConstCounter::new(total).encode(family.encode_family(&[("listener", &**listener)])?)?;
             }
+        }
+        let help =
+            "Datagrams dropped before they were read: what overload leaves out, and what finds no room";
+        let mut family =
+            encoder.encode_descriptor(names::OVERLOAD_UNREAD, help, None, MetricType::Counter)?;
+        let unread = Unread::look();
+        for (listener, sockets) in &self.0 {
+            let total: u64 = sockets.iter().map(|socket| unread.of(socket)).sum();
+            ConstCounter::new(total).encode(family.encode_family(&[("listener", &**listener)])?)?;
         }
         Ok(())
     }

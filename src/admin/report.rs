@@ -73,6 +73,9 @@ pub(crate) struct LoadReport {
     pub delay_micros: u64,
     /// What is turned away, in percent of each class: the first goes first.
     pub shed_percent: Vec<(String, u32)>,
+    /// What is not even read of requests by UDP that begin something, in percent: of calls, of registrations.
+    #[serde(default)]
+    pub unread_percent: Vec<(String, u32)>,
 }
 
 impl LoadReport {
@@ -81,15 +84,26 @@ impl LoadReport {
         Self {
             delay_micros: u64::try_from(load.delay.as_micros()).unwrap_or(u64::MAX),
             shed_percent: Class::ALL.into_iter().map(shed).collect(),
+            unread_percent: [Class::Call, Class::Registration]
+                .into_iter()
+                .zip(load.unread)
+                .map(|(class, percent)| (class.as_str().to_owned(), percent))
+                .collect(),
         }
     }
 
     /// What is turned away, in words; `None`: nothing.
     fn shed(&self) -> Option<String> {
-        let shed = self.shed_percent.iter().filter(|(_, percent)| *percent > 0);
-        let shed: Vec<String> = shed.map(|(class, percent)| format!("{percent} % of {class}")).collect();
-        (!shed.is_empty()).then(|| shed.join(", "))
+        let shed = in_words(&self.shed_percent)?;
+        let unread = in_words(&self.unread_percent).map(|unread| format!("; unread by UDP: {unread}"));
+        Some(shed + &unread.unwrap_or_default())
     }
+}
+
+fn in_words(percents: &[(String, u32)]) -> Option<String> {
+    let some = percents.iter().filter(|(_, percent)| *percent > 0);
+    let some: Vec<String> = some.map(|(class, percent)| format!("{percent} % of {class}")).collect();
+    (!some.is_empty()).then(|| some.join(", "))
 }
 
 /// One pool.

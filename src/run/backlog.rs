@@ -60,7 +60,7 @@ pub(super) async fn take_turns(shell: Rc<Shell>) {
         let waited = turns.since.take().map(|since| now.since(since)).unwrap_or_default();
         // The messages it is true of have been handled; they count, and nothing that follows is as old.
         let messages = turns.messages.take();
-        shell.feed(Input::Taken(Backlog { queue: RUNTIME, waited, messages, room: u32::MAX }));
+        shell.judge(Input::Taken(Backlog { queue: RUNTIME, waited, messages, room: u32::MAX }));
     }
 }
 

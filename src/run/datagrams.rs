@@ -126,7 +126,7 @@ impl Datagrams {
     fn tell(&self, queue: u8, waited: Duration, messages: usize, room: u32) {
         if messages > 0 {
             let messages = u32::try_from(messages).unwrap_or(u32::MAX);
-            self.shell.feed(Input::Taken(Backlog { queue, waited, messages, room }));
+            self.shell.judge(Input::Taken(Backlog { queue, waited, messages, room }));
         }
     }
 

@@ -11,6 +11,7 @@ mod listeners;
 mod open_files;
 mod reload;
 mod shell;
+mod sieve;
 mod sockets;
 mod stream;
 mod websocket;

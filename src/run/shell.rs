@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::backlog::Turns;
 use super::clock::Clock;
+use super::sieve::Told;
 use super::sockets::UdpSockets;
 use super::worker::Shared;
 use crate::metrics::Counters;
@@ -38,13 +39,15 @@ pub(super) struct Shell {
     /// Scratch of [`Shell::flush`]: sockets whose datagrams are on their way.
     served: RefCell<Vec<(ListenerId, u8)>>,
     turns: Turns,
+    sieve: Told,
     armed: Cell<Option<Time>>,
     /// Told when `armed` moved to an earlier time.
     pub(super) rearmed: Notify,
 }
 
 impl Shell {
-    pub(super) fn new(shared: &Shared, worker: Worker, udp: Vec<UdpSockets>) -> Self {
+    pub(super) fn new(shared: &Shared, mut worker: Worker, udp: Vec<UdpSockets>) -> Self {
+        worker.set_sifts(true);
         Self {
             core: Arc::clone(&shared.core),
             worker: RefCell::new(worker),
@@ -57,6 +60,7 @@ impl Shell {
             unreachable: RefCell::default(),
             served: RefCell::default(),
             turns: Turns::default(),
+            sieve: Told::default(),
             armed: Cell::new(None),
             rearmed: Notify::new(),
         }
@@ -118,6 +122,12 @@ impl Shell {
     /// One input; [`Shell::flush`] is owed, after this one or after others of the same batch.
     pub(super) fn feed(&self, input: Input<'_>) {
         self.core.handle(&mut self.worker.borrow_mut(), self.clock.now(), input);
+    }
+
+    /// What tells how busy the worker is, and so what it need not read.
+    pub(super) fn judge(&self, input: Input<'_>) {
+        self.feed(input);
+        self.sieve.follow(&self.core, &mut self.worker.borrow_mut(), &self.udp);
     }
 
     /// Does what the core said. A peer that the kernel knows to be unreachable is told to the core at once.

@@ -165,7 +165,7 @@ async fn beat(heartbeats: Arc<Heartbeats>, id: WorkerId, shell: Rc<Shell>) {
     loop {
         heartbeats.beat(id, shell.now());
         sleep(HEARTBEAT).await;
-        shell.feed(Input::Busy(processor.busy(shell.now())));
+        shell.judge(Input::Busy(processor.busy(shell.now())));
     }
 }
 

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::admission::{Class, WHOLE};
-use crate::flow::WorkerId;
-use crate::io::Backlog;
+use crate::config::Listener;
+use crate::flow::{ListenerId, Transport, WorkerId, Zone};
+use crate::io::{Backlog, Sieve};
 use crate::limits;
 use crate::proxy::core::Core;
 use crate::proxy::hop::Answer;
@@ -33,7 +34,8 @@ impl Core {
             return false;
         }
         let Some(class) = self.class(turn, &asked.incoming) else { return false };
-        let Some(count) = turn.worker.overload.refuses(class, asked.id.0) else { return false };
+        let read = read(turn, class, &asked.incoming);
+        let Some(count) = turn.worker.overload.refuses(class, asked.id.0, read) else { return false };
         let retry_after = limits::RETRY_AFTER_SECONDS + lot(asked.id.0, limits::RETRY_JITTER_SECONDS);
         let (retry_after, count) = (Some(retry_after), Some(count));
         self.answer(turn, &asked.incoming, &Answer { status: 503, reason: None, retry_after, count });
@@ -59,6 +61,32 @@ impl Core {
     }
 }
 
+impl Core {
+    /// Whether the worker's sieve is for a listener: datagrams from outside. A member's requests inside a dialog begin
+    /// like others, and nobody could tell them apart.
+    pub fn sifts(&self, listener: ListenerId) -> bool {
+        self.settings.load().listener(listener).is_some_and(is_sifted)
+    }
+
+    /// How the Request-URIs of requests begin that pass any sieve: they lead into dialogs.
+    pub fn unsifted(&self) -> Vec<Vec<u8>> {
+        self.settings.load().tokens.contact_beginnings()
+    }
+}
+
+fn is_sifted(listener: &Listener) -> bool {
+    listener.transport == Transport::Udp && listener.zone != Zone::Pool
+}
+
+/// How many of such requests are read at all.
+fn read(turn: &Turn<'_>, class: Class, incoming: &Incoming<'_>) -> u32 {
+    let listener = turn.settings.listener(incoming.upstream.flow.listener);
+    if class == Class::Dialog || !listener.is_some_and(is_sifted) {
+        return WHOLE;
+    }
+    turn.worker.sieve().passes(incoming.method)
+}
+
 /// A number up to `most` that the same request draws again.
 const fn lot(id: u128, most: u32) -> u32 {
     (id >> 96) as u32 % (most + 1)
@@ -71,6 +99,8 @@ pub struct Load {
     pub delay: Duration,
     /// What it turns away of each class, in percent.
     pub shed: [u32; Class::ALL.len()],
+    /// What it has dropped unread of calls and of others that begin something, in percent.
+    pub unread: [u32; 2],
 }
 
 impl Load {
@@ -88,6 +118,7 @@ pub(crate) struct Loads(Vec<Shown>);
 struct Shown {
     delay_micros: AtomicU32,
     shed: [AtomicU32; Class::ALL.len()],
+    unread: [AtomicU32; 2],
 }
 
 impl Loads {
@@ -104,8 +135,12 @@ impl Loads {
         set(&shown.delay_micros, delay);
         for class in Class::ALL {
             if let Some(value) = shown.shed.get(class as usize) {
-                set(value, (WHOLE - overload.passes(class)).saturating_mul(100).div_ceil(WHOLE));
+                set(value, percent_kept_out(overload.passes(class)));
             }
+        }
+        let Sieve { calls, others } = overload.sieve();
+        for (value, passes) in shown.unread.iter().zip([calls, others]) {
+            set(value, percent_kept_out(passes));
         }
     }
 
@@ -115,12 +150,17 @@ impl Loads {
         for shown in &self.0 {
             let delay = Duration::from_micros(shown.delay_micros.load(Ordering::Relaxed).into());
             worst.delay = worst.delay.max(delay);
-            for (most, value) in worst.shed.iter_mut().zip(&shown.shed) {
+            let most = worst.shed.iter_mut().chain(&mut worst.unread);
+            for (most, value) in most.zip(shown.shed.iter().chain(&shown.unread)) {
                 *most = (*most).max(value.load(Ordering::Relaxed));
             }
         }
         worst
     }
+}
+
+const fn percent_kept_out(passes: u32) -> u32 {
+    ((WHOLE - passes) * 100).div_ceil(WHOLE)
 }
 
 /// Written only where it is another: the line of the cache stays with whoever reads it.

@@ -8,7 +8,7 @@ use crate::admission::Overload;
 use crate::dialog::{DialogKey, Inside};
 use crate::flow::WorkerId;
 use crate::gauge::Held;
-use crate::io::Outbox;
+use crate::io::{Outbox, Sieve};
 use crate::limiting::Permit;
 use crate::limits;
 use crate::proxy::setup::SpareEntries;
@@ -109,6 +109,17 @@ impl Worker {
             rules: Scratch::default(),
             overload: Overload::new(now),
         }
+    }
+
+    /// Say whether the driver can have datagrams dropped unread. Until it is said it cannot.
+    pub fn set_sifts(&mut self, sifts: bool) {
+        self.overload.set_sifts(sifts);
+    }
+
+    /// What shall pass, from now on, of datagrams that come to UDP listeners [`Core::sifts`](crate::Core::sifts) names
+    /// and that nobody has read. It changes some times a second at most.
+    pub fn sieve(&self) -> Sieve {
+        self.overload.sieve()
     }
 }
 

@@ -170,6 +170,19 @@ impl KeyRing {
         Ok(token)
     }
 
+    /// The first characters of all tokens of a kind, one for each key.
+    pub fn beginnings(&self, kind: Kind) -> Vec<Vec<u8>> {
+        let keys = if kind.is_lasting() { std::slice::from_ref(&self.path) } else { &self.dialog[..] };
+        let beginning = |key: &SealKey| {
+            let [high, low] = key.id.to_be_bytes();
+            let mut text = vec![0; 4];
+            let written = URL_SAFE_NO_PAD.encode_slice([VERSION << 4 | kind as u8, high, low], &mut text);
+            text.truncate(written.unwrap_or(0));
+            text
+        };
+        keys.iter().map(beginning).collect()
+    }
+
     fn sealing_key(&self, kind: Kind) -> Option<&SealKey> {
         if kind.is_lasting() { Some(&self.path) } else { self.dialog.first() }
     }
@@ -218,6 +231,17 @@ mod tests {
     fn the_same_input_gives_the_same_token() {
         let ring = ring();
         assert_eq!(sealed(&ring, Kind::Path, b"", b"x"), sealed(&ring, Kind::Path, b"", b"x"));
+    }
+
+    #[test]
+    fn a_token_begins_as_all_of_its_kind_and_key_do() {
+        let ring = ring();
+        for kind in [Kind::Contact, Kind::Path] {
+            let beginnings = ring.beginnings(kind);
+            let text = sealed(&ring, kind, b"call", b"x");
+            assert!(text.starts_with(&beginnings[0]), "{kind:?}");
+        }
+        assert_eq!(ring.beginnings(Kind::Contact).len(), 2);
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Tokens {
         contact.peer.write(&mut plain);
         write_target(&contact.peer, contact.target, &mut plain);
         let start = out.len();
-        out.extend_from_slice(if contact.secure { b"sips:" } else { SCHEME });
+        out.extend_from_slice(if contact.secure { SECURE_SCHEME } else { SCHEME });
         let user = out.len();
         if !self.seal(contact.kind, contact.call_id, &plain, out) {
             out.truncate(start);
@@ -97,6 +97,13 @@ impl Tokens {
         }
         out.extend_from_slice(contact.parameters.as_bytes());
         true
+    }
+
+    /// How Contact URIs of ours begin, those that lead into dialogs.
+    pub fn contact_beginnings(&self) -> Vec<Vec<u8>> {
+        let tokens = self.ring.beginnings(Kind::Contact);
+        let with = |scheme: &[u8]| tokens.iter().map(|token| [scheme, token].concat()).collect::<Vec<_>>();
+        [with(SCHEME), with(SECURE_SCHEME)].concat()
     }
 
     fn seal(&self, kind: Kind, context: &[u8], plain: &Plain, out: &mut Vec<u8>) -> bool {
@@ -219,6 +226,7 @@ type Plain = StackBytes<PLAIN_MAX>;
 const STARTS_WITH_SIP: u8 = 1;
 const HAS_PEER_ADDRESS: u8 = 2;
 const SCHEME: &[u8] = b"sip:";
+const SECURE_SCHEME: &[u8] = b"sips:";
 
 /// The target without what the peer says already: its scheme and its own address.
 fn write_target(peer: &Peer, target: &[u8], out: &mut Plain) {

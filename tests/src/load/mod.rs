@@ -15,7 +15,7 @@ pub use self::deaf::{Deafened, deafen};
 pub use self::faults::{Failed, fail};
 pub use self::flood::{Flood, Flooded};
 pub use self::kills::{Killed, kills};
-pub use self::overload::{Managed, Overloaded, overload};
+pub use self::overload::{Managed, Overloaded, overload, overload_shortly};
 pub use self::paths::{Travelled, Way, travel};
 pub use self::reloads::{Reloaded, reload};
 pub use self::silent::{Silence, Silenced, silence};

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::process::{Sbc, Site};
-use crate::sim::answer;
+use crate::process::{Sbc, Site, until};
+use crate::sim::{answer, within};
 use crate::ua::message::Message;
 
 /// The first rate, in calls a second; it doubles until sbc answers much less than it is offered.
@@ -23,8 +23,13 @@ const MOST_RATE: u32 = 256_000;
 const STEP: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(1)];
 /// The same for the overload.
 const OVERLOAD: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(4)];
+/// The same for a look in passing.
+const SHORT_STEP: [Duration; 2] = [Duration::from_secs(1), Duration::from_millis(300)];
+const SHORT_OVERLOAD: [Duration; 2] = [Duration::from_secs(4), Duration::from_secs(2)];
 /// Calls are begun so often.
 const TICK: Duration = Duration::from_millis(1);
+/// In percent of the peak.
+const LEAST_GOODPUT: u64 = 80;
 /// Answers read before time is looked at again.
 const IN_A_ROW: usize = 256;
 
@@ -56,14 +61,14 @@ impl Overloaded {
         self.beyond.answered * 100 / self.peak.answered.max(1)
     }
 
-    /// What is not as it must be. How much is answered hangs on what a refusal costs beside a call, and on who else has
-    /// the processor; but it is never nothing.
+    /// What is not as it must be: nine tenths of the peak are meant to be answered, and a machine that others use, too, is
+    /// given some of that.
     pub fn broken(&self) -> Vec<String> {
-        let starved = self.beyond.answered * 20 < self.peak.answered;
-        starved
-            .then(|| format!("under overload {} % of the peak are answered", self.goodput()))
-            .into_iter()
-            .collect()
+        let starved = self.goodput() < LEAST_GOODPUT;
+        let lost = format!("under overload {} % of the peak are answered", self.goodput());
+        let silent = self.beyond.refused == 0;
+        let nobody_told = "under overload nobody is told to come back later".to_owned();
+        starved.then_some(lost).into_iter().chain(silent.then_some(nobody_told)).collect()
     }
 }
 
@@ -83,19 +88,36 @@ impl fmt::Display for Overloaded {
 ///
 /// # Panics
 /// When a program does not start, or a socket cannot be had.
-pub fn overload(times: u32, mut tell: impl FnMut(&str)) -> Overloaded {
+pub fn overload(times: u32, tell: impl FnMut(&str)) -> Overloaded {
+    under(times, [STEP, OVERLOAD], tell).0
+}
+
+/// The same in a few seconds; with it what the kernel dropped unread, and what comes of a few calls once the load has
+/// gone.
+///
+/// # Panics
+/// When a program does not start, a socket cannot be had, or sbc goes on dropping.
+pub fn overload_shortly(times: u32) -> (Overloaded, u64, Managed) {
+    under(times, [SHORT_STEP, SHORT_OVERLOAD], |_| {})
+}
+
+fn under(
+    times: u32,
+    [step, overload]: [[Duration; 2]; 2],
+    mut tell: impl FnMut(&str),
+) -> (Overloaded, u64, Managed) {
     let site = Site::new("overload");
     let _members = site.members.map(Member::start);
     let change = |config: String| {
         let config = config.replace("workers = 2", "workers = 1");
         config.replace("[admission]\n", "[admission]\nallow = [\"127.0.0.0/8\"]\n")
     };
-    let _sbc = Sbc::start_on_one_processor(&site, change);
+    let sbc = Sbc::start_on_one_processor(&site, change);
     let mut caller = Caller::new(&site);
     let mut peak = Managed::default();
     let mut rate = FIRST_RATE;
     while rate <= MOST_RATE {
-        let managed = caller.offer(rate, STEP);
+        let managed = caller.offer(rate, step);
         tell(&format!("{rate} calls/s: {} answered", managed.answered));
         if managed.answered > peak.answered {
             peak = managed;
@@ -106,7 +128,16 @@ pub fn overload(times: u32, mut tell: impl FnMut(&str)) -> Overloaded {
         rate *= 2;
     }
     let beyond = u64::from(times) * peak.answered;
-    Overloaded { peak, beyond: caller.offer(u32::try_from(beyond).unwrap_or(MOST_RATE), OVERLOAD) }
+    let beyond = caller.offer(u32::try_from(beyond).unwrap_or(MOST_RATE), overload);
+    let unread = sbc.metric("sbc_overload_unread_total{listener=\"phones\"}");
+    until("nothing is dropped unread any more", || is_all_read(&sbc));
+    (Overloaded { peak, beyond }, unread, caller.offer(FIRST_RATE / 5, step))
+}
+
+fn is_all_read(sbc: &Sbc<'_>) -> bool {
+    let status = sbc.status();
+    let unread = status["load"]["unread_percent"].as_array().cloned().unwrap_or_default();
+    !unread.is_empty() && unread.iter().all(|class| class[1] == 0)
 }
 
 /// A server that answers everything with 200 at once, until the value is dropped.
@@ -211,6 +242,7 @@ impl Caller {
         self.begun += 1;
         self.counts.offered += 1;
         let (own, number) = (self.own, self.begun);
+        // Written in one go: many times more of these are made than sbc can read.
         let invite = format!(
             "INVITE sip:9196@example.test SIP/2.0\r\nVia: SIP/2.0/UDP {own};rport;branch=z9hG4bK{number}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:1003@example.test>;tag=caller\r\nTo: <sip:9196@example.test>\r\n\
@@ -241,35 +273,15 @@ impl Caller {
         match (message.method(), message.status()) {
             ("INVITE", 200) => {
                 self.counts.answered += 1;
-                self.say(&self.within("ACK", message));
-                self.say(&self.within("BYE", message));
+                self.say(&within("ACK", self.own, message).to_bytes());
+                self.say(&within("BYE", self.own, message).to_bytes());
             }
             ("INVITE", 300..) => {
                 self.counts.refused += u64::from(message.status() == 503);
-                self.say(&self.within("ACK", message));
+                self.say(&within("ACK", self.own, message).to_bytes());
             }
             ("BYE", 200) => self.counts.ended += 1,
             _ => {}
         }
-    }
-
-    /// The ACK of an answer, or the BYE of the call that it began.
-    fn within(&self, method: &str, answer: &Message) -> Vec<u8> {
-        let own = self.own;
-        let uri = answer.uri_of("Contact").unwrap_or_else(|| "sip:9196@example.test".into());
-        let mut request = Message::request(method, &uri);
-        if answer.status() < 300 {
-            let branch = format!("z9hG4bK{method}{}", answer.call_id());
-            request.push("Via", format!("SIP/2.0/UDP {own};rport;branch={branch}"));
-        } else {
-            request.copy(answer, "Via");
-        }
-        request.push("Max-Forwards", "70");
-        request.copy(answer, "From");
-        request.copy(answer, "To");
-        request.push("Call-ID", answer.call_id());
-        request.push("CSeq", format!("{} {method}", if method == "BYE" { 2 } else { 1 }));
-        request.close(None);
-        request.to_bytes()
     }
 }

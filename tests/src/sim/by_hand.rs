@@ -56,6 +56,25 @@ impl World {
     }
 }
 
+/// The ACK of an answer to an INVITE of `from`, or the BYE of the call that it began.
+pub fn within(method: &str, from: SocketAddr, answer: &Message) -> Message {
+    let uri = answer.uri_of("Contact").unwrap_or_else(|| "sip:9196@example.test".into());
+    let mut request = Message::request(method, &uri);
+    if answer.status() < 300 {
+        let branch = format!("z9hG4bK{method}{}", answer.call_id());
+        request.push("Via", format!("SIP/2.0/UDP {from};rport;branch={branch}"));
+    } else {
+        request.copy(answer, "Via");
+    }
+    request.push("Max-Forwards", "70");
+    request.copy(answer, "From");
+    request.copy(answer, "To");
+    request.push("Call-ID", answer.call_id());
+    request.push("CSeq", format!("{} {method}", if method == "BYE" { 2 } else { 1 }));
+    request.close(None);
+    request
+}
+
 /// The answer that the far end of `request` gives; `tag` becomes the tag of To where it has none.
 pub fn answer(request: &Message, status: u16, tag: &str) -> Message {
     let mut answer = Message::response(status, phrase(status));

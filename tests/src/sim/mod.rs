@@ -20,7 +20,7 @@ mod threads;
 mod travel;
 mod world;
 
-pub use by_hand::{Arrival, Departure, answer, replace};
+pub use by_hand::{Arrival, Departure, answer, replace, within};
 pub use cast::{BROWSER, CARRIER, EXCHANGE, MEMBERS, OTHER_BROWSER, PHONE, cast, for_seeds};
 pub use chance::Chance;
 use edge::node_config;

@@ -5,6 +5,7 @@ mod browser_calls;
 mod canary;
 mod credentials;
 mod load;
+mod overload;
 mod pool_faults;
 mod restart;
 mod secrecy;

@@ -23,7 +23,7 @@ impl Load {
             self.overload.taken(Some(&LIMITS), &backlog, self.now);
             for id in 0..100 {
                 self.overload.count_message();
-                let _ = Class::ALL.map(|class| self.overload.refuses(class, id));
+                let _ = Class::ALL.map(|class| self.overload.refuses(class, id, WHOLE));
             }
             self.now += WINDOW;
         }
@@ -113,10 +113,10 @@ fn what_was_refused_stays_refused() {
     let mut load = Load::new();
     load.windows(20, 100, u32::MAX);
     let id = 0xABCD_0000_1234_5678_9ABC_DEF0_0000_FFFF;
-    assert_eq!(load.overload.refuses(Class::Stranger, id), Some(Count::ShedStranger));
+    assert_eq!(load.overload.refuses(Class::Stranger, id, WHOLE), Some(Count::ShedStranger));
     load.overload.passes = [WHOLE, WHOLE, WHOLE, WHOLE - 1];
-    assert_eq!(load.overload.refuses(Class::Stranger, id), Some(Count::ShedStranger));
-    assert_eq!(load.overload.refuses(Class::Stranger, id + (1 << 40)), None);
+    assert_eq!(load.overload.refuses(Class::Stranger, id, WHOLE), Some(Count::ShedStranger));
+    assert_eq!(load.overload.refuses(Class::Stranger, id + (1 << 40), WHOLE), None);
 }
 
 #[test]
@@ -126,9 +126,9 @@ fn a_call_that_waited_longer_than_any_caller_is_refused_and_a_registration_is_no
     let backlog = Backlog { queue: 0, waited, messages: 2, room: 1 };
     overload.taken(Some(&LIMITS), &backlog, Time::ZERO);
     overload.count_message();
-    assert_eq!(overload.refuses(Class::Call, 1 << 40), Some(Count::ShedLate));
+    assert_eq!(overload.refuses(Class::Call, 1 << 40, WHOLE), Some(Count::ShedLate));
     overload.count_message();
-    assert_eq!(overload.refuses(Class::Registration, 2 << 40), None);
+    assert_eq!(overload.refuses(Class::Registration, 2 << 40, WHOLE), None);
     overload.count_message();
     assert!(!overload.is_hopeless(), "the next message is of another queue");
 }
@@ -140,4 +140,82 @@ fn without_limits_nothing_is_ever_refused() {
     assert!(load.overload.is_shedding());
     load.overload.taken(None, &Backlog { queue: 0, waited: WINDOW, messages: 9, room: 1 }, load.now);
     assert!(!load.overload.is_shedding());
+}
+
+#[test]
+fn what_is_not_let_in_is_not_read_where_the_driver_can_have_it_so() {
+    let mut load = Load::new();
+    load.windows(20, 100, u32::MAX);
+    let open = Sieve { calls: WHOLE, others: WHOLE };
+    assert_eq!(load.overload.sieve(), open, "nobody said that it can");
+    load.overload.set_sifts(true);
+    let Sieve { calls, .. } = load.overload.sieve();
+    let let_in = load.overload.passes(Class::Call);
+    assert!(let_in < WHOLE / 2 && calls > let_in && calls < let_in * 5 / 4, "{let_in}, {calls}");
+    load.windows(60, 100, u32::MAX);
+    assert_eq!(load.passes(), UNREAD_FLOORS);
+    load.overload.set_sifts(false);
+    assert_eq!(load.overload.sieve(), open);
+    load.overload.set_sifts(true);
+    load.overload.taken(None, &Backlog { queue: 0, waited: WINDOW, messages: 9, room: 1 }, load.now);
+    assert_eq!(load.overload.sieve(), open);
+}
+
+#[test]
+fn of_what_is_read_the_part_is_refused_that_the_sieve_left() {
+    let mut overload = Overload::new(Time::ZERO);
+    overload.passes = [0, WHOLE / 10, WHOLE, WHOLE];
+    let refused = |overload: &mut Overload, read: u32| {
+        let ids = (0..10_000_u128).map(|number| number << 64 | number * 2_654_435_761 % (1 << 32));
+        ids.filter(|id| overload.refuses(Class::Call, *id, read).is_some()).count()
+    };
+    assert!((8_900..=9_100).contains(&refused(&mut overload, WHOLE)));
+    overload.refused.clear();
+    assert!((4_900..=5_100).contains(&refused(&mut overload, WHOLE / 5)));
+    overload.refused.clear();
+    assert_eq!(refused(&mut overload, WHOLE / 10), 0);
+}
+
+#[test]
+fn a_stall_is_no_sign_that_the_load_has_gone() {
+    let mut load = Load::new();
+    load.windows(30, 100, u32::MAX);
+    let before = load.passes();
+    // Nothing was looked at for a second, and what is taken then has waited for as long.
+    load.now += Duration::from_secs(1);
+    let backlog = Backlog { queue: 2, waited: Duration::from_secs(1), messages: 100, room: u32::MAX };
+    load.overload.taken(Some(&LIMITS), &backlog, load.now);
+    assert!(load.passes() <= before, "{:?}, before {before:?}", load.passes());
+}
+
+#[test]
+fn once_less_comes_than_was_let_in_everything_passes_within_two_seconds() {
+    let mut overload = Overload::new(Time::ZERO);
+    let mut now = Time::ZERO;
+    // A tenth of the thousand calls of a window is what stands for 45 ms.
+    let window = |overload: &mut Overload, now: &mut Time, calls: u32| {
+        let read = overload.sieve().calls;
+        let let_in = calls * (overload.passes(Class::Call) / 64) / (WHOLE / 64);
+        let millis = if let_in > 100 { 100 } else { u64::from(let_in) * 45 / 100 };
+        let waited = Duration::from_millis(millis);
+        overload.taken(Some(&LIMITS), &Backlog { queue: 2, waited, messages: 100, room: u32::MAX }, *now);
+        for number in 0..calls * (read / 64) / (WHOLE / 64) {
+            overload.count_message();
+            let id = u128::from(number) << 64 | u128::from(number.wrapping_mul(2_654_435_761));
+            overload.refused.clear();
+            let _ = overload.refuses(Class::Call, id, read);
+        }
+        *now += WINDOW;
+    };
+    overload.set_sifts(true);
+    for _ in 0..100 {
+        window(&mut overload, &mut now, 1000);
+    }
+    let passes = overload.passes(Class::Call);
+    assert!((WHOLE / 20..WHOLE / 5).contains(&passes), "{passes}");
+    for _ in 0..20 {
+        window(&mut overload, &mut now, 20);
+    }
+    assert!(!overload.is_shedding(), "{}", overload.passes(Class::Call));
+    assert_eq!(overload.sieve(), Sieve { calls: WHOLE, others: WHOLE });
 }

@@ -196,13 +196,15 @@ impl PoolState {
         if !wish.among.has(place) || member.order() != Order::Enabled || (wish.is_new_call && !has_room) {
             return None;
         }
+        let has_probes = self.config.probe.is_some();
+        let is_on_trial = member.is_on_trial(now);
         let standing = match member.health() {
-            Health::Down if member.may_be_tried(now) && !member.is_on_trial(now) => Standing::Waiting,
+            // Nothing but a call can tell whether it is back.
+            Health::Down if !has_probes && member.may_be_tried(now) && !is_on_trial => Standing::Ready,
             Health::Down => Standing::Down,
-            _ if member.is_busy() || member.full_until() > now || member.is_on_trial(now) => {
-                Standing::Waiting
-            }
-            Health::Unknown if member.joined_late && self.config.probe.is_some() => Standing::Waiting,
+            _ if has_probes && member.is_busy() => Standing::Waiting,
+            _ if member.full_until() > now || is_on_trial => Standing::Waiting,
+            Health::Unknown if member.joined_late && has_probes => Standing::Waiting,
             _ => Standing::Ready,
         };
         let is_far = !wish.near.unwrap_or(self.near).has(place);

@@ -70,7 +70,7 @@ pub struct MemberState {
     busy: AtomicBool,
     /// Full until then, in microseconds: it said so.
     full_until: AtomicU64,
-    /// Back after requests had found it dead: one call at a time tries it.
+    /// It was found dead: one call at a time tries it, until it has answered one.
     half_open: AtomicBool,
     /// When the last such call was sent, in microseconds.
     trial: AtomicU64,
@@ -166,7 +166,12 @@ impl MemberState {
     /// Run `step` on its probe state, and take over the health that results.
     pub fn probing<R>(&self, step: impl FnOnce(&mut Probing) -> R) -> R {
         let mut probing = self.probing.lock();
+        let before = probing.health();
         let result = step(&mut probing);
+        if before != Health::Down && probing.health() == Health::Down {
+            self.suspect.store(true, Ordering::Relaxed);
+            self.half_open.store(true, Ordering::Relaxed);
+        }
         self.health.store(probing.health() as u8, Ordering::Relaxed);
         self.busy.store(probing.is_busy(), Ordering::Relaxed);
         result
@@ -178,20 +183,18 @@ impl MemberState {
         self.suspect.store(true, Ordering::Relaxed);
         let was_trial = self.half_open.load(Ordering::Relaxed);
         let fall = if was_trial { 1 } else { fall };
-        let down = self.probing(|probing| probing.missed_request(fall, may_eject));
-        if down {
-            self.half_open.store(true, Ordering::Relaxed);
-            if !has_probes {
-                self.ejected_until.store((now + limits::EJECTION).as_micros(), Ordering::Relaxed);
-            }
+        self.probing(|probing| probing.missed_request(fall, may_eject));
+        if !has_probes && self.health() == Health::Down {
+            self.ejected_until.store((now + limits::EJECTION).as_micros(), Ordering::Relaxed);
         }
     }
 
-    /// It answered a request: misses are no longer in a row, and a trial went well.
-    pub fn answered(&self) {
+    /// It answered a request: misses are no longer in a row, and a trial went well. Without probes that brings it
+    /// back.
+    pub fn answered(&self, has_probes: bool) {
         if self.suspect.load(Ordering::Relaxed) && self.suspect.swap(false, Ordering::Relaxed) {
             self.half_open.store(false, Ordering::Relaxed);
-            self.probing(Probing::on_request_answered);
+            self.probing(|probing| probing.on_request_answered(has_probes));
         }
     }
 
@@ -201,10 +204,9 @@ impl MemberState {
         self.half_open.load(Ordering::Relaxed) && since != Time::ZERO && now.since(since) < limits::TRIAL
     }
 
-    /// Down by requests alone and without probes, but long enough.
+    /// Whether it was left alone for long enough, where it is down and has no probes.
     pub(super) fn may_be_tried(&self, now: Time) -> bool {
-        let until = self.ejected_until.load(Ordering::Relaxed);
-        until != 0 && until <= now.as_micros()
+        self.ejected_until.load(Ordering::Relaxed) <= now.as_micros()
     }
 
     /// It is reached by UDP and did not accept a connection.

@@ -1,8 +1,8 @@
 //! OPTIONS probes of one member (RFC 3261 §11), and the signs its traffic gives.
 //!
 //! A member without an answer for `fall` probes or requests in a row is down; `rise` answered probes
-//! in a row bring it back. One that was never asked is down at the first miss: there is nothing to
-//! be patient about.
+//! in a row bring it back. One that was never asked is down at the first missed probe: there is nothing to
+//! be patient about. Without probes an answered request brings it back.
 
 use std::time::Duration;
 
@@ -174,23 +174,28 @@ impl Probing {
         self.waiting_until.is_some()
     }
 
-    /// It answered a request: it takes `fall` misses in a row again.
-    pub fn on_request_answered(&mut self) {
-        if self.health == Health::Up {
-            self.missed = 0;
+    /// It answered a request: it takes `fall` misses in a row again. Where it is down only its probes bring it
+    /// back, if it `has_probes`.
+    pub fn on_request_answered(&mut self, has_probes: bool) {
+        match self.health {
+            Health::Down if has_probes => return,
+            Health::Down => self.health = Health::Unknown,
+            Health::Unknown | Health::Up => {}
         }
+        self.missed = 0;
     }
 
     /// A request was not answered in time. `may_eject`: that alone may take the member down. True where it
     /// did.
     pub fn missed_request(&mut self, fall: u8, may_eject: bool) -> bool {
-        let before = self.health;
-        self.missed(if may_eject { fall } else { u8::MAX });
-        if !may_eject {
-            // The next missed probe decides.
-            self.health = before;
+        self.answered = 0;
+        self.missed = self.missed.saturating_add(1);
+        // Where it may not, the next missed probe decides.
+        let goes_down = may_eject && self.health != Health::Down && self.missed >= fall;
+        if goes_down {
+            self.health = Health::Down;
         }
-        before != Health::Down && self.health == Health::Down
+        goes_down
     }
 
     /// A probe was not answered in time.

@@ -85,7 +85,7 @@ impl Seat {
 
     /// It answered a request.
     pub fn answered(&self) {
-        self.member.answered();
+        self.member.answered(self.pool.config.probe.is_some());
     }
 
     /// It did not answer a request in time.

@@ -36,6 +36,12 @@ impl Call {
         statuses(&sent, PHONE, method).into_iter().find(|status| *status >= 200)
     }
 
+    fn calls_of(&self, member: &str) -> u32 {
+        let pools = self.stage.world.core().status().pools;
+        let of = |one: &&sbc_core::MemberStatus| one.address.to_string() == member;
+        pools[0].members.iter().find(of).map_or(0, |one| one.calls)
+    }
+
     fn other(&self) -> String {
         MEMBERS.iter().find(|member| **member != self.member).expect("two members").to_string()
     }
@@ -118,6 +124,7 @@ fn a_call_taken_over_by_another_member_goes_on() {
     let sent = call.stage.say(PHONE, &answer_from(PHONE, &there.message, 200, "phone"));
     let granted = to(&sent, &other)[0].clone();
     assert_eq!(granted.status(), 200);
+    assert_eq!((call.calls_of(&dead), call.calls_of(&other)), (0, 1), "it counts where it is");
     let ack = inside_from_pool(&other, "ACK", &call.there, &call.ok_there, 900);
     assert_eq!(the(&call.stage.say(&other, &ack), "ACK").to, PHONE);
     // The phone has learnt the new Contact from the re-INVITE.

@@ -139,6 +139,25 @@ fn calls_over_tcp_and_tls_outlive_a_restart() {
     });
 }
 
+/// A member that calls comes from a port of its system's choice.
+#[test]
+fn calls_that_members_start_are_counted_whatever_they_come_by() {
+    for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
+        let mut world = cast(3, &by(transport), 0);
+        world.agent(PHONE).policy = Policy::Answer { after: Duration::from_millis(300) };
+        // One leg to the member, and one from it.
+        let leg = call(&mut world, BROWSER, "1003");
+        let calls = |world: &World| -> u32 {
+            world.core().status().pools[0].members.iter().map(|member| member.calls).sum()
+        };
+        assert_eq!(calls(&world), 2, "{transport:?}");
+        hang_up(&mut world, BROWSER, leg);
+        world.run(1_000);
+        assert_eq!(calls(&world), 0, "{transport:?}");
+        world.assert_quiet();
+    }
+}
+
 #[test]
 fn a_member_that_accepts_no_connection_costs_no_call_and_no_time() {
     for_seeds(SEEDS, |seed, loss| {

@@ -78,6 +78,11 @@ impl Seat {
         self.member.hold_call()
     }
 
+    /// It took over a call that another member had.
+    pub fn hold_taken(&self) -> Held {
+        self.member.hold_call()
+    }
+
     /// It said that it is full, and when to ask again.
     pub fn full(&self, retry_after: Option<Duration>, now: Time) {
         self.member.full(retry_after, now);

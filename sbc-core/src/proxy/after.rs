@@ -62,8 +62,8 @@ impl Core {
                         self.wake(turn, key.0, flow);
                     }
                 }
-                After::Taken { key, member, peer, target } => {
-                    if self.dialogs.taken(key, member, peer, &target, turn.now) {
+                After::Taken { key, member, peer, target, hold } => {
+                    if self.dialogs.taken(key, member, peer, &target, hold, turn.now) {
                         tracing::info!(%member, "the member has taken over a dialog");
                     }
                     self.watch_dialogs(turn);

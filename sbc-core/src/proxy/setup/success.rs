@@ -64,13 +64,15 @@ impl Setup {
         step.worker.spare.give(bytes);
     }
 
-    /// The call's places among those of the members that have it: of the one that answered, and of one
-    /// that called.
+    /// The call's places among those of the members that have it: the pool's side, and the other one where both
+    /// are members.
     fn holds(&mut self, at: usize, step: &Step<'_>) -> [Option<Held>; 2] {
         let answering = self.branches.get_mut(at).and_then(|branch| branch.call.take());
-        let from_pool = (self.upstream.zone == Zone::Pool).then_some(self.upstream.flow.remote);
-        let calling = from_pool.and_then(|address| step.settings.pools.member_at(address));
-        [answering, calling.map(|member| member.hold_call(step.now))]
+        if self.upstream.zone != Zone::Pool {
+            return [answering, None];
+        }
+        let calling = step.settings.pools.member_at(self.upstream.address());
+        [calling.map(|member| member.hold_call(step.now)), answering]
     }
 
     /// The dialog's outside tag is in From of a call from outside, in To of one from the pool.
@@ -130,7 +132,9 @@ impl Setup {
                 .map_or(Box::default(), |contact| contact.uri.into())
         });
         let (peer, target) = (Peer { port: 0, ..self.upstream_peer }, target.unwrap_or_default());
-        step.worker.after.push(After::Taken { key, member, peer, target });
+        // It was given nothing: its pace is not asked.
+        let hold = step.settings.pools.member_at(member).map(|member| member.hold_taken());
+        step.worker.after.push(After::Taken { key, member, peer, target, hold });
     }
 
     fn after_success(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {

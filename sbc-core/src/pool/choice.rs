@@ -60,12 +60,14 @@ pub struct Wish {
     pub near: Option<Places>,
 }
 
-/// How well a member stands.
+/// How well a member stands; the best is the smallest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
+pub enum Standing {
+    /// It takes requests.
     Ready,
     /// Full, or not known to be back.
     Waiting,
+    /// It does not answer.
     Down,
 }
 
@@ -180,11 +182,10 @@ impl PoolState {
         }
     }
 
-    /// Whether a member is left that is up and has room.
-    pub fn has_somebody(&self, wish: &Wish, tried: Places, now: Time) -> bool {
-        let is_ready =
-            |place| self.rank(place, wish, now).is_some_and(|rank| rank.standing == Standing::Ready);
-        (0..self.members.len()).any(|place| !tried.has(place) && is_ready(place))
+    /// How the best one stands that is left and may have the request.
+    pub fn standing(&self, wish: &Wish, tried: Places, now: Time) -> Option<Standing> {
+        let left = (0..self.members.len()).filter(|place| !tried.has(*place));
+        left.filter_map(|place| self.rank(place, wish, now)).map(|rank| rank.standing).min()
     }
 
     /// Smaller goes first; `None`: it must not have the request.

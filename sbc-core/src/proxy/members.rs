@@ -8,7 +8,7 @@ use routing_rules::Changes;
 use crate::config::{Balance, Registrations};
 use crate::count::Count;
 use crate::limits;
-use crate::pool::{Health, Order, Places, PoolState, Seat, Wish};
+use crate::pool::{Health, Order, PoolState, Seat, Wish};
 use crate::proxy::core::Core;
 use crate::proxy::credentials;
 use crate::proxy::hop::called_aor;
@@ -43,14 +43,13 @@ impl Core {
         let fallback = |to: &Target| {
             let balance = balance_of(&to.pool);
             let wish = Wish { balance, key: key(balance), is_new_call, among: to.among, near: to.near };
-            Fallback { pool: Arc::clone(&to.pool), wish }
+            Fallback::new(Arc::clone(&to.pool), wish)
         };
         let then = to.fallback.iter().map(fallback).collect();
-        let Fallback { pool, wish } = fallback(&to.first);
+        let Fallback { pool, wish, tried, left } = fallback(&to.first);
         let challenger = self.challenger(turn, incoming, &pool, wish.balance);
         let first = challenger.filter(|member| wish.among.has(*member));
-        let left = pool.config.failover.attempts.max(1);
-        Plan::Pool { pool, wish, tried: Places::default(), first, answers: first.is_some(), left, then }
+        Plan::Pool { pool, wish, tried, first, answers: first.is_some(), left, then }
     }
 
     /// Whether a request has to meet the registration of one user, where each lives on one member: it makes or

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Balance;
 use crate::flow::{AddressText, Flow, ListenerId, Zone};
 use crate::hash::Digest;
-use crate::pool::{Places, PoolState, Seat, Wish};
+use crate::pool::{Places, PoolState, Seat, Standing, Wish};
 use crate::proxy::core::Core;
 use crate::proxy::settings::Settings;
 use crate::registration::Reached;
@@ -27,7 +27,7 @@ pub(crate) enum Plan {
         /// The request answers a challenge of its first member; another would only challenge it again.
         answers: bool,
         left: u8,
-        /// Pools to go on with; the next one is the last of the list.
+        /// Pools to go on with; the preferred one is the last of the list.
         then: Vec<Fallback>,
     },
     /// Bindings of a user.
@@ -45,10 +45,31 @@ pub(crate) struct Bound {
     pub(crate) asked: Option<u16>,
 }
 
-/// A pool that is asked when the ones before it have nobody.
+/// A pool that is asked when those before it have nobody who stands as well.
 pub(crate) struct Fallback {
     pub(crate) pool: Arc<PoolState>,
     pub(crate) wish: Wish,
+    /// Who was asked there already.
+    pub(crate) tried: Places,
+    /// How many may still be.
+    pub(crate) left: u8,
+}
+
+impl Fallback {
+    pub(crate) fn new(pool: Arc<PoolState>, wish: Wish) -> Self {
+        let left = pool.config.failover.attempts.max(1);
+        Self { pool, wish, tried: Places::default(), left }
+    }
+
+    /// How the best one stands that may still be asked.
+    fn standing(&self, now: Time) -> Option<Standing> {
+        (self.left > 0).then(|| self.pool.standing(&self.wish, self.tried, now)).flatten()
+    }
+
+    /// How many targets are left in it.
+    fn targets(&self) -> u32 {
+        self.wish.among.without(self.tried).count().min(u32::from(self.left))
+    }
 }
 
 /// The next target.
@@ -141,9 +162,10 @@ impl Plan {
 
     /// Every target that a request may have gone to, where the balance would not choose the same one again.
     pub(crate) fn wherever_it_went(mut self) -> Self {
-        if let Self::Pool { wish, left, .. } = &mut self {
+        if let Self::Pool { wish, left, then, .. } = &mut self {
             // It holds its place already.
             wish.is_new_call = false;
+            then.iter_mut().for_each(|next| next.wish.is_new_call = false);
             if !matches!(wish.balance, Balance::HashCallId | Balance::HashAor | Balance::Priority) {
                 *left = u8::MAX;
             }
@@ -179,17 +201,34 @@ impl Plan {
         }
     }
 
-    /// Go on to the next pool when this one has no member with room left to try, or was tried often enough.
+    /// Go on with the pool whose best member stands best: somebody who is full for a moment goes before somebody
+    /// who is dead. Of several alike this one stays, and then the order of the list counts.
     fn fall_back(&mut self, now: Time) {
         let Self::Pool { pool, wish, tried, first, answers, left, then } = self else { return };
-        while first.is_none() {
-            if *left > 0 && pool.has_somebody(wish, *tried, now) {
-                return;
-            }
-            let Some(next) = then.pop() else { return };
-            *left = next.pool.config.failover.attempts.max(1);
-            (*pool, *wish) = (next.pool, next.wish);
-            (*tried, *answers) = (Places::default(), false);
+        if first.is_some() || then.is_empty() {
+            return;
+        }
+        // Nobody at all comes after everybody.
+        let rank = |standing: Option<Standing>| (standing.is_none(), standing);
+        let here = if *left > 0 { pool.standing(wish, *tried, now) } else { None };
+        if here == Some(Standing::Ready) {
+            return;
+        }
+        let ranked = then.iter().enumerate().rev().map(|(at, next)| (rank(next.standing(now)), at));
+        let Some((best, at)) = ranked.min_by_key(|(rank, _)| *rank) else { return };
+        if best >= rank(here) {
+            return;
+        }
+        let next = then.remove(at);
+        let skipped = Fallback {
+            pool: std::mem::replace(pool, next.pool),
+            wish: std::mem::replace(wish, next.wish),
+            tried: std::mem::replace(tried, next.tried),
+            left: std::mem::replace(left, next.left),
+        };
+        *answers = false;
+        if skipped.targets() > 0 {
+            then.push(skipped);
         }
     }
 
@@ -224,10 +263,7 @@ impl Plan {
                 let again = u32::from(first.is_some_and(|first| tried.has(first)));
                 let untried = wish.among.without(*tried).count();
                 let here = (untried + again).min(u32::from(*left));
-                let beyond = |next: &Fallback| {
-                    next.wish.among.count().min(u32::from(next.pool.config.failover.attempts.max(1)))
-                };
-                here + then.iter().map(beyond).sum::<u32>()
+                here + then.iter().map(Fallback::targets).sum::<u32>()
             }
             Self::Bindings(bound) => u32::try_from(bound.left.len()).unwrap_or(0),
         }

@@ -114,6 +114,12 @@ impl MemberState {
         self.address == member.address && self.uri == member.uri && self.listener == member.listener
     }
 
+    /// It was taken out and is a member again: what was known of it is old, and one call tries it.
+    pub(super) fn returns(&self) {
+        self.suspect.store(true, Ordering::Relaxed);
+        self.half_open.store(true, Ordering::Relaxed);
+    }
+
     /// Whether it is there.
     pub fn health(&self) -> Health {
         match self.health.load(Ordering::Relaxed) {

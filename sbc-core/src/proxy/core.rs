@@ -232,16 +232,14 @@ impl Core {
     }
 
     fn unreachable(&self, turn: &mut Turn<'_>, flow: Flow) {
-        for state in turn.settings.pools.iter() {
-            let Some(place) = state.at(flow.remote) else { continue };
-            let Some(member) = state.members.get(place) else { continue };
-            if member.listener != flow.listener {
+        for seat in turn.settings.members_at(&flow) {
+            if seat.listener() != flow.listener {
                 // Only a large request asked for a connection; the member itself is reached by UDP.
-                member.refused_connection(turn.now);
+                seat.member().refused_connection(turn.now);
             } else {
-                state.unreachable(place, turn.now);
+                seat.unreachable(turn.now);
             }
-            for id in member.take_in_flight() {
+            for id in seat.member().take_in_flight() {
                 self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));
             }
         }
@@ -249,9 +247,8 @@ impl Core {
 
     /// Whatever a server owes may be lost with the connection: what has no answer is asked once more.
     fn disconnected(&self, turn: &mut Turn<'_>, flow: Flow) {
-        for state in turn.settings.pools.iter() {
-            let member = state.at(flow.remote).and_then(|member| state.members.get(member));
-            for id in member.map(|member| member.take_in_flight()).unwrap_or_default() {
+        for seat in turn.settings.members_at(&flow) {
+            for id in seat.member().take_in_flight() {
                 self.step(turn, id, |setup, step| setup.on_disconnected(flow, step));
             }
         }

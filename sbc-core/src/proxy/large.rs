@@ -26,7 +26,7 @@ impl Core {
         if !is_too_large(flow, length, settings) {
             return Way::Flow;
         }
-        let member = settings.pools.member_at(flow.remote);
+        let member = settings.member_at(flow.listener, flow.remote);
         let way = match member.map(|member| (member.large(), member)) {
             Some((Large::Always(listener), _)) => Way::Connection { listener, falls_back: false },
             Some((Large::Auto(listener), member)) if member.accepts_connections(now) => {
@@ -49,7 +49,7 @@ impl Core {
     /// The connections that a request for `flow` may have gone by, had it been large.
     pub(crate) fn way_of_large(&self, flow: &Flow, settings: &Settings, now: Time) -> Option<ListenerId> {
         let is_datagram = is_too_large(flow, usize::MAX, settings);
-        let member = settings.pools.member_at(flow.remote).filter(|_| is_datagram)?;
+        let member = settings.member_at(flow.listener, flow.remote).filter(|_| is_datagram)?;
         match member.large() {
             Large::Always(listener) => Some(listener),
             Large::Auto(listener) => member.accepts_connections(now).then_some(listener),

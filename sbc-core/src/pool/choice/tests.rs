@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Failover, Large, Member, Probe, Share};
-use crate::flow::{ListenerId, Zone};
+use crate::config::{Failover, Large, Probe};
 use crate::pool::ProbeDue;
 use crate::transaction::EntryId;
 
 fn pool_of(shares: &[Share]) -> PoolState {
-    PoolState::new(config_of(shares), "eu", &KeyedHash::new([3; 16]), None)
+    state_of(config_of(shares), None)
+}
+
+fn state_of(config: Pool, before: Option<&PoolState>) -> PoolState {
+    let known = |member: &Member| before?.members.iter().find(|old| old.is(member)).cloned();
+    PoolState::new(config, "eu", &KeyedHash::new([3; 16]), before.is_some(), known)
 }
 
 fn config_of(shares: &[Share]) -> Pool {
@@ -34,8 +38,7 @@ fn config_of(shares: &[Share]) -> Pool {
 }
 
 fn without_probes(members: usize, before: Option<&PoolState>) -> PoolState {
-    let config = Pool { probe: None, ..config_of(&vec![Share::default(); members]) };
-    PoolState::new(config, "eu", &KeyedHash::new([3; 16]), before)
+    state_of(Pool { probe: None, ..config_of(&vec![Share::default(); members]) }, before)
 }
 
 fn pool(members: usize) -> PoolState {

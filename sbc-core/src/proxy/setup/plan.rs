@@ -88,7 +88,7 @@ pub(crate) struct Next {
 impl Next {
     /// The same target, asked over a connection from `listener`.
     pub(crate) fn by_connection(self, listener: ListenerId, settings: &Settings) -> Self {
-        let member = self.member.or_else(|| settings.pools.member_at(self.flow.remote));
+        let member = self.member.or_else(|| settings.member_at(self.flow.listener, self.flow.remote));
         let flow = Flow::to(listener, self.flow.remote);
         // Both ways may be tried one after the other: their branches must not be the same.
         Self { flow, member, leg: !self.leg, ..self }
@@ -109,7 +109,7 @@ impl Plan {
             Self::Peer { peer, flow, target } => {
                 let flow = towards(flow.take()?, call_id, settings)?;
                 let zone = settings.listener(flow.listener)?.zone;
-                let member = settings.pools.member_at(flow.remote).filter(|_| zone == Zone::Pool);
+                let member = settings.member_at(flow.listener, flow.remote).filter(|_| zone == Zone::Pool);
                 let target = target.take();
                 Some(Next {
                     flow,

@@ -71,7 +71,7 @@ impl Setup {
         if self.upstream.zone != Zone::Pool {
             return [answering, None];
         }
-        let calling = step.settings.pools.member_at(self.upstream.address());
+        let calling = step.settings.member_at(self.upstream.flow.listener, self.upstream.address());
         [calling.map(|member| member.hold_call(step.now)), answering]
     }
 
@@ -133,7 +133,8 @@ impl Setup {
         });
         let (peer, target) = (Peer { port: 0, ..self.upstream_peer }, target.unwrap_or_default());
         // It was given nothing: its pace is not asked.
-        let hold = step.settings.pools.member_at(member).map(|member| member.hold_taken());
+        let seat = step.settings.member_at(self.upstream.flow.listener, member);
+        let hold = seat.map(|member| member.hold_taken());
         step.worker.after.push(After::Taken { key, member, peer, target, hold });
     }
 

@@ -231,6 +231,11 @@ fn a_member_without_tcp_gets_large_requests_as_datagrams_for_a_while() {
 fn call_out(large: Large) -> (World, Vec<(SocketAddr, Message)>) {
     let mut world = cast(7, &with_large(Large::Never, large), 0);
     world.add_carrier(CARRIER, EXCHANGE, false);
+    let left = call_out_in(&mut world);
+    (world, left)
+}
+
+fn call_out_in(world: &mut World) -> Vec<(SocketAddr, Message)> {
     let body = format!("v=0\r\n{}", "a=candidate:1 1 udp 1 192.0.2.1 16384 typ host\r\n".repeat(128));
     let text = format!(
         "INVITE sip:+4930123@10.0.1.5:5070 SIP/2.0\r\nVia: SIP/2.0/UDP {member};branch=z9hG4bKlarge;rport\r\n\
@@ -240,8 +245,7 @@ fn call_out(large: Large) -> (World, Vec<(SocketAddr, Message)>) {
         member = MEMBERS[0],
         length = body.len(),
     );
-    let left = world.say(MEMBERS[0], INSIDE, &text, "large");
-    (world, left)
+    world.say(MEMBERS[0], INSIDE, &text, "large")
 }
 
 #[test]
@@ -259,6 +263,37 @@ fn the_carriers_leg_never_exceeds_its_limit_silently() {
         assert_eq!(left.iter().any(|(_, message)| message.status() == 513), via.is_none(), "{large:?}");
         assert_eq!(count(&world, counted), 1, "{large:?}");
     }
+}
+
+/// One machine is a member of the pool, and by another listener a carrier: each way has its own setting.
+#[test]
+fn a_server_in_two_pools_is_treated_as_the_way_to_it_says() {
+    let carriers = vec![MEMBERS[1].parse().expect("an address")];
+    let settings = EdgeSettings { carriers, ..with_large(Large::Never, Large::Refuse) };
+    let mut world = cast(7, &settings, 0);
+    let left = call_out_in(&mut world);
+    assert!(left.iter().any(|(_, message)| message.status() == 513), "{left:?}");
+}
+
+/// A dialog with a member that was taken out goes on as large as before.
+#[test]
+fn a_large_request_for_a_member_that_was_taken_out_goes_by_tcp() {
+    let settings = with_large(Large::Always(INSIDE_TCP_ID), Large::Never);
+    let mut world = cast(3, &settings, 0);
+    world.agent(BROWSER).more_candidates = MANY;
+    let leg = call(&mut world, BROWSER, "9196");
+    let now = world.now;
+    let free = MEMBERS.into_iter().find(|member| world.member(member).status(now).legs.is_empty());
+    let members = vec![free.expect("two members").parse().expect("an address")];
+    world.reload(&EdgeSettings { members, ..settings }).expect("no restart needed");
+    world.departures.clear();
+    assert!(world.act(BROWSER, |agent, now| agent.hold(now, leg)));
+    world.run(2_000);
+    let large: Vec<_> = invites(&world).into_iter().filter(|(_, size)| *size > 6 * 1024).collect();
+    assert!(!large.is_empty());
+    assert!(large.iter().all(|(via, _)| via.starts_with("SIP/2.0/TCP ")), "{large:?}");
+    hang_up(&mut world, BROWSER, leg);
+    world.assert_quiet();
 }
 
 /// FreeSWITCH asks the carrier for a `sips:` address: what left towards the carrier, and what FreeSWITCH was told.

@@ -53,6 +53,8 @@ pub struct Wish {
     pub balance: Balance,
     /// What hash balances go by.
     pub key: Digest,
+    /// Whom it wants, where each user lives on one member and nobody knows on which.
+    pub wanted: Option<Digest>,
     /// It begins a call: limits of calls concern it.
     pub is_new_call: bool,
     /// Who may have it at all.

@@ -90,6 +90,7 @@ impl Core {
             flow: binding.flow,
             path: binding.path,
             contact: &binding.contact,
+            member: binding.member,
             q: binding.q,
             expires: binding.expires,
         };

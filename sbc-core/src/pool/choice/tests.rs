@@ -50,7 +50,7 @@ fn key(call: u32) -> Digest {
 }
 
 fn call(balance: Balance, call: u32) -> Wish {
-    Wish { balance, key: key(call), is_new_call: true, among: Places::ALL, near: None }
+    Wish { balance, key: key(call), wanted: None, is_new_call: true, among: Places::ALL, near: None }
 }
 
 fn first(pool: &PoolState, wish: &Wish) -> Option<usize> {

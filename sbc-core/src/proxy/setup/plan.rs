@@ -185,6 +185,20 @@ impl Plan {
         }
     }
 
+    /// Nobody of that name is where it was tried: its next target is the member that would have the registration, unless
+    /// that was asked already. True where there is one.
+    pub(crate) fn turn_home(&mut self, now: Time) -> bool {
+        let Self::Pool { pool, wish, tried, first, left, .. } = self else { return false };
+        let Some(key) = wish.wanted.take() else { return false };
+        let home = Wish { balance: Balance::HashAor, key, ..*wish };
+        let home = pool.choose(&home, Places::default(), now).filter(|home| !tried.has(*home));
+        if home.is_some() {
+            *left = (*left).max(1);
+            *first = home;
+        }
+        home.is_some()
+    }
+
     /// Keep the target that was tried, where it may be tried again; else it comes back.
     pub(crate) fn keep(&mut self, tried: Vec<u8>) -> Option<Vec<u8>> {
         match self {

@@ -144,12 +144,12 @@ impl Setup {
         }
         match self.method {
             Some(Method::Bye) => step.worker.after.push(After::Ended(self.dialog)),
-            Some(Method::Register) => self.after_register(response, step),
+            Some(Method::Register) => self.after_register(at, response, step),
             _ => {}
         }
     }
 
-    fn after_register(&mut self, response: &Message<'_>, step: &mut Step<'_>) {
+    fn after_register(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
         let Some(registers) = self.registers else { return };
         let found = with_message(&self.request, &mut step.worker.inner_index, |request| {
             let uri = bindings::contact_uri(&request)?;
@@ -169,6 +169,7 @@ impl Setup {
                     flow: self.upstream.flow,
                     path: registers.path,
                     contact: contact.into(),
+                    member: self.member(at),
                     q,
                     expires: step.now + Duration::from_secs(seconds),
                     closed: None,

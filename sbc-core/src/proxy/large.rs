@@ -46,6 +46,23 @@ impl Core {
         way
     }
 
+    /// The connections for an ACK of `length` bytes that is meant for `flow`, where it is too large for a datagram.
+    /// It cannot be refused, because nobody answers it; without connections it leaves in fragments.
+    pub(crate) fn way_of_ack(
+        &self,
+        flow: &Flow,
+        length: usize,
+        settings: &Settings,
+        now: Time,
+    ) -> Option<ListenerId> {
+        if !is_too_large(flow, length, settings) {
+            return None;
+        }
+        let listener = self.way_of_large(flow, settings, now);
+        self.counters.add(listener.map_or(Count::LargeByDatagram, |_| Count::LargeByConnection));
+        listener
+    }
+
     /// The connections that a request for `flow` may have gone by, had it been large.
     pub(crate) fn way_of_large(&self, flow: &Flow, settings: &Settings, now: Time) -> Option<ListenerId> {
         let is_datagram = is_too_large(flow, usize::MAX, settings);

@@ -173,3 +173,20 @@ fn without_probes_a_member_that_falls_silent_is_left_alone_and_gets_calls_when_i
     finish(&mut world, &legs);
     world.assert_quiet();
 }
+
+/// A call that is challenged leaves twice and is one call all the same.
+#[test]
+fn a_challenged_call_counts_once_for_the_pace_of_its_member() {
+    let share = Share { max_cps: Some(10), ..Share::default() };
+    let settings = EdgeSettings { shares: vec![share], ..EdgeSettings::new(&MEMBERS[..1]) };
+    let mut world = cast(5, &settings, 0);
+    let mut legs = Vec::new();
+    world.departures.clear();
+    for _ in 0..40 {
+        legs.push(world.act(PHONE, |agent, now| agent.call(now, "sip:9196@example.test")));
+        world.run(110);
+    }
+    assert!(sent(&world, BAD, "INVITE") >= 80, "they are challenged");
+    finish(&mut world, &legs);
+    world.assert_quiet();
+}

@@ -255,13 +255,23 @@ impl PoolState {
         left.filter_map(|place| self.rank(place, wish, now)).map(|rank| rank.standing).min()
     }
 
+    /// Whether a member may have one more call; `is_paid`: its pace has counted that one before.
+    pub fn has_room(&self, place: usize, is_paid: bool, now: Time) -> bool {
+        let (Some(member), Some(own)) = (self.members.get(place), self.config.members.get(place)) else {
+            return false;
+        };
+        own.share.max_calls.is_none_or(|most| member.calls() < most)
+            && (is_paid || member.pace.allows(own.share.max_cps, now))
+    }
+
     /// Smaller goes first; `None`: it must not have the request.
     fn rank(&self, place: usize, wish: &Wish, now: Time) -> Option<Rank> {
         let member = self.members.get(place)?;
         let share = &self.config.members.get(place)?.share;
-        let has_room = share.max_calls.is_none_or(|most| member.calls() < most)
-            && member.pace.allows(share.max_cps, now);
-        if !wish.among.has(place) || member.order() != Order::Enabled || (wish.is_new_call && !has_room) {
+        if !wish.among.has(place) || member.order() != Order::Enabled {
+            return None;
+        }
+        if wish.is_new_call && !self.has_room(place, false, now) {
             return None;
         }
         let has_probes = self.config.probe.is_some();

@@ -93,8 +93,8 @@ impl Seat {
         self.member.hold_call()
     }
 
-    /// It took over a call that another member had.
-    pub fn hold_taken(&self) -> Held {
+    /// It has one more call that its pace need not count: it has counted it before, or did not get it from us.
+    pub fn hold_unpaced(&self) -> Held {
         self.member.hold_call()
     }
 

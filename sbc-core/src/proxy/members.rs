@@ -51,10 +51,12 @@ impl Core {
         };
         let then = to.fallback.iter().map(fallback).collect();
         let Fallback { pool, wish, tried, left } = fallback(&to.first);
-        let first = self.challenger(turn, incoming, &pool, wish.balance);
+        let challenger = self.challenger(turn, incoming, &pool, wish.balance);
+        let is_paid = challenger.is_some_and(|(_, lately)| lately);
+        let first = challenger.map(|(member, _)| member);
         let first = first.or_else(|| self.granting_member(turn, incoming, changes, &pool));
         let first = first.filter(|member| wish.among.has(*member));
-        Plan::Pool { pool, wish, tried, first, answers: first.is_some(), left, then }
+        Plan::Pool { pool, wish, tried, first, is_paid, answers: first.is_some(), left, then }
     }
 
     /// Where the user lives whom a request to a pool wants. It has to meet his registration where it makes or asks
@@ -96,7 +98,8 @@ impl Core {
         }
     }
 
-    /// The member whose challenge a request answers: by the `opaque` we added, else by its Call-ID.
+    /// The member whose challenge a request answers: by the `opaque` we added, else by its Call-ID. With it, whether
+    /// that was a moment ago, so that the same call was given to it before.
     ///
     /// A registration under `hash:aor` has a home. It leaves it for a challenger only while it answers the
     /// challenge; a phone that uses an old nonce again would stay away for ever.
@@ -106,7 +109,7 @@ impl Core {
         incoming: &Incoming<'_>,
         state: &PoolState,
         balance: Balance,
-    ) -> Option<usize> {
+    ) -> Option<(usize, bool)> {
         if !credentials::present(&incoming.message) {
             return None;
         }
@@ -118,13 +121,13 @@ impl Core {
         let fresh = recent.filter(|(_, at)| turn.now.since(*at) < limits::CHALLENGE_ANSWER);
         // Who challenged a moment ago is there, whatever its probes say.
         if let Some((member, _)) = fresh {
-            return state.at(member);
+            return state.at(member).map(|member| (member, true));
         }
         if incoming.method == Some(Method::Register) && balance == Balance::HashAor {
             return None;
         }
         let older = named.and_then(Result::ok).or(recent.map(|(member, _)| member))?;
-        state.at(older).filter(|member| takes_requests(state, *member))
+        state.at(older).filter(|member| takes_requests(state, *member)).map(|member| (member, false))
     }
 }
 

@@ -194,7 +194,10 @@ impl Setup {
             member.sent(step.id, step.now);
         }
         let call = next.member.as_ref().filter(|_| self.is_new_call());
-        let call = call.map(|member| member.hold_call(step.now));
+        let call = call.map(|member| match next.is_paid {
+            true => member.hold_unpaced(),
+            false => member.hold_call(step.now),
+        });
         let id = link(branch, incoming, step);
         self.branches.push(Branch { call, breadth, falls_back, ..Branch::new(id, client, timers, &next) });
         if let Some(unused) = next.target.and_then(|target| self.plan.keep(target)) {

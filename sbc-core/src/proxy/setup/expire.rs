@@ -150,6 +150,7 @@ impl Setup {
             }
             was_waited_for |= !branch.abandoned;
             branch.over = true;
+            branch.call = None;
             branch.client.stop_retransmitting();
         }
         if was_waited_for && !self.tries_next(step) {

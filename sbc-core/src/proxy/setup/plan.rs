@@ -17,14 +17,16 @@ use crate::time::Time;
 pub(crate) enum Plan {
     /// One sealed peer, over this flow once it is known.
     Peer { peer: Peer, flow: Option<Flow>, target: Option<Vec<u8>> },
-    /// Members of a pool; `first` is the one that made the challenge being answered.
+    /// Members of a pool; `first` is the one that made the challenge being answered, or has the registration.
     Pool {
         /// As it was when the request came.
         pool: Arc<PoolState>,
         wish: Wish,
         tried: Places,
         first: Option<usize>,
-        /// The request answers a challenge of its first member; another would only challenge it again.
+        /// The pace of the first one has counted this call before.
+        is_paid: bool,
+        /// The first member can answer what another would only challenge again, or not know.
         answers: bool,
         left: u8,
         /// Pools to go on with; the preferred one is the last of the list.
@@ -83,6 +85,8 @@ pub(crate) struct Next {
     pub(crate) address: Option<SocketAddr>,
     /// Tells the branches of one request apart, the same after a restart.
     pub(crate) leg: u32,
+    /// The member's pace has counted this call before.
+    pub(crate) is_paid: bool,
 }
 
 impl Next {
@@ -119,11 +123,16 @@ impl Plan {
                     member,
                     address: None,
                     leg: leg_of(peer, settings),
+                    is_paid: false,
                 })
             }
-            Self::Pool { pool, wish, tried, first, left, .. } => {
+            Self::Pool { pool, wish, tried, first, is_paid, left, .. } => {
                 *left = left.checked_sub(1)?;
-                let place = first.take().or_else(|| pool.choose(wish, *tried, now))?;
+                let paid = std::mem::take(is_paid);
+                let has_room = |place: &usize| !wish.is_new_call || pool.has_room(*place, paid, now);
+                let known = first.take().filter(has_room);
+                let is_paid = paid && known.is_some();
+                let place = known.or_else(|| pool.choose(wish, *tried, now))?;
                 *tried = tried.with(place);
                 let member = Seat::of(pool, place)?;
                 let address = member.address();
@@ -145,6 +154,7 @@ impl Plan {
                     member: Some(member),
                     address: Some(address),
                     leg,
+                    is_paid,
                 })
             }
             Self::Bindings(Bound { left, asked, .. }) => {
@@ -155,7 +165,7 @@ impl Plan {
                 let peer = Peer { binding: Some(reached.id), ..peer };
                 let target = Some(reached.contact.into_vec());
                 let leg = leg_of(&peer, settings);
-                Some(Next { flow: reached.flow, zone, peer, target, member: None, address: None, leg })
+                Some(Next { flow: reached.flow, zone, peer, target, member: None, address: None, leg, is_paid: false })
             }
         }
     }
@@ -177,8 +187,9 @@ impl Plan {
     pub(crate) fn again(&mut self, member: &Seat) {
         match self {
             Self::Peer { flow, .. } => *flow = Some(Flow::to(member.listener(), member.address())),
-            Self::Pool { pool, first, left, .. } => {
+            Self::Pool { pool, first, is_paid, left, .. } => {
                 *first = pool.at(member.address());
+                *is_paid = true;
                 *left = left.saturating_add(1);
             }
             Self::Bindings(_) => {}

@@ -72,7 +72,7 @@ impl Setup {
             return [answering, None];
         }
         let calling = step.settings.member_at(self.upstream.flow.listener, self.upstream.address());
-        [calling.map(|member| member.hold_call(step.now)), answering]
+        [calling.map(|member| member.hold_unpaced()), answering]
     }
 
     /// The dialog's outside tag is in From of a call from outside, in To of one from the pool.
@@ -132,9 +132,8 @@ impl Setup {
                 .map_or(Box::default(), |contact| contact.uri.into())
         });
         let (peer, target) = (Peer { port: 0, ..self.upstream_peer }, target.unwrap_or_default());
-        // It was given nothing: its pace is not asked.
         let seat = step.settings.member_at(self.upstream.flow.listener, member);
-        let hold = seat.map(|member| member.hold_taken());
+        let hold = seat.map(|member| member.hold_unpaced());
         step.worker.after.push(After::Taken { key, member, peer, target, hold });
     }
 

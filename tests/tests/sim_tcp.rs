@@ -11,7 +11,8 @@ use sbc_tests::sim::{
     BROWSER, CARRIER, EXCHANGE, EdgeSettings, INSIDE, INSIDE_TCP, INSIDE_TCP_ID, MEMBERS, OTHER_BROWSER,
     PHONE, TRUNK_TCP, TRUNK_TCP_ID, World, cast, for_seeds,
 };
-use sbc_tests::ua::message::Message;
+use sbc_tests::sim::stage::{Stage, answer_from, inside, request, the, to};
+use sbc_tests::ua::message::{Body, Message};
 
 const SEEDS: u64 = 20;
 /// Candidates that make an offer of 6 KiB.
@@ -225,6 +226,52 @@ fn a_member_without_tcp_gets_large_requests_as_datagrams_for_a_while() {
     );
     assert!(count(&world, Count::LargeByDatagram) >= 4);
     world.assert_quiet();
+}
+
+/// Nobody says that there is no connection. The member is asked by UDP before another one is, and is none the worse for it.
+#[test]
+fn a_firewall_that_drops_connections_costs_one_call_a_second() {
+    let mut world = cast(5, &with_large(Large::Auto(INSIDE_TCP_ID), Large::Never), 0);
+    world.drops_tcp = MEMBERS.iter().map(|member| member.parse().unwrap()).collect();
+    world.agent(BROWSER).more_candidates = MANY;
+    let mut slow = 0;
+    for _ in 0..8 {
+        let begun = world.now;
+        let leg = call(&mut world, BROWSER, "9196");
+        let took = world.now.since(begun).as_millis();
+        assert!(took < 2_000, "this took {took} ms");
+        slow += u32::from(took > 500);
+        hang_up(&mut world, BROWSER, leg);
+    }
+    assert!((1..=2).contains(&slow), "each member was waited for once, not {slow} times");
+    assert_eq!(count(&world, Count::Failovers), 0);
+    for member in &world.core().status().pools[0].members {
+        assert_eq!(member.state(world.now), "up");
+    }
+    world.assert_quiet();
+}
+
+/// A late offer: what is large is the ACK.
+#[test]
+fn a_large_ack_leaves_as_other_large_requests_do() {
+    let datagram = (Large::Never, "UDP", Count::LargeByDatagram);
+    let refuse = (Large::Refuse, "UDP", Count::LargeByDatagram);
+    let connection = (Large::Always(INSIDE_TCP_ID), "TCP", Count::LargeByConnection);
+    for (large, transport, counted) in [datagram, refuse, connection] {
+        let mut stage = Stage::new(&with_large(large, Large::Never));
+        let invite = request("INVITE", "late-offer", "late-offer");
+        let there = the(&stage.say(PHONE, &invite), "INVITE");
+        let sent = stage.say(&there.to, &answer_from(&there.to, &there.message, 200, "member"));
+        let ok = to(&sent, PHONE)[0].clone();
+        let mut ack = inside("ACK", &invite, &ok, 1);
+        let text = format!("v=0\r\n{}", "a=candidate:1 1 udp 1 192.0.2.1 16384 typ host\r\n".repeat(64));
+        ack.headers.retain(|(name, _)| name != "Content-Length");
+        ack.close(Some(Body { kind: "application/sdp".into(), text }));
+        let left = the(&stage.say(PHONE, &ack), "ACK");
+        let via = left.message.get("Via").unwrap_or_default();
+        assert!(via.starts_with(&format!("SIP/2.0/{transport} ")), "{large:?}: {via}");
+        assert_eq!(stage.world.core().counters().get(counted), 1, "{large:?}");
+    }
 }
 
 /// FreeSWITCH calls the carrier with an INVITE of 6 KiB: what left, the carrier's proxy being reached by UDP.

@@ -187,6 +187,29 @@ fn a_request_is_sent_again_when_its_connection_closes_before_an_answer() {
     });
 }
 
+/// It may be gone, and its next probe is up to five seconds away.
+#[test]
+fn a_member_whose_connection_closes_is_probed_at_once() {
+    let mut world = cast(1, &by_tcp(), 0);
+    let leg = call(&mut world, BROWSER, "9196");
+    hang_up(&mut world, BROWSER, leg);
+    world.run(20_000);
+    let probed = |world: &World| {
+        let to = |one: &&sbc_tests::sim::Departure| one.to == MEMBERS[0].parse().unwrap();
+        world.departures.iter().filter(to).filter(|one| one.bytes.starts_with(b"OPTIONS")).count()
+    };
+    world.departures.clear();
+    while probed(&world) == 0 {
+        world.run(50);
+    }
+    world.run(1_500);
+    world.departures.clear();
+    world.close_connections(MEMBERS[0]);
+    world.run(50);
+    assert_eq!(probed(&world), 1);
+    world.assert_quiet();
+}
+
 #[test]
 fn an_offer_of_6_kib_reaches_a_tcp_member_and_a_udp_one() {
     for (settings, transport) in [

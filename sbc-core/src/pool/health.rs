@@ -70,6 +70,8 @@ pub struct MemberState {
     busy: AtomicBool,
     /// Full until then, in microseconds: it said so.
     full_until: AtomicU64,
+    /// Requests in a row that it could not handle, as it said itself.
+    failures: AtomicU8,
     /// It was found dead: one call at a time tries it, until it has answered one.
     half_open: AtomicBool,
     /// When the last such call was sent, in microseconds.
@@ -99,6 +101,7 @@ impl MemberState {
             suspect: AtomicBool::new(false),
             busy: AtomicBool::new(false),
             full_until: AtomicU64::new(0),
+            failures: AtomicU8::new(0),
             half_open: AtomicBool::new(false),
             trial: AtomicU64::new(0),
             ejected_until: AtomicU64::new(0),
@@ -162,6 +165,22 @@ impl MemberState {
     pub fn full(&self, retry_after: Option<Duration>, now: Time) {
         let pause = retry_after.unwrap_or(limits::PAUSE).min(limits::LONGEST_PAUSE);
         self.full_until.fetch_max((now + pause).as_micros(), Ordering::Relaxed);
+    }
+
+    /// It could not handle a request, and that was its own fault. When it says so again and again, others go first for
+    /// a while.
+    pub fn failed(&self, now: Time) {
+        if self.failures.fetch_add(1, Ordering::Relaxed) >= limits::OWN_FAILURES - 1 {
+            self.failures.store(0, Ordering::Relaxed);
+            self.full(None, now);
+        }
+    }
+
+    /// It handled a request.
+    pub fn handled(&self) {
+        if self.failures.load(Ordering::Relaxed) != 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Whether its probes say that it takes nothing.

@@ -10,6 +10,7 @@ use super::balance::mix;
 use super::health::Health;
 use crate::config::Probe;
 use crate::hash::Digest;
+use crate::limits;
 use crate::time::Time;
 
 /// What a probe timer asks for.
@@ -46,6 +47,8 @@ pub struct Probing {
     excused: bool,
     next: Time,
     next_resend: Time,
+    /// When the last probe was first sent.
+    asked: Time,
 }
 
 impl Probing {
@@ -62,6 +65,7 @@ impl Probing {
             excused: false,
             next: Time::ZERO,
             next_resend: Time::NEVER,
+            asked: Time::ZERO,
         }
     }
 
@@ -97,6 +101,7 @@ impl Probing {
             self.sequence = self.sequence.wrapping_add(1) & 0x7fff_ffff;
             self.waiting_until = Some(now + probe.timeout);
             self.excused = false;
+            self.asked = now;
             self.next_resend = now + probe.timeout / 3;
             self.next = now + self.jittered(probe.interval);
             return ProbeDue::Send { sequence: self.sequence };
@@ -167,6 +172,13 @@ impl Probing {
     pub fn on_unreachable(&mut self, probe: &Probe) {
         self.waiting_until = None;
         self.missed(probe.fall);
+    }
+
+    /// Something makes its silence likely: the next probe is due at once, unless the last one was sent a moment ago.
+    pub fn look(&mut self, now: Time) {
+        if now.since(self.asked) >= limits::LOOK_AT_MEMBER {
+            self.next = self.next.min(now);
+        }
     }
 
     /// Whether a probe is on its way.

@@ -245,8 +245,10 @@ impl Core {
         }
     }
 
-    /// Whatever a server owes may be lost with the connection: what has no answer is asked once more.
+    /// Whatever a server owes may be lost with the connection: what has no answer is asked once more. And the server
+    /// may be gone: it is probed at once.
     fn disconnected(&self, turn: &mut Turn<'_>, flow: Flow) {
+        self.probe_at_once(turn, &flow);
         for seat in turn.settings.members_at(&flow) {
             for id in seat.member().take_in_flight() {
                 self.step(turn, id, |setup, step| setup.on_disconnected(flow, step));
@@ -266,7 +268,16 @@ impl Core {
                         turn.worker.wheel.schedule(next, timer);
                     }
                 }
-                Timer::Probe(due) => self.probe(turn, due),
+                Timer::Probe(due) => {
+                    if let Some(next) = self.probe(turn, due) {
+                        turn.worker.wheel.schedule(next, timer);
+                    }
+                }
+                Timer::Look(due) => {
+                    if let Some(next) = self.probe(turn, due).filter(|_| self.is_asked(turn.settings, due)) {
+                        turn.worker.wheel.schedule(next, timer);
+                    }
+                }
                 Timer::Sweep => self.sweep(turn),
                 Timer::SweepDialogs => self.sweep_dialogs(turn),
             }

@@ -149,11 +149,18 @@ fn takes_requests(pool: &PoolState, member: usize) -> bool {
 }
 
 /// What an answer says of the member that gave it: it is there; and where it says 503 and no Reason, that it
-/// is full. With a Reason the same 503 speaks of the call beyond it.
+/// is full. With a Reason the same 503 speaks of the call beyond it. So do other failures of servers, and no single one
+/// of them tells what a server is like.
 pub(super) fn note_answer(member: &Seat, response: &Message<'_>, now: Time) {
     member.answered();
-    if response.status() == 503 && response.first(HeaderName::Reason).is_none() {
-        member.full(retry_after(response), now);
+    let speaks_of_itself = || response.first(HeaderName::Reason).is_none();
+    match response.status() {
+        503 if speaks_of_itself() => member.full(retry_after(response), now),
+        500 | 502 | 504 if speaks_of_itself() => member.member().failed(now),
+        // A challenge is no work.
+        100..200 | 401 | 407 => {}
+        200.. => member.member().handled(),
+        _ => {}
     }
 }
 

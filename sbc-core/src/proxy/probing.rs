@@ -39,15 +39,15 @@ impl Core {
         }
     }
 
-    /// A member's probe timer fired.
-    pub(super) fn probe(&self, turn: &mut Turn<'_>, timer: ProbeTimer) {
+    /// A member's probe timer fired: when it is due again.
+    pub(super) fn probe(&self, turn: &mut Turn<'_>, timer: ProbeTimer) -> Option<Time> {
         let (settings, now) = (turn.settings, turn.now);
         if timer.settings != settings.version {
-            return;
+            return None;
         }
-        let Some(seat) = probed(settings, &timer) else { return };
+        let seat = probed(settings, &timer)?;
         let (state, member_state) = (seat.pool(), seat.member());
-        let Some(probe) = &state.config.probe else { return };
+        let probe = state.config.probe.as_ref()?;
         let before = member_state.health();
         let (due, next) = member_state.probing(|probing| (probing.on_timer(now, probe), probing.deadline()));
         match due {
@@ -65,7 +65,26 @@ impl Core {
                 self.step(turn, id, |setup, step| setup.on_member_down(step));
             }
         }
-        turn.worker.wheel.schedule(next.max(now + Duration::from_millis(1)), Timer::Probe(timer));
+        Some(next.max(now + Duration::from_millis(1)))
+    }
+
+    /// The members at the other end of this flow need not wait for their next probe.
+    pub(super) fn probe_at_once(&self, turn: &mut Turn<'_>, flow: &Flow) {
+        let settings = turn.settings;
+        for (pool, state) in settings.pools.iter().enumerate().filter(|(_, state)| state.config.probe.is_some()) {
+            let Some(at) = state.at(flow.remote) else { continue };
+            let Some(member) = state.members.get(at).filter(|one| one.listener == flow.listener) else { continue };
+            member.probing(|probing| probing.look(turn.now));
+            if let (Ok(pool), Ok(member)) = (u16::try_from(pool), u16::try_from(at)) {
+                let timer = ProbeTimer { settings: settings.version, pool, member };
+                turn.worker.wheel.schedule(turn.now, Timer::Look(timer));
+            }
+        }
+    }
+
+    /// Whether a probe is on its way to the member that a timer means.
+    pub(super) fn is_asked(&self, settings: &Settings, timer: ProbeTimer) -> bool {
+        probed(settings, &timer).is_some_and(|seat| seat.member().probing(|probing| probing.is_waiting()))
     }
 
     fn send_probe(&self, turn: &mut Turn<'_>, state: &PoolState, member: &MemberState, sequence: u32) {

@@ -44,6 +44,8 @@ pub(crate) enum Timer {
     Entry(EntryId, u32),
     Binding(BindingId, u32),
     Probe(ProbeTimer),
+    /// The same out of turn, until it is answered or missed.
+    Look(ProbeTimer),
     /// One shard of the table of sources.
     Sweep,
     /// One shard of the table of dialogs.

@@ -279,3 +279,17 @@ fn what_probes_said_does_not_outlive_them() {
         (0..20).filter_map(|number| first(&pool, &call(Balance::HashCallId, number))).collect();
     assert_eq!(taken.len(), 2, "both have their turn");
 }
+
+#[test]
+fn a_member_that_fails_again_and_again_waits_for_a_while() {
+    let pool = pool(2);
+    let now = Time::from_millis(1);
+    let fail = |times: u8| (0..times).for_each(|_| pool.members[0].failed(now));
+    let waits = |now| pool.members[0].full_until() > now;
+    fail(limits::OWN_FAILURES - 1);
+    pool.members[0].handled();
+    fail(limits::OWN_FAILURES - 1);
+    assert!(!waits(now), "they were not in a row");
+    fail(1);
+    assert!(waits(now) && !waits(now + limits::PAUSE));
+}

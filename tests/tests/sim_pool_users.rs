@@ -100,9 +100,8 @@ fn calls_reach(world: &mut World, caller: &str, callee: &str) {
 fn home_of(world: &mut World, user: &str) -> &'static str {
     let now = world.now;
     let aor = format!("{user}@");
-    let has = |member: &&str| {
-        world.member(member).status(now).bindings.iter().any(|one| one.aor.starts_with(&aor))
-    };
+    let has =
+        |member: &&str| world.member(member).status(now).bindings.iter().any(|one| one.aor.starts_with(&aor));
     MEMBERS.into_iter().find(has).expect("somebody has it")
 }
 

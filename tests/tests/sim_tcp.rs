@@ -7,11 +7,11 @@ use sbc_core::config::Large;
 use sbc_core::count::Count;
 use sbc_core::flow::Transport;
 use sbc_tests::agent::{By, LegId, Policy, State};
+use sbc_tests::sim::stage::{Stage, answer_from, inside, request, the, to};
 use sbc_tests::sim::{
     BROWSER, CARRIER, EXCHANGE, EdgeSettings, INSIDE, INSIDE_TCP, INSIDE_TCP_ID, MEMBERS, OTHER_BROWSER,
     PHONE, TRUNK_TCP, TRUNK_TCP_ID, World, cast, for_seeds,
 };
-use sbc_tests::sim::stage::{Stage, answer_from, inside, request, the, to};
 use sbc_tests::ua::message::{Body, Message};
 
 const SEEDS: u64 = 20;
@@ -359,8 +359,9 @@ fn a_large_request_for_a_member_that_was_taken_out_goes_by_tcp() {
     world.departures.clear();
     assert!(world.act(BROWSER, |agent, now| agent.hold(now, leg)));
     world.run(2_000);
-    let large: Vec<_> = invites(&world).into_iter().filter(|(_, size)| *size > 6 * 1024).collect();
-    assert!(!large.is_empty());
+    let all = invites(&world);
+    let large: Vec<_> = all.iter().filter(|(_, size)| *size > 1_300).collect();
+    assert!(!large.is_empty(), "{all:?}");
     assert!(large.iter().all(|(via, _)| via.starts_with("SIP/2.0/TCP ")), "{large:?}");
     hang_up(&mut world, BROWSER, leg);
     world.assert_quiet();

@@ -143,9 +143,10 @@ impl Pools {
 
     /// Who is in none of the pools that follow. Each stays known as long as a dialog may last.
     fn left_by(&self, next: &Self, now: Time) -> Vec<(Seat, Time)> {
-        let leaving = self.pools.iter().flat_map(|pool| {
-            (0..pool.members.len()).filter_map(|place| Some((Seat::of(pool, place)?, now)))
-        });
+        let leaving = self
+            .pools
+            .iter()
+            .flat_map(|pool| (0..pool.members.len()).filter_map(|place| Some((Seat::of(pool, place)?, now))));
         let mut former: Vec<(Seat, Time)> = Vec::new();
         for (seat, since) in leaving.chain(self.former.iter().cloned()) {
             let is = |known: &Arc<MemberState>| Arc::ptr_eq(known, seat.member());

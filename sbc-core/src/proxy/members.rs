@@ -142,9 +142,8 @@ enum Dwelling {
 }
 
 fn takes_requests(pool: &PoolState, member: usize) -> bool {
-    let takes = |member: &Arc<MemberState>| {
-        member.health() != Health::Down && member.order() == Order::Enabled
-    };
+    let takes =
+        |member: &Arc<MemberState>| member.health() != Health::Down && member.order() == Order::Enabled;
     pool.members.get(member).is_some_and(takes)
 }
 
@@ -158,8 +157,7 @@ pub(super) fn note_answer(member: &Seat, response: &Message<'_>, now: Time) {
         503 if speaks_of_itself() => member.full(retry_after(response), now),
         500 | 502 | 504 if speaks_of_itself() => member.member().failed(now),
         // A challenge is no work.
-        100..200 | 401 | 407 => {}
-        200.. => member.member().handled(),
+        status @ 200.. if !matches!(status, 401 | 407) => member.member().handled(),
         _ => {}
     }
 }

@@ -71,9 +71,13 @@ impl Core {
     /// The members at the other end of this flow need not wait for their next probe.
     pub(super) fn probe_at_once(&self, turn: &mut Turn<'_>, flow: &Flow) {
         let settings = turn.settings;
-        for (pool, state) in settings.pools.iter().enumerate().filter(|(_, state)| state.config.probe.is_some()) {
+        for (pool, state) in
+            settings.pools.iter().enumerate().filter(|(_, state)| state.config.probe.is_some())
+        {
             let Some(at) = state.at(flow.remote) else { continue };
-            let Some(member) = state.members.get(at).filter(|one| one.listener == flow.listener) else { continue };
+            let Some(member) = state.members.get(at).filter(|one| one.listener == flow.listener) else {
+                continue;
+            };
             member.probing(|probing| probing.look(turn.now));
             if let (Ok(pool), Ok(member)) = (u16::try_from(pool), u16::try_from(at)) {
                 let timer = ProbeTimer { settings: settings.version, pool, member };
@@ -116,7 +120,8 @@ impl Core {
     /// Whether a response answers a probe of ours. Any answer will do: somebody is there.
     pub(super) fn probe_answered(&self, response: &Message<'_>, branch: &[u8], settings: &Settings) -> bool {
         let Some(rest) = branch.strip_prefix(PREFIX.as_bytes()) else { return false };
-        let here = settings.pools.iter().flat_map(|pool| pool.members.iter().map(move |one| (&**pool, &**one)));
+        let here =
+            settings.pools.iter().flat_map(|pool| pool.members.iter().map(move |one| (&**pool, &**one)));
         let former = settings.pools.former().map(|seat| (&**seat.pool(), &**seat.member()));
         for (state, member) in here.chain(former) {
             let Some(probe) = &state.config.probe else { continue };

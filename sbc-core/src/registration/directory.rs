@@ -447,7 +447,10 @@ mod tests {
         assert_eq!(directory.granted_by(AOR, Time::ZERO), Some(None));
         register(&directory, 105, second, Time::from_millis(1));
         directory.closed(second.connection.unwrap(), Time::from_millis(2));
-        assert_eq!(directory.granted_by(AOR, Time::from_millis(2)), Some(Some(([10, 0, 2, 10], 5080).into())));
+        assert_eq!(
+            directory.granted_by(AOR, Time::from_millis(2)),
+            Some(Some(([10, 0, 2, 10], 5080).into()))
+        );
         assert_eq!(directory.granted_by(AOR, Time::from_millis(61_000)), None);
     }
 

@@ -238,7 +238,8 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
         member.share = share.clone();
     }
     for member in members.members.iter_mut().filter(|one| settings.by_stream.contains(&one.address)) {
-        (member.listener, member.uri) = (INSIDE_TCP_ID, format!("sip:{};transport=tcp", member.address).into());
+        (member.listener, member.uri) =
+            (INSIDE_TCP_ID, format!("sip:{};transport=tcp", member.address).into());
     }
     members.probe = members.probe.filter(|_| settings.probes);
     Arc::new(Config {

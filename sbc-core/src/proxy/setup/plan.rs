@@ -165,7 +165,16 @@ impl Plan {
                 let peer = Peer { binding: Some(reached.id), ..peer };
                 let target = Some(reached.contact.into_vec());
                 let leg = leg_of(&peer, settings);
-                Some(Next { flow: reached.flow, zone, peer, target, member: None, address: None, leg, is_paid: false })
+                Some(Next {
+                    flow: reached.flow,
+                    zone,
+                    peer,
+                    target,
+                    member: None,
+                    address: None,
+                    leg,
+                    is_paid: false,
+                })
             }
         }
     }
@@ -229,7 +238,7 @@ impl Plan {
     /// Go on with the pool whose best member stands best: somebody who is full for a moment goes before somebody
     /// who is dead. Of several alike this one stays, and then the order of the list counts.
     fn fall_back(&mut self, now: Time) {
-        let Self::Pool { pool, wish, tried, first, answers, left, then } = self else { return };
+        let Self::Pool { pool, wish, tried, first, answers, left, then, .. } = self else { return };
         if first.is_some() || then.is_empty() {
             return;
         }

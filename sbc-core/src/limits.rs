@@ -41,6 +41,8 @@ pub const FORMER_MEMBERS: usize = 256;
 pub const PAUSE: Duration = Duration::from_secs(5);
 /// Longer than this no member is believed to be full.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Failures in a row by which a member speaks of itself, until it is left alone for [`PAUSE`].
+pub const OWN_FAILURES: u8 = 5;
 /// A member without probes that requests found dead is left alone for so long.
 pub const EJECTION: Duration = Duration::from_secs(30);
 /// The call that tries a member which is back is waited for so long before the next one does.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sbc_core::config::{Balance, Failover, Probe, Registrations, Share};
 use sbc_core::flow::{Transport, Zone};
+use sbc_core::limits;
 use sbc_tls::ServerName;
 
 use super::discover::{self, Source};
@@ -16,7 +17,7 @@ use super::{listener, units};
 /// Most pools of one node.
 pub(super) const MOST_POOLS: usize = 64;
 /// Most members of one pool.
-const MOST_MEMBERS: usize = 256;
+const MOST_MEMBERS: usize = limits::MEMBERS_PER_POOL;
 /// Most tags of one member.
 const MOST_TAGS: usize = 16;
 const PROBE_INTERVAL: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(600);

@@ -637,6 +637,10 @@ fn a_pool_needs_members_and_a_way_to_them() {
             format!("{none}[pool.a]\nmembers = []\n"),
             "sbc.toml:7:11: pool.a.members: found a list, expected a list of 1 or more members as [{ uri = \"sip:10.0.2.10:5080\" }]",
         ),
+        (
+            format!("{none}[pool.a]\nmembers = [{}]\n", "{ uri = \"sip:10.0.2.10:5080\" }, ".repeat(65)),
+            "sbc.toml:7:11: pool.a.members: found a list, expected at most 64 items",
+        ),
     ] {
         let problems = check(&files.0, &text).expect_err(expected).to_string();
         assert!(problems.lines().any(|line| line == expected), "{problems}");

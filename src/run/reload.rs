@@ -161,7 +161,10 @@ impl Reloader {
             }
             News::Members => match self.take_over_members(running) {
                 Ok(changes) => tracing::info!(pool, source, changes, "DNS lists other members"),
-                Err(error) => tracing::error!(pool, source, error, "what DNS lists was not taken over"),
+                Err(error) => {
+                    self.found.refused(asked);
+                    tracing::error!(pool, source, error, "what DNS lists was not taken over");
+                }
             },
         }
     }

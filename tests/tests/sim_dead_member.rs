@@ -18,7 +18,11 @@ struct Call {
 }
 
 fn up(call_id: &str) -> Call {
-    let mut stage = Stage::usual();
+    up_with(&EdgeSettings::new(&MEMBERS), call_id)
+}
+
+fn up_with(settings: &EdgeSettings, call_id: &str) -> Call {
+    let mut stage = Stage::new(settings);
     let invite = request("INVITE", call_id, call_id);
     let there = the(&stage.say(PHONE, &invite), "INVITE");
     let ok_there = answer_from(&there.to, &there.message, 200, "member");
@@ -34,6 +38,18 @@ impl Call {
         let mut sent = self.stage.say(PHONE, &inside(method, &self.invite, &self.ok, number));
         sent.extend(self.stage.pass(millis));
         statuses(&sent, PHONE, method).into_iter().find(|status| *status >= 200)
+    }
+
+    /// The member with the call is taken out of the configuration.
+    fn take_out(&mut self) {
+        let others = EdgeSettings::new(&[&self.other()]);
+        self.stage.world.reload(&others).expect("no restart needed");
+    }
+
+    fn calls_of(&self, member: &str) -> u32 {
+        let pools = self.stage.world.core().status().pools;
+        let of = |one: &&sbc_core::MemberStatus| one.address.to_string() == member;
+        pools[0].members.iter().find(of).map_or(0, |one| one.calls)
     }
 
     fn other(&self) -> String {
@@ -80,6 +96,25 @@ fn a_request_to_a_silent_member_is_answered_in_seconds() {
     }
 }
 
+/// The same where the member is in the configuration no more: its calls are asked for as before.
+#[test]
+fn a_request_to_a_dead_member_that_was_taken_out_is_answered_as_quickly() {
+    for refuses in [true, false] {
+        let mut call = up("taken-out");
+        let member = call.member.clone();
+        call.take_out();
+        call.stage.silence(&member, refuses);
+        if !refuses {
+            call.stage.pass(20_000);
+        }
+        let patience = if refuses { 100 } else { 4_500 };
+        assert_eq!(call.ask("INVITE", 2, patience), Some(503), "refuses: {refuses}");
+        assert_eq!(call.ask("BYE", 3, patience), Some(200), "refuses: {refuses}");
+        assert_eq!(call.stage.world.core().status().calls, 0);
+        call.stage.assert_at_rest();
+    }
+}
+
 /// The same where nothing is remembered of the call: the tokens name the member.
 #[test]
 fn a_bye_after_a_restart_is_granted_as_well() {
@@ -108,9 +143,21 @@ fn a_member_that_still_answers_requests_is_heard() {
 /// everything goes there, by the new Contact or by the old one.
 #[test]
 fn a_call_taken_over_by_another_member_goes_on() {
+    take_over(false);
+}
+
+#[test]
+fn a_call_taken_over_from_a_member_that_was_taken_out_goes_on() {
+    take_over(true);
+}
+
+fn take_over(is_taken_out: bool) {
     let mut call = up("recovered");
     let (dead, other) = (call.member.clone(), call.other());
     call.stage.silence(&dead, false);
+    if is_taken_out {
+        call.take_out();
+    }
     call.stage.pass(20_000);
     let recover = inside_from_pool(&other, "INVITE", &call.there, &call.ok_there, 900);
     let there = the(&call.stage.say(&other, &recover), "INVITE");
@@ -118,6 +165,7 @@ fn a_call_taken_over_by_another_member_goes_on() {
     let sent = call.stage.say(PHONE, &answer_from(PHONE, &there.message, 200, "phone"));
     let granted = to(&sent, &other)[0].clone();
     assert_eq!(granted.status(), 200);
+    assert_eq!((call.calls_of(&dead), call.calls_of(&other)), (0, 1), "it counts where it is");
     let ack = inside_from_pool(&other, "ACK", &call.there, &call.ok_there, 900);
     assert_eq!(the(&call.stage.say(&other, &ack), "ACK").to, PHONE);
     // The phone has learnt the new Contact from the re-INVITE.
@@ -134,6 +182,25 @@ fn a_call_taken_over_by_another_member_goes_on() {
     }
     let sent = call.stage.say(PHONE, &inside("BYE", &call.invite, &call.ok, 4));
     assert_eq!(the(&sent, "BYE").to, other);
+}
+
+/// The dialog goes on by the transport of the member that has it now.
+#[test]
+fn a_call_taken_over_by_a_member_of_another_transport_is_led_there_by_it() {
+    let by_tcp = MEMBERS[1];
+    let settings =
+        EdgeSettings { by_stream: vec![by_tcp.parse().expect("an address")], ..EdgeSettings::new(&MEMBERS) };
+    let mut calls = (0..).map(|number| up_with(&settings, &format!("mixed-{number}")));
+    let mut call = calls.find(|call| call.member == MEMBERS[0]).expect("it has its share");
+    let recover = inside_from_pool(by_tcp, "INVITE", &call.there, &call.ok_there, 900);
+    let there = the(&call.stage.say(by_tcp, &recover), "INVITE");
+    let sent = call.stage.say(PHONE, &answer_from(PHONE, &there.message, 200, "phone"));
+    let granted = to(&sent, by_tcp)[0].clone();
+    assert_eq!(granted.status(), 200);
+    let asked = the(&call.stage.say(PHONE, &inside("INFO", &call.invite, &call.ok, 2)), "INFO");
+    assert_eq!(asked.to, by_tcp);
+    let via = asked.message.get("Via").unwrap_or_default();
+    assert!(via.starts_with("SIP/2.0/TCP "), "{via}");
 }
 
 /// The same with endpoints, and datagrams lost: whoever hangs up is free, and nothing is left over.

@@ -2,7 +2,8 @@
 
 use sbc_core::config::Balance;
 use sbc_tests::agent::State;
-use sbc_tests::sim::{BROWSER, EdgeSettings, MEMBERS, PHONE, World, cast, for_seeds};
+use sbc_tests::sim::stage::{Stage, answer_from, request, statuses, the};
+use sbc_tests::sim::{BROWSER, CARRIER, EdgeSettings, MEMBERS, PHONE, World, cast, for_seeds};
 
 const SEEDS: u64 = 40;
 const BALANCES: [Balance; 3] = [Balance::HashCallId, Balance::HashAor, Balance::RoundRobin];
@@ -155,4 +156,27 @@ fn a_registration_comes_home_when_its_member_does() {
         assert!(at_home.iter().any(|binding| binding.aor.starts_with("1003@") && binding.refreshes >= 2));
         world.assert_quiet();
     });
+}
+
+/// A carrier that was full a moment ago goes before servers that are dead, though it stands in the list before them.
+#[test]
+fn a_call_is_not_sent_to_the_dead_while_somebody_is_only_full() {
+    let rules = r#"
+[[rule]]
+name = "out, or in"
+match = { domain = "example.test" }
+route = { pool = "carrier", fallback = "freeswitch" }
+"#;
+    let mut stage = Stage::new(&EdgeSettings { rules: rules.into(), ..EdgeSettings::new(&MEMBERS) });
+    MEMBERS.iter().for_each(|member| stage.silence(member, false));
+    stage.pass(20_000);
+    let full = the(&stage.say(PHONE, &request("INVITE", "first", "1")), "INVITE");
+    assert_eq!(full.to, CARRIER);
+    let sent = stage.say(CARRIER, &answer_from(CARRIER, &full.message, 503, "full"));
+    let to_dead: Vec<_> = sent.iter().filter(|one| MEMBERS.contains(&&*one.to)).collect();
+    assert_eq!(to_dead.len(), 1, "nobody else is left for this one: {sent:?}");
+    let next = the(&stage.say(PHONE, &request("INVITE", "second", "2")), "INVITE");
+    assert_eq!(next.to, CARRIER);
+    let sent = stage.say(CARRIER, &answer_from(CARRIER, &next.message, 200, "carrier"));
+    assert_eq!(statuses(&sent, PHONE, "INVITE").last(), Some(&200));
 }

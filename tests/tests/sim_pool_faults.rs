@@ -148,3 +148,45 @@ fn calls_are_kept_below_what_a_member_may_have() {
     let calls: u32 = world.core().status().pools[0].members.iter().map(|member| member.calls).sum();
     assert_eq!(calls, 0, "calls that are over count no more");
 }
+
+/// Nothing but calls can tell how such a member is.
+#[test]
+fn without_probes_a_member_that_falls_silent_is_left_alone_and_gets_calls_when_it_is_back() {
+    let settings =
+        EdgeSettings { balance: Balance::RoundRobin, probes: false, ..EdgeSettings::new(&MEMBERS) };
+    let mut world = cast(7, &settings, 0);
+    world.kill(BAD, false);
+    let mut legs = storm(&mut world, 200);
+    world.run(3_000);
+    world.departures.clear();
+    legs.extend(storm(&mut world, 200));
+    assert_eq!(sent(&world, BAD, "INVITE"), 0, "it is left alone");
+    // While it is silent, one call in a while tries it, and is none the worse.
+    world.run(30_000);
+    legs.extend(storm(&mut world, 50));
+    assert!(sent(&world, BAD, "INVITE") > 0, "it is tried");
+    world.add_member(BAD.parse().unwrap(), |_| {});
+    world.run(35_000);
+    world.departures.clear();
+    legs.extend(storm(&mut world, 50));
+    assert!(sent(&world, BAD, "INVITE") > 20, "it has its share again: {}", sent(&world, BAD, "INVITE"));
+    finish(&mut world, &legs);
+    world.assert_quiet();
+}
+
+/// A call that is challenged leaves twice and is one call all the same.
+#[test]
+fn a_challenged_call_counts_once_for_the_pace_of_its_member() {
+    let share = Share { max_cps: Some(10), ..Share::default() };
+    let settings = EdgeSettings { shares: vec![share], ..EdgeSettings::new(&MEMBERS[..1]) };
+    let mut world = cast(5, &settings, 0);
+    let mut legs = Vec::new();
+    world.departures.clear();
+    for _ in 0..40 {
+        legs.push(world.act(PHONE, |agent, now| agent.call(now, "sip:9196@example.test")));
+        world.run(110);
+    }
+    assert!(sent(&world, BAD, "INVITE") >= 80, "they are challenged");
+    finish(&mut world, &legs);
+    world.assert_quiet();
+}

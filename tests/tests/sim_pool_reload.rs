@@ -1,6 +1,6 @@
 //! Another configuration while calls are up: none of them notices.
 
-use sbc_core::pool::Health;
+use sbc_core::pool::{Health, Order};
 use sbc_core::{Change, NeedsRestart};
 use sbc_tests::agent::{LegId, State};
 use sbc_tests::sim::{BROWSER, EdgeSettings, MEMBERS, PHONE, World, cast, for_seeds};
@@ -148,6 +148,27 @@ fn what_needs_a_restart_is_refused_and_changes_nothing() {
     );
     assert_eq!(health(&world, MEMBERS[0]), Some(Health::Up));
     let leg = call(&mut world, PHONE);
+    hang_up(&mut world, PHONE, leg);
+    world.assert_quiet();
+}
+
+/// DNS lists a member no more and then again, or a file is taken back: it comes back as it left.
+#[test]
+fn a_member_that_leaves_and_returns_is_the_same() {
+    let settings = EdgeSettings::new(&MEMBERS);
+    let mut world = cast(5, &settings, 0);
+    let leg = call(&mut world, PHONE);
+    let now = world.now;
+    let has_it = |member: &&str| !world.member(member).status(now).legs.is_empty();
+    let has_it = MEMBERS.into_iter().find(has_it).expect("somebody has the call");
+    let other = MEMBERS.into_iter().find(|member| *member != has_it).expect("two members");
+    world.core().set_order(has_it, Order::Draining).expect("a member");
+    world.reload(&EdgeSettings::new(&[other])).expect("no restart needed");
+    world.run(2_000);
+    world.reload(&settings).expect("no restart needed");
+    let pools = world.core().status().pools;
+    let back = pools[0].members.iter().find(|one| one.address.to_string() == has_it).expect("it is back");
+    assert_eq!((back.order, back.calls, back.health), (Order::Draining, 1, Health::Up));
     hang_up(&mut world, PHONE, leg);
     world.assert_quiet();
 }

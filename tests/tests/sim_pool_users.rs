@@ -77,3 +77,78 @@ fn by_bindings_the_edge_finds_users_of_the_other_member() {
         everybody_calls_everybody(&mut world);
     });
 }
+
+fn by_aor() -> EdgeSettings {
+    EdgeSettings {
+        balance: Balance::HashCallId,
+        registrations: Registrations::ByAor,
+        ..EdgeSettings::new(&MEMBERS)
+    }
+}
+
+fn calls_reach(world: &mut World, caller: &str, callee: &str) {
+    // By Call-ID, each call may meet another member.
+    for _ in 0..6 {
+        let leg = world.act(caller, |agent, now| agent.call(now, &format!("sip:{callee}@example.test")));
+        world.until_up(caller, leg);
+        world.act(caller, |agent, now| agent.bye(now, leg));
+        world.until_ended(caller, leg);
+    }
+}
+
+/// The member that has a user's registration.
+fn home_of(world: &mut World, user: &str) -> &'static str {
+    let now = world.now;
+    let aor = format!("{user}@");
+    let has =
+        |member: &&str| world.member(member).status(now).bindings.iter().any(|one| one.aor.starts_with(&aor));
+    MEMBERS.into_iter().find(has).expect("somebody has it")
+}
+
+#[test]
+fn by_aor_a_call_waits_for_a_browser_that_reloads() {
+    let mut world = world(1, &by_aor());
+    world.run(70_000);
+    for _ in 0..6 {
+        world.cut(OTHER_BROWSER);
+        let leg = world.act(PHONE, |agent, now| agent.call(now, "sip:1002@example.test"));
+        world.run(1_500);
+        world.connect(OTHER_BROWSER);
+        world.register(OTHER_BROWSER);
+        world.until_up(PHONE, leg);
+        world.act(PHONE, |agent, now| agent.bye(now, leg));
+        world.until_ended(PHONE, leg);
+    }
+    world.assert_quiet();
+}
+
+/// A phone registers for an hour, and sbc has forgotten it: its member has not.
+#[test]
+fn by_aor_a_call_finds_a_phone_that_only_its_member_remembers() {
+    let mut world = world(1, &by_aor());
+    for (agent, _) in USERS {
+        world.agent(agent).keep_registered(false);
+    }
+    world.restart();
+    world.connect(BROWSER);
+    world.register(BROWSER);
+    world.run(70_000);
+    calls_reach(&mut world, BROWSER, "1003");
+    world.assert_quiet();
+}
+
+/// Its home was down when it registered; until it does so again, the other member has it.
+#[test]
+fn by_aor_a_call_goes_where_the_registration_was_granted() {
+    let mut world = world(1, &by_aor());
+    world.run(70_000);
+    let home = home_of(&mut world, "1003");
+    world.kill(home, true);
+    world.run(15_000);
+    world.register(PHONE);
+    world.add_member(home.parse().unwrap(), |_| {});
+    world.run(30_000);
+    assert_ne!(home_of(&mut world, "1003"), home);
+    calls_reach(&mut world, BROWSER, "1003");
+    world.assert_quiet();
+}

@@ -7,11 +7,12 @@ use sbc_core::config::Large;
 use sbc_core::count::Count;
 use sbc_core::flow::Transport;
 use sbc_tests::agent::{By, LegId, Policy, State};
+use sbc_tests::sim::stage::{Stage, answer_from, inside, request, the, to};
 use sbc_tests::sim::{
     BROWSER, CARRIER, EXCHANGE, EdgeSettings, INSIDE, INSIDE_TCP, INSIDE_TCP_ID, MEMBERS, OTHER_BROWSER,
     PHONE, TRUNK_TCP, TRUNK_TCP_ID, World, cast, for_seeds,
 };
-use sbc_tests::ua::message::Message;
+use sbc_tests::ua::message::{Body, Message};
 
 const SEEDS: u64 = 20;
 /// Candidates that make an offer of 6 KiB.
@@ -139,6 +140,25 @@ fn calls_over_tcp_and_tls_outlive_a_restart() {
     });
 }
 
+/// A member that calls comes from a port of its system's choice.
+#[test]
+fn calls_that_members_start_are_counted_whatever_they_come_by() {
+    for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
+        let mut world = cast(3, &by(transport), 0);
+        world.agent(PHONE).policy = Policy::Answer { after: Duration::from_millis(300) };
+        // One leg to the member, and one from it.
+        let leg = call(&mut world, BROWSER, "1003");
+        let calls = |world: &World| -> u32 {
+            world.core().status().pools[0].members.iter().map(|member| member.calls).sum()
+        };
+        assert_eq!(calls(&world), 2, "{transport:?}");
+        hang_up(&mut world, BROWSER, leg);
+        world.run(1_000);
+        assert_eq!(calls(&world), 0, "{transport:?}");
+        world.assert_quiet();
+    }
+}
+
 #[test]
 fn a_member_that_accepts_no_connection_costs_no_call_and_no_time() {
     for_seeds(SEEDS, |seed, loss| {
@@ -165,6 +185,29 @@ fn a_request_is_sent_again_when_its_connection_closes_before_an_answer() {
         hang_up(&mut world, BROWSER, leg);
         world.assert_quiet();
     });
+}
+
+/// It may be gone, and its next probe is up to five seconds away.
+#[test]
+fn a_member_whose_connection_closes_is_probed_at_once() {
+    let mut world = cast(1, &by_tcp(), 0);
+    let leg = call(&mut world, BROWSER, "9196");
+    hang_up(&mut world, BROWSER, leg);
+    world.run(20_000);
+    let probed = |world: &World| {
+        let to = |one: &&sbc_tests::sim::Departure| one.to == MEMBERS[0].parse().unwrap();
+        world.departures.iter().filter(to).filter(|one| one.bytes.starts_with(b"OPTIONS")).count()
+    };
+    world.departures.clear();
+    while probed(&world) == 0 {
+        world.run(50);
+    }
+    world.run(1_500);
+    world.departures.clear();
+    world.close_connections(MEMBERS[0]);
+    world.run(50);
+    assert_eq!(probed(&world), 1);
+    world.assert_quiet();
 }
 
 #[test]
@@ -208,10 +251,61 @@ fn a_member_without_tcp_gets_large_requests_as_datagrams_for_a_while() {
     world.assert_quiet();
 }
 
+/// Nobody says that there is no connection. The member is asked by UDP before another one is, and is none the worse for it.
+#[test]
+fn a_firewall_that_drops_connections_costs_one_call_a_second() {
+    let mut world = cast(5, &with_large(Large::Auto(INSIDE_TCP_ID), Large::Never), 0);
+    world.drops_tcp = MEMBERS.iter().map(|member| member.parse().unwrap()).collect();
+    world.agent(BROWSER).more_candidates = MANY;
+    let mut slow = 0;
+    for _ in 0..8 {
+        let begun = world.now;
+        let leg = call(&mut world, BROWSER, "9196");
+        let took = world.now.since(begun).as_millis();
+        assert!(took < 2_000, "this took {took} ms");
+        slow += u32::from(took > 500);
+        hang_up(&mut world, BROWSER, leg);
+    }
+    assert!((1..=2).contains(&slow), "each member was waited for once, not {slow} times");
+    assert_eq!(count(&world, Count::Failovers), 0);
+    for member in &world.core().status().pools[0].members {
+        assert_eq!(member.state(world.now), "up");
+    }
+    world.assert_quiet();
+}
+
+/// A late offer: what is large is the ACK.
+#[test]
+fn a_large_ack_leaves_as_other_large_requests_do() {
+    let datagram = (Large::Never, "UDP", Count::LargeByDatagram);
+    let refuse = (Large::Refuse, "UDP", Count::LargeByDatagram);
+    let connection = (Large::Always(INSIDE_TCP_ID), "TCP", Count::LargeByConnection);
+    for (large, transport, counted) in [datagram, refuse, connection] {
+        let mut stage = Stage::new(&with_large(large, Large::Never));
+        let invite = request("INVITE", "late-offer", "late-offer");
+        let there = the(&stage.say(PHONE, &invite), "INVITE");
+        let sent = stage.say(&there.to, &answer_from(&there.to, &there.message, 200, "member"));
+        let ok = to(&sent, PHONE)[0].clone();
+        let mut ack = inside("ACK", &invite, &ok, 1);
+        let text = format!("v=0\r\n{}", "a=candidate:1 1 udp 1 192.0.2.1 16384 typ host\r\n".repeat(64));
+        ack.headers.retain(|(name, _)| name != "Content-Length");
+        ack.close(Some(Body { kind: "application/sdp".into(), text }));
+        let left = the(&stage.say(PHONE, &ack), "ACK");
+        let via = left.message.get("Via").unwrap_or_default();
+        assert!(via.starts_with(&format!("SIP/2.0/{transport} ")), "{large:?}: {via}");
+        assert_eq!(stage.world.core().counters().get(counted), 1, "{large:?}");
+    }
+}
+
 /// FreeSWITCH calls the carrier with an INVITE of 6 KiB: what left, the carrier's proxy being reached by UDP.
 fn call_out(large: Large) -> (World, Vec<(SocketAddr, Message)>) {
     let mut world = cast(7, &with_large(Large::Never, large), 0);
     world.add_carrier(CARRIER, EXCHANGE, false);
+    let left = call_out_in(&mut world);
+    (world, left)
+}
+
+fn call_out_in(world: &mut World) -> Vec<(SocketAddr, Message)> {
     let body = format!("v=0\r\n{}", "a=candidate:1 1 udp 1 192.0.2.1 16384 typ host\r\n".repeat(128));
     let text = format!(
         "INVITE sip:+4930123@10.0.1.5:5070 SIP/2.0\r\nVia: SIP/2.0/UDP {member};branch=z9hG4bKlarge;rport\r\n\
@@ -221,8 +315,7 @@ fn call_out(large: Large) -> (World, Vec<(SocketAddr, Message)>) {
         member = MEMBERS[0],
         length = body.len(),
     );
-    let left = world.say(MEMBERS[0], INSIDE, &text, "large");
-    (world, left)
+    world.say(MEMBERS[0], INSIDE, &text, "large")
 }
 
 #[test]
@@ -240,6 +333,38 @@ fn the_carriers_leg_never_exceeds_its_limit_silently() {
         assert_eq!(left.iter().any(|(_, message)| message.status() == 513), via.is_none(), "{large:?}");
         assert_eq!(count(&world, counted), 1, "{large:?}");
     }
+}
+
+/// One machine is a member of the pool, and by another listener a carrier: each way has its own setting.
+#[test]
+fn a_server_in_two_pools_is_treated_as_the_way_to_it_says() {
+    let carriers = vec![MEMBERS[1].parse().expect("an address")];
+    let settings = EdgeSettings { carriers, ..with_large(Large::Never, Large::Refuse) };
+    let mut world = cast(7, &settings, 0);
+    let left = call_out_in(&mut world);
+    assert!(left.iter().any(|(_, message)| message.status() == 513), "{left:?}");
+}
+
+/// A dialog with a member that was taken out goes on as large as before.
+#[test]
+fn a_large_request_for_a_member_that_was_taken_out_goes_by_tcp() {
+    let settings = with_large(Large::Always(INSIDE_TCP_ID), Large::Never);
+    let mut world = cast(3, &settings, 0);
+    world.agent(BROWSER).more_candidates = MANY;
+    let leg = call(&mut world, BROWSER, "9196");
+    let now = world.now;
+    let free = MEMBERS.into_iter().find(|member| world.member(member).status(now).legs.is_empty());
+    let members = vec![free.expect("two members").parse().expect("an address")];
+    world.reload(&EdgeSettings { members, ..settings }).expect("no restart needed");
+    world.departures.clear();
+    assert!(world.act(BROWSER, |agent, now| agent.hold(now, leg)));
+    world.run(2_000);
+    let all = invites(&world);
+    let large: Vec<_> = all.iter().filter(|(_, size)| *size > 1_300).collect();
+    assert!(!large.is_empty(), "{all:?}");
+    assert!(large.iter().all(|(via, _)| via.starts_with("SIP/2.0/TCP ")), "{large:?}");
+    hang_up(&mut world, BROWSER, leg);
+    world.assert_quiet();
 }
 
 /// FreeSWITCH asks the carrier for a `sips:` address: what left towards the carrier, and what FreeSWITCH was told.

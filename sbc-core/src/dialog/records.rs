@@ -47,7 +47,7 @@ struct Record {
     permits: Vec<Permit>,
     /// That member took the dialog over after it had begun.
     is_taken: bool,
-    /// Its places among the calls of members: given back when the record goes.
+    /// Its places among the calls of members, the pool's side first: given back when the record goes.
     holds: [Option<Held>; 2],
 }
 
@@ -123,10 +123,21 @@ impl Records {
 
     /// `member` sent a request of its own that the outside party granted: the dialog is there now, whoever had it
     /// before (FreeSWITCH's `sofia recover`). `peer` and `target` are where callers are led that ignore Contact.
-    /// True where it was another member's.
-    pub fn taken(&self, key: DialogKey, member: SocketAddr, peer: Peer, target: &[u8], now: Time) -> bool {
+    /// A call counts among its calls by `hold` from now on. True where it was another member's.
+    pub fn taken(
+        &self,
+        key: DialogKey,
+        member: SocketAddr,
+        peer: Peer,
+        target: &[u8],
+        hold: Option<Held>,
+        now: Time,
+    ) -> bool {
         self.note(key, now, |record| {
             record.is_taken = true;
+            if record.is_call {
+                record.holds[0] = hold;
+            }
             if let Some(inside) = &mut record.inside {
                 inside.peer = peer;
                 inside.target = target.into();
@@ -272,7 +283,7 @@ mod tests {
         let members = ["10.0.0.1:5080", "10.0.0.2:5080"].map(|member| member.parse().unwrap());
         records.answered(key, Some(members[0]), None, [None, None], Time::ZERO);
         assert_eq!((records.member(key), records.taken_by(key)), (Some(members[0]), None));
-        assert!(records.taken(key, members[1], peer, b"sip:b@10.0.0.2:5080", Time::ZERO));
+        assert!(records.taken(key, members[1], peer, b"sip:b@10.0.0.2:5080", None, Time::ZERO));
         assert_eq!((records.member(key), records.taken_by(key)), (Some(members[1]), Some(members[1])));
     }
 

@@ -63,15 +63,16 @@ pub(super) fn weighted(
 }
 
 /// Of two that the key chooses the one with more room: nearly as even as asking all of them, and no herd runs
-/// to one that has just come.
+/// to one that has just come. Room is what is known of all of them: the calls that each may have, else its weight.
 pub(super) fn least_calls(candidates: impl Iterator<Item = Candidate> + Clone, key: Digest) -> Option<usize> {
     let count = candidates.clone().count() as u64;
     let first = (key as u64).checked_rem(count)?;
     let second = ((key >> 64) as u64)
         .checked_rem(count - 1)
         .map_or(first, |other| if other < first { other } else { other + 1 });
+    let are_limited = candidates.clone().all(|one| one.max_calls.is_some());
     let load = |one: &Candidate| {
-        let room = one.max_calls.unwrap_or(u32::from(one.weight));
+        let room = one.max_calls.filter(|_| are_limited).unwrap_or(u32::from(one.weight));
         f64::from(one.calls + 1) / f64::from(room.max(1))
     };
     let at = |index: u64| candidates.clone().nth(usize::try_from(index).ok()?);
@@ -156,5 +157,13 @@ mod tests {
             members[place].calls += 1;
         }
         assert!((145..155).contains(&members[0].calls), "{}", members[0].calls);
+        // Beside one that may have any number, calls and weights cannot be compared.
+        members.iter_mut().for_each(|one| one.calls = 0);
+        members[1].max_calls = None;
+        for call in 0..200 {
+            let place = least_calls(members.iter().copied(), key(call)).unwrap();
+            members[place].calls += 1;
+        }
+        assert!((95..105).contains(&members[0].calls), "{}", members[0].calls);
     }
 }

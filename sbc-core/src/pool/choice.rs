@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::balance::{self, Candidate};
 use super::health::{Health, MemberState, Order};
 use super::seat::Seat;
-use crate::config::{Balance, Config, Pool, Share};
+use crate::config::{Balance, Config, Member, Pool, Share};
+use crate::flow::{ListenerId, Zone};
 use crate::hash::{Digest, KeyedHash};
 use crate::limits;
 use crate::time::Time;
@@ -52,6 +53,8 @@ pub struct Wish {
     pub balance: Balance,
     /// What hash balances go by.
     pub key: Digest,
+    /// Whom it wants, where each user lives on one member and nobody knows on which.
+    pub wanted: Option<Digest>,
     /// It begins a call: limits of calls concern it.
     pub is_new_call: bool,
     /// Who may have it at all.
@@ -60,12 +63,14 @@ pub struct Wish {
     pub near: Option<Places>,
 }
 
-/// How well a member stands.
+/// How well a member stands; the best is the smallest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
+pub enum Standing {
+    /// It takes requests.
     Ready,
     /// Full, or not known to be back.
     Waiting,
+    /// It does not answer.
     Down,
 }
 
@@ -93,20 +98,65 @@ pub struct PoolState {
 #[derive(Debug, Default)]
 pub struct Pools {
     pools: Vec<Arc<PoolState>>,
+    /// Members that a change took out, and when; the newest first. Calls with them may be up.
+    former: Vec<(Seat, Time)>,
 }
 
 impl Pools {
-    /// Build from the configuration; members known to `before` keep their state.
-    pub fn new(config: &Config, stable: &KeyedHash, before: Option<&Self>) -> Self {
-        let pools = config.pools.iter().map(|pool| {
-            let known = before.and_then(|pools| pools.by_name(&pool.name));
-            Arc::new(PoolState::new(pool.clone(), &config.region, stable, known))
-        });
-        Self { pools: pools.collect() }
+    /// Build from the configuration. Members known to `before` keep their state, those that had left and come back
+    /// included; a server that stands in several pools has one.
+    pub fn new(config: &Config, stable: &KeyedHash, before: Option<&Self>, now: Time) -> Self {
+        let mut pools = Self::default();
+        for pool in &config.pools {
+            let known = |member: &Member| {
+                let here = pools.members().find(|known| known.is(member));
+                here.cloned().or_else(|| before?.known(member))
+            };
+            let state = PoolState::new(pool.clone(), &config.region, stable, before.is_some(), known);
+            if let Some(old) = before.and_then(|before| before.by_name(&pool.name)) {
+                state.next.store(old.next.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            pools.pools.push(Arc::new(state));
+        }
+        pools.former = before.map_or_else(Vec::new, |before| before.left_by(&pools, config.timers.call, now));
+        pools
     }
 
     fn by_name(&self, name: &str) -> Option<&PoolState> {
         self.pools.iter().map(|pool| &**pool).find(|pool| &*pool.config.name == name)
+    }
+
+    /// The members of all pools.
+    fn members(&self) -> impl Iterator<Item = &Arc<MemberState>> {
+        self.pools.iter().flat_map(|pool| &pool.members)
+    }
+
+    /// What is known of a member, which may have left a while ago.
+    fn known(&self, member: &Member) -> Option<Arc<MemberState>> {
+        if let Some(known) = self.members().find(|known| known.is(member)) {
+            return Some(Arc::clone(known));
+        }
+        let (back, _) = self.former.iter().find(|(seat, _)| seat.member().is(member))?;
+        back.member().returns();
+        Some(Arc::clone(back.member()))
+    }
+
+    /// Who is in none of the pools that follow. Each stays known as long as a dialog may last.
+    fn left_by(&self, next: &Self, idle: Duration, now: Time) -> Vec<(Seat, Time)> {
+        let leaving = self
+            .pools
+            .iter()
+            .flat_map(|pool| (0..pool.members.len()).filter_map(|place| Some((Seat::of(pool, place)?, now))));
+        let mut former: Vec<(Seat, Time)> = Vec::new();
+        for (seat, since) in leaving.chain(self.former.iter().cloned()) {
+            let is = |known: &Arc<MemberState>| Arc::ptr_eq(known, seat.member());
+            let is_noted = former.iter().any(|(known, _)| is(known.member()));
+            if !is_noted && !next.members().any(is) && now.since(since) < idle {
+                former.push((seat, since));
+            }
+        }
+        former.truncate(limits::FORMER_MEMBERS);
+        former
     }
 
     /// One pool.
@@ -119,24 +169,44 @@ impl Pools {
         self.pools.iter()
     }
 
-    /// The member at an address; of several pools the first.
-    pub fn member_at(&self, address: SocketAddr) -> Option<Seat> {
-        self.pools.iter().find_map(|pool| Seat::of(pool, pool.at(address)?))
+    /// Members that a change took out, in no order that stays.
+    pub fn former(&self) -> impl Iterator<Item = &Seat> {
+        self.former.iter().map(|(seat, _)| seat)
+    }
+
+    /// The members at an address that face `zone`, those that left last. One that stands in several pools is there for each of
+    /// them.
+    pub fn at(&self, address: SocketAddr, zone: Zone) -> impl Iterator<Item = Seat> {
+        let pools = self.pools.iter().filter(move |pool| pool.config.zone == zone);
+        let here = pools.filter_map(move |pool| Seat::of(pool, pool.at(address)?));
+        let former = self.former().filter(move |seat| seat.address() == address && seat.zone() == zone);
+        here.chain(former.cloned())
+    }
+
+    /// The member at an address that faces `zone`; of several the one that is reached from `listener`.
+    pub fn member_at(&self, address: SocketAddr, zone: Zone, listener: Option<ListenerId>) -> Option<Seat> {
+        let is_meant = |seat: &Seat| listener.is_none_or(|listener| seat.listener() == listener);
+        self.at(address, zone).find(is_meant).or_else(|| self.at(address, zone).next())
     }
 }
 
 impl PoolState {
-    fn new(config: Pool, region: &str, stable: &KeyedHash, before: Option<&Self>) -> Self {
+    /// `known` finds the state of a member; others begin anew, and late where the pool is `at_work`.
+    fn new(
+        config: Pool,
+        region: &str,
+        stable: &KeyedHash,
+        at_work: bool,
+        known: impl Fn(&Member) -> Option<Arc<MemberState>>,
+    ) -> Self {
         let members = config.members.iter().take(limits::MEMBERS_PER_POOL).map(|member| {
-            let known = before.and_then(|pool| pool.members.iter().find(|old| old.is(member)));
-            known.cloned().unwrap_or_else(|| {
+            known(member).unwrap_or_else(|| {
                 let id = stable.of(&[b"member", member.address.to_string().as_bytes()]) as u64;
-                Arc::new(MemberState::new(member, id, before.is_some()))
+                Arc::new(MemberState::new(member, id, at_work))
             })
         });
-        let turn = before.map_or(0, |pool| pool.next.load(Ordering::Relaxed));
         let near = if region.is_empty() { Places::ALL } else { near_to(region, &config) };
-        Self { members: members.collect(), config, near, next: AtomicUsize::new(turn) }
+        Self { members: members.collect(), config, near, next: AtomicUsize::new(0) }
     }
 
     /// The members with a tag; without one all of them.
@@ -180,11 +250,19 @@ impl PoolState {
         }
     }
 
-    /// Whether a member is left that is up and has room.
-    pub fn has_somebody(&self, wish: &Wish, tried: Places, now: Time) -> bool {
-        let is_ready =
-            |place| self.rank(place, wish, now).is_some_and(|rank| rank.standing == Standing::Ready);
-        (0..self.members.len()).any(|place| !tried.has(place) && is_ready(place))
+    /// How the best one stands that is left and may have the request.
+    pub fn standing(&self, wish: &Wish, tried: Places, now: Time) -> Option<Standing> {
+        let left = (0..self.members.len()).filter(|place| !tried.has(*place));
+        left.filter_map(|place| self.rank(place, wish, now)).map(|rank| rank.standing).min()
+    }
+
+    /// Whether a member may have one more call; `is_paid`: its pace has counted that one before.
+    pub fn has_room(&self, place: usize, is_paid: bool, now: Time) -> bool {
+        let (Some(member), Some(own)) = (self.members.get(place), self.config.members.get(place)) else {
+            return false;
+        };
+        own.share.max_calls.is_none_or(|most| member.calls() < most)
+            && (is_paid || member.pace.allows(own.share.max_cps, now))
     }
 
     /// Whether a member is left that may have it at all.
@@ -196,18 +274,21 @@ impl PoolState {
     fn rank(&self, place: usize, wish: &Wish, now: Time) -> Option<Rank> {
         let member = self.members.get(place)?;
         let share = &self.config.members.get(place)?.share;
-        let has_room = share.max_calls.is_none_or(|most| member.calls() < most)
-            && member.pace.allows(share.max_cps, now);
-        if !wish.among.has(place) || member.order() != Order::Enabled || (wish.is_new_call && !has_room) {
+        if !wish.among.has(place) || member.order() != Order::Enabled {
             return None;
         }
+        if wish.is_new_call && !self.has_room(place, false, now) {
+            return None;
+        }
+        let has_probes = self.config.probe.is_some();
+        let is_on_trial = member.is_on_trial(now);
         let standing = match member.health() {
-            Health::Down if member.may_be_tried(now) && !member.is_on_trial(now) => Standing::Waiting,
+            // Nothing but a call can tell whether it is back.
+            Health::Down if !has_probes && member.may_be_tried(now) && !is_on_trial => Standing::Ready,
             Health::Down => Standing::Down,
-            _ if member.is_busy() || member.full_until() > now || member.is_on_trial(now) => {
-                Standing::Waiting
-            }
-            Health::Unknown if member.joined_late && self.config.probe.is_some() => Standing::Waiting,
+            _ if has_probes && member.is_busy() => Standing::Waiting,
+            _ if member.full_until() > now || is_on_trial => Standing::Waiting,
+            Health::Unknown if member.joined_late && has_probes => Standing::Waiting,
             _ => Standing::Ready,
         };
         let is_far = !wish.near.unwrap_or(self.near).has(place);
@@ -224,20 +305,6 @@ impl PoolState {
             calls: member.calls(),
             max_calls: share.max_calls,
         })
-    }
-
-    /// The network says that nobody is at the place of a member: its probe in flight is missed, or a request.
-    pub fn unreachable(&self, place: usize, now: Time) {
-        let Some(member) = self.members.get(place) else { return };
-        match &self.config.probe {
-            Some(probe) if member.probing(|probing| probing.is_waiting()) => {
-                member.probing(|probing| probing.on_unreachable(probe));
-            }
-            probe => {
-                let fall = probe.as_ref().map_or(FALL, |probe| probe.fall);
-                member.missed(fall, self.may_eject(), probe.is_some(), now);
-            }
-        }
     }
 
     /// Whether what happened to requests may take one more member down: at most half of a group, since

@@ -70,7 +70,9 @@ pub struct MemberState {
     busy: AtomicBool,
     /// Full until then, in microseconds: it said so.
     full_until: AtomicU64,
-    /// Back after requests had found it dead: one call at a time tries it.
+    /// Requests in a row that it could not handle, as it said itself.
+    failures: AtomicU8,
+    /// It was found dead: one call at a time tries it, until it has answered one.
     half_open: AtomicBool,
     /// When the last such call was sent, in microseconds.
     trial: AtomicU64,
@@ -99,6 +101,7 @@ impl MemberState {
             suspect: AtomicBool::new(false),
             busy: AtomicBool::new(false),
             full_until: AtomicU64::new(0),
+            failures: AtomicU8::new(0),
             half_open: AtomicBool::new(false),
             trial: AtomicU64::new(0),
             ejected_until: AtomicU64::new(0),
@@ -112,6 +115,12 @@ impl MemberState {
     /// Whether it is this one of the configuration.
     pub fn is(&self, member: &Member) -> bool {
         self.address == member.address && self.uri == member.uri && self.listener == member.listener
+    }
+
+    /// It was taken out and is a member again: what was known of it is old, and one call tries it.
+    pub(super) fn returns(&self) {
+        self.suspect.store(true, Ordering::Relaxed);
+        self.half_open.store(true, Ordering::Relaxed);
     }
 
     /// Whether it is there.
@@ -158,6 +167,22 @@ impl MemberState {
         self.full_until.fetch_max((now + pause).as_micros(), Ordering::Relaxed);
     }
 
+    /// It could not handle a request, and that was its own fault. When it says so again and again, others go first for
+    /// a while.
+    pub fn failed(&self, now: Time) {
+        if self.failures.fetch_add(1, Ordering::Relaxed) >= limits::OWN_FAILURES - 1 {
+            self.failures.store(0, Ordering::Relaxed);
+            self.full(None, now);
+        }
+    }
+
+    /// It handled a request.
+    pub fn handled(&self) {
+        if self.failures.load(Ordering::Relaxed) != 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Whether its probes say that it takes nothing.
     pub fn is_busy(&self) -> bool {
         self.busy.load(Ordering::Relaxed)
@@ -166,7 +191,12 @@ impl MemberState {
     /// Run `step` on its probe state, and take over the health that results.
     pub fn probing<R>(&self, step: impl FnOnce(&mut Probing) -> R) -> R {
         let mut probing = self.probing.lock();
+        let before = probing.health();
         let result = step(&mut probing);
+        if before != Health::Down && probing.health() == Health::Down {
+            self.suspect.store(true, Ordering::Relaxed);
+            self.half_open.store(true, Ordering::Relaxed);
+        }
         self.health.store(probing.health() as u8, Ordering::Relaxed);
         self.busy.store(probing.is_busy(), Ordering::Relaxed);
         result
@@ -178,20 +208,18 @@ impl MemberState {
         self.suspect.store(true, Ordering::Relaxed);
         let was_trial = self.half_open.load(Ordering::Relaxed);
         let fall = if was_trial { 1 } else { fall };
-        let down = self.probing(|probing| probing.missed_request(fall, may_eject));
-        if down {
-            self.half_open.store(true, Ordering::Relaxed);
-            if !has_probes {
-                self.ejected_until.store((now + limits::EJECTION).as_micros(), Ordering::Relaxed);
-            }
+        self.probing(|probing| probing.missed_request(fall, may_eject));
+        if !has_probes && self.health() == Health::Down {
+            self.ejected_until.store((now + limits::EJECTION).as_micros(), Ordering::Relaxed);
         }
     }
 
-    /// It answered a request: misses are no longer in a row, and a trial went well.
-    pub fn answered(&self) {
+    /// It answered a request: misses are no longer in a row, and a trial went well. Without probes that brings it
+    /// back.
+    pub fn answered(&self, has_probes: bool) {
         if self.suspect.load(Ordering::Relaxed) && self.suspect.swap(false, Ordering::Relaxed) {
             self.half_open.store(false, Ordering::Relaxed);
-            self.probing(Probing::on_request_answered);
+            self.probing(|probing| probing.on_request_answered(has_probes));
         }
     }
 
@@ -201,10 +229,9 @@ impl MemberState {
         self.half_open.load(Ordering::Relaxed) && since != Time::ZERO && now.since(since) < limits::TRIAL
     }
 
-    /// Down by requests alone and without probes, but long enough.
+    /// Whether it was left alone for long enough, where it is down and has no probes.
     pub(super) fn may_be_tried(&self, now: Time) -> bool {
-        let until = self.ejected_until.load(Ordering::Relaxed);
-        until != 0 && until <= now.as_micros()
+        self.ejected_until.load(Ordering::Relaxed) <= now.as_micros()
     }
 
     /// It is reached by UDP and did not accept a connection.

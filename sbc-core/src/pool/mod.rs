@@ -9,7 +9,7 @@ mod probe;
 mod seat;
 
 pub use challenges::Challenges;
-pub use choice::{Places, PoolState, Pools, Wish};
+pub use choice::{Places, PoolState, Pools, Standing, Wish};
 pub use health::{Health, MemberState, Order};
 pub use probe::{ProbeDue, Probing};
 pub use seat::Seat;

@@ -1,8 +1,8 @@
 //! OPTIONS probes of one member (RFC 3261 §11), and the signs its traffic gives.
 //!
 //! A member without an answer for `fall` probes or requests in a row is down; `rise` answered probes
-//! in a row bring it back. One that was never asked is down at the first miss: there is nothing to
-//! be patient about.
+//! in a row bring it back. One that was never asked is down at the first missed probe: there is nothing to
+//! be patient about. Without probes an answered request brings it back.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use super::balance::mix;
 use super::health::Health;
 use crate::config::Probe;
 use crate::hash::Digest;
+use crate::limits;
 use crate::time::Time;
 
 /// What a probe timer asks for.
@@ -46,6 +47,8 @@ pub struct Probing {
     excused: bool,
     next: Time,
     next_resend: Time,
+    /// When the last probe was first sent.
+    asked: Time,
 }
 
 impl Probing {
@@ -62,6 +65,7 @@ impl Probing {
             excused: false,
             next: Time::ZERO,
             next_resend: Time::NEVER,
+            asked: Time::ZERO,
         }
     }
 
@@ -97,6 +101,7 @@ impl Probing {
             self.sequence = self.sequence.wrapping_add(1) & 0x7fff_ffff;
             self.waiting_until = Some(now + probe.timeout);
             self.excused = false;
+            self.asked = now;
             self.next_resend = now + probe.timeout / 3;
             self.next = now + self.jittered(probe.interval);
             return ProbeDue::Send { sequence: self.sequence };
@@ -169,28 +174,40 @@ impl Probing {
         self.missed(probe.fall);
     }
 
+    /// Something makes its silence likely: the next probe is due at once, unless the last one was sent a moment ago.
+    pub fn look(&mut self, now: Time) {
+        if now.since(self.asked) >= limits::LOOK_AT_MEMBER {
+            self.next = self.next.min(now);
+        }
+    }
+
     /// Whether a probe is on its way.
     pub const fn is_waiting(&self) -> bool {
         self.waiting_until.is_some()
     }
 
-    /// It answered a request: it takes `fall` misses in a row again.
-    pub fn on_request_answered(&mut self) {
-        if self.health == Health::Up {
-            self.missed = 0;
+    /// It answered a request: it takes `fall` misses in a row again. Where it is down only its probes bring it
+    /// back, if it `has_probes`.
+    pub fn on_request_answered(&mut self, has_probes: bool) {
+        match self.health {
+            Health::Down if has_probes => return,
+            Health::Down => self.health = Health::Unknown,
+            Health::Unknown | Health::Up => {}
         }
+        self.missed = 0;
     }
 
     /// A request was not answered in time. `may_eject`: that alone may take the member down. True where it
     /// did.
     pub fn missed_request(&mut self, fall: u8, may_eject: bool) -> bool {
-        let before = self.health;
-        self.missed(if may_eject { fall } else { u8::MAX });
-        if !may_eject {
-            // The next missed probe decides.
-            self.health = before;
+        self.answered = 0;
+        self.missed = self.missed.saturating_add(1);
+        // Where it may not, the next missed probe decides.
+        let goes_down = may_eject && self.health != Health::Down && self.missed >= fall;
+        if goes_down {
+            self.health = Health::Down;
         }
-        before != Health::Down && self.health == Health::Down
+        goes_down
     }
 
     /// A probe was not answered in time.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::choice::{FALL, PoolState};
 use super::health::{Health, MemberState};
 use crate::config::Large;
-use crate::flow::ListenerId;
+use crate::flow::{ListenerId, Zone};
 use crate::gauge::Held;
 use crate::time::Time;
 use crate::transaction::EntryId;
@@ -24,6 +24,21 @@ impl Seat {
     /// One member of a pool by its place.
     pub fn of(pool: &Arc<PoolState>, member: usize) -> Option<Self> {
         Some(Self { pool: Arc::clone(pool), member: Arc::clone(pool.members.get(member)?) })
+    }
+
+    /// The pool, as it was configured then.
+    pub fn pool(&self) -> &Arc<PoolState> {
+        &self.pool
+    }
+
+    /// What is known of the member.
+    pub fn member(&self) -> &Arc<MemberState> {
+        &self.member
+    }
+
+    /// Whom it faces.
+    pub fn zone(&self) -> Zone {
+        self.pool.config.zone
     }
 
     /// Where messages for it go.
@@ -78,6 +93,11 @@ impl Seat {
         self.member.hold_call()
     }
 
+    /// It has one more call that its pace need not count: it has counted it before, or did not get it from us.
+    pub fn hold_unpaced(&self) -> Held {
+        self.member.hold_call()
+    }
+
     /// It said that it is full, and when to ask again.
     pub fn full(&self, retry_after: Option<Duration>, now: Time) {
         self.member.full(retry_after, now);
@@ -85,7 +105,7 @@ impl Seat {
 
     /// It answered a request.
     pub fn answered(&self) {
-        self.member.answered();
+        self.member.answered(self.pool.config.probe.is_some());
     }
 
     /// It did not answer a request in time.
@@ -93,5 +113,15 @@ impl Seat {
         let probe = self.pool.config.probe.as_ref();
         let fall = probe.map_or(FALL, |probe| probe.fall);
         self.member.missed(fall, self.pool.may_eject(), probe.is_some(), now);
+    }
+
+    /// The network says that nobody is there: its probe in flight is missed, or a request.
+    pub fn unreachable(&self, now: Time) {
+        match &self.pool.config.probe {
+            Some(probe) if self.member.probing(|probing| probing.is_waiting()) => {
+                self.member.probing(|probing| probing.on_unreachable(probe));
+            }
+            _ => self.missed(now),
+        }
     }
 }

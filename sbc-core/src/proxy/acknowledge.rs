@@ -56,7 +56,7 @@ impl Core {
             vias: b"",
         };
         write_branch(&settings.tokens, incoming.call_id, &seal, &mut branch);
-        let hop = Hop {
+        let hop_by = |flow| Hop {
             zone,
             flow,
             target,
@@ -71,7 +71,15 @@ impl Core {
             breadth: None,
         };
         let mut bytes = turn.worker.spare.take();
-        if write_request(incoming, &hop, settings, &mut turn.worker.edits, &mut bytes).is_ok() {
+        let edits = &mut turn.worker.edits;
+        let mut flow = flow;
+        let mut wrote = write_request(incoming, &hop_by(flow), settings, edits, &mut bytes);
+        if let Some(listener) = self.way_of_ack(&flow, bytes.len(), settings, turn.now) {
+            flow = Flow::to(listener, flow.remote);
+            bytes.clear();
+            wrote = write_request(incoming, &hop_by(flow), settings, edits, &mut bytes);
+        }
+        if wrote.is_ok() {
             self.counters.add(Count::Forwarded);
             turn.worker.outbox.send(flow, &bytes);
         }

@@ -62,8 +62,8 @@ impl Core {
                         self.wake(turn, key.0, flow);
                     }
                 }
-                After::Taken { key, member, peer, target } => {
-                    if self.dialogs.taken(key, member, peer, &target, turn.now) {
+                After::Taken { key, member, peer, target, hold } => {
+                    if self.dialogs.taken(key, member, peer, &target, hold, turn.now) {
                         tracing::info!(%member, "the member has taken over a dialog");
                     }
                     self.watch_dialogs(turn);
@@ -90,6 +90,7 @@ impl Core {
             flow: binding.flow,
             path: binding.path,
             contact: &binding.contact,
+            member: binding.member,
             q: binding.q,
             expires: binding.expires,
         };

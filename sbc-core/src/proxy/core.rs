@@ -234,26 +234,25 @@ impl Core {
     }
 
     fn unreachable(&self, turn: &mut Turn<'_>, flow: Flow) {
-        for state in turn.settings.pools.iter() {
-            let Some(place) = state.at(flow.remote) else { continue };
-            let Some(member) = state.members.get(place) else { continue };
-            if member.listener != flow.listener {
+        for seat in turn.settings.members_at(&flow) {
+            if seat.listener() != flow.listener {
                 // Only a large request asked for a connection; the member itself is reached by UDP.
-                member.refused_connection(turn.now);
+                seat.member().refused_connection(turn.now);
             } else {
-                state.unreachable(place, turn.now);
+                seat.unreachable(turn.now);
             }
-            for id in member.take_in_flight(flow.listener) {
+            for id in seat.member().take_in_flight(flow.listener) {
                 self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));
             }
         }
     }
 
-    /// Whatever a server owes may be lost with the connection: what has no answer is asked once more.
+    /// Whatever a server owes may be lost with the connection: what has no answer is asked once more. And the server
+    /// may be gone: it is probed at once.
     fn disconnected(&self, turn: &mut Turn<'_>, flow: Flow) {
-        for state in turn.settings.pools.iter() {
-            let member = state.at(flow.remote).and_then(|member| state.members.get(member));
-            for id in member.map(|member| member.take_in_flight(flow.listener)).unwrap_or_default() {
+        self.probe_at_once(turn, &flow);
+        for seat in turn.settings.members_at(&flow) {
+            for id in seat.member().take_in_flight(flow.listener) {
                 self.step(turn, id, |setup, step| setup.on_disconnected(flow, step));
             }
         }
@@ -271,7 +270,16 @@ impl Core {
                         turn.worker.wheel.schedule(next, timer);
                     }
                 }
-                Timer::Probe(due) => self.probe(turn, due),
+                Timer::Probe(due) => {
+                    if let Some(next) = self.probe(turn, due) {
+                        turn.worker.wheel.schedule(next, timer);
+                    }
+                }
+                Timer::Look(due) => {
+                    if let Some(next) = self.probe(turn, due).filter(|_| self.is_asked(turn.settings, due)) {
+                        turn.worker.wheel.schedule(next, timer);
+                    }
+                }
                 Timer::Sweep => self.sweep(turn),
                 Timer::SweepDialogs => self.sweep_dialogs(turn),
             }

@@ -63,14 +63,12 @@ impl Core {
     pub(super) fn holder_of(&self, peer: &Peer, incoming: &Incoming<'_>, settings: &Settings) -> Peer {
         let from_outside = incoming.is_in_dialog() && incoming.upstream.zone != Zone::Pool;
         let PeerAddress::At(named) = peer.address else { return *peer };
-        let is_member = |address| settings.pools.member_at(address).is_some();
-        if !from_outside || !is_member(named) {
+        if !from_outside || settings.pool_member(named).is_none() {
             return *peer;
         }
-        match self.dialogs.taken_by(incoming.dialog(&self.hash)).filter(|member| is_member(*member)) {
-            Some(member) => Peer { address: PeerAddress::At(member), ..*peer },
-            None => *peer,
-        }
+        let taker = self.dialogs.taken_by(incoming.dialog(&self.hash));
+        let taker = taker.filter(|member| settings.pool_member(*member).is_some());
+        taker.and_then(|member| settings.pool_peer(member)).unwrap_or(*peer)
     }
 
     /// RFC 5626 §5.3.1: 430. A BYE is granted: there is nobody left to be told.

@@ -26,7 +26,7 @@ impl Core {
         if !is_too_large(flow, length, settings) {
             return Way::Flow;
         }
-        let member = settings.pools.member_at(flow.remote);
+        let member = settings.member_at(flow.listener, flow.remote);
         let way = match member.map(|member| (member.large(), member)) {
             Some((Large::Always(listener), _)) => Way::Connection { listener, falls_back: false },
             Some((Large::Auto(listener), member)) if member.accepts_connections(now) => {
@@ -46,10 +46,27 @@ impl Core {
         way
     }
 
+    /// The connections for an ACK of `length` bytes that is meant for `flow`, where it is too large for a datagram.
+    /// It cannot be refused, because nobody answers it; without connections it leaves in fragments.
+    pub(crate) fn way_of_ack(
+        &self,
+        flow: &Flow,
+        length: usize,
+        settings: &Settings,
+        now: Time,
+    ) -> Option<ListenerId> {
+        if !is_too_large(flow, length, settings) {
+            return None;
+        }
+        let listener = self.way_of_large(flow, settings, now);
+        self.counters.add(listener.map_or(Count::LargeByDatagram, |_| Count::LargeByConnection));
+        listener
+    }
+
     /// The connections that a request for `flow` may have gone by, had it been large.
     pub(crate) fn way_of_large(&self, flow: &Flow, settings: &Settings, now: Time) -> Option<ListenerId> {
         let is_datagram = is_too_large(flow, usize::MAX, settings);
-        let member = settings.pools.member_at(flow.remote).filter(|_| is_datagram)?;
+        let member = settings.member_at(flow.listener, flow.remote).filter(|_| is_datagram)?;
         match member.large() {
             Large::Always(listener) => Some(listener),
             Large::Auto(listener) => member.accepts_connections(now).then_some(listener),

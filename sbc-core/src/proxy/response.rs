@@ -100,6 +100,7 @@ impl Core {
         let mut bytes = turn.worker.spare.take();
         write_response(&passing, settings, &mut turn.worker.edits, &mut bytes);
         self.counters.add(Count::Stateless);
+        self.note_large_answer(&home, bytes.len(), settings);
         turn.worker.outbox.send(home, &bytes);
         let is_failure = response.status() >= 300 && response.method_text() == b"INVITE";
         if is_failure {

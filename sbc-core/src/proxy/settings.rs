@@ -7,8 +7,7 @@ use crate::admission::GateRules;
 use crate::config::{Config, HostPort, Key, Listener};
 use crate::flow::{Flow, ListenerId, Zone};
 use crate::hash::{Digest, KeyedHash};
-use crate::limits;
-use crate::pool::Pools;
+use crate::pool::{Pools, Seat};
 use crate::proxy::hiding::Hidden;
 use crate::seal::{ListenerTag, Peer, PeerAddress, Tokens};
 use crate::time::Time;
@@ -27,8 +26,6 @@ pub(crate) struct Settings {
     pub(crate) gate: GateRules,
     /// Addresses of the pool zone's members, those of calls that may still be up among them.
     pub(crate) members: Vec<IpAddr>,
-    /// Members of the pool zone that a change took out, and when.
-    former: Vec<(SocketAddr, Time)>,
     listeners: Vec<Reachable>,
 }
 
@@ -44,38 +41,23 @@ impl Settings {
     /// Members that `before` knows keep their state.
     pub(crate) fn new(config: Arc<Config>, before: Option<&Self>, now: Time) -> Self {
         let stable = stable_hash(&config.path_key);
-        let former = before.map_or_else(Vec::new, |before| before.former_members(&config, now));
-        let left: Vec<SocketAddr> = former.iter().map(|(address, _)| *address).collect();
+        let pools = Pools::new(&config, &stable, before.map(|before| &before.pools), now);
+        // Calls with them may be up: they stay peers, and their addresses inside.
+        let left = pools.former().filter(|seat| seat.zone() == Zone::Pool).map(Seat::address);
+        let left: Vec<SocketAddr> = left.collect();
         let members = inside_members(&config).chain(left.iter().copied());
         let listeners = config.listeners.iter().map(|listener| Reachable::new(listener, &stable)).collect();
         Self {
             tokens: Tokens::new(&config.keys, &config.path_key),
             version: before.map_or(1, |before| before.version + 1),
-            pools: Pools::new(&config, &stable, before.map(|before| &before.pools)),
+            pools,
             hidden: Hidden::new(&config, &left),
             gate: GateRules::new(&config.admission),
             members: members.map(|address| address.ip().to_canonical()).collect(),
-            former,
             stable,
             listeners,
             config,
         }
-    }
-
-    /// Who was a member and is none in `config`. Calls with it may be up: it stays a peer, and its address
-    /// inside, as long as a dialog may last.
-    fn former_members(&self, config: &Config, now: Time) -> Vec<(SocketAddr, Time)> {
-        let stays = |address: &SocketAddr| inside_members(config).any(|member| member == *address);
-        let leaving = inside_members(&self.config).map(|address| (address, now));
-        let mut former: Vec<(SocketAddr, Time)> = Vec::new();
-        for (address, since) in leaving.chain(self.former.iter().copied()) {
-            let is_new = former.iter().all(|(known, _)| *known != address);
-            if is_new && !stays(&address) && now.since(since) < config.timers.call {
-                former.push((address, since));
-            }
-        }
-        former.truncate(limits::FORMER_MEMBERS);
-        former
     }
 
     pub(crate) fn listener(&self, id: ListenerId) -> Option<&Listener> {
@@ -92,11 +74,33 @@ impl Settings {
         u16::try_from(index).ok().map(ListenerId)
     }
 
+    /// The member at an address, reached from this listener; where its large requests go by another one, from that.
+    pub(crate) fn member_at(&self, listener: ListenerId, address: SocketAddr) -> Option<Seat> {
+        self.pools.member_at(address, self.listener(listener)?.zone, Some(listener))
+    }
+
+    /// The member of the pool zone at an address.
+    pub(crate) fn pool_member(&self, address: SocketAddr) -> Option<Seat> {
+        self.pools.member_at(address, Zone::Pool, None)
+    }
+
+    /// Whom an error of this flow concerns: each server once, however many pools it stands in.
+    pub(crate) fn members_at(&self, flow: &Flow) -> Vec<Seat> {
+        let Some(listener) = self.listener(flow.listener) else { return Vec::new() };
+        let mut seats: Vec<Seat> = Vec::new();
+        for seat in self.pools.at(flow.remote, listener.zone) {
+            if seats.iter().all(|known| !Arc::ptr_eq(known.member(), seat.member())) {
+                seats.push(seat);
+            }
+        }
+        seats
+    }
+
     /// A server of the pool zone as tokens name it: a member by its own transport, others by the first listener
     /// that faces the pool.
     pub(crate) fn pool_peer(&self, address: SocketAddr) -> Option<Peer> {
         let first = || self.config.listeners.iter().position(|one| one.zone == Zone::Pool);
-        let listener = match self.pools.member_at(address) {
+        let listener = match self.pool_member(address) {
             Some(member) => member.listener(),
             None => ListenerId(u16::try_from(first()?).ok()?),
         };
@@ -112,7 +116,7 @@ impl Settings {
     /// message goes, because FreeSWITCH takes another Path for another binding.
     pub(crate) fn told_to(&self, flow: &Flow) -> Option<&Listener> {
         let in_zone = |listener: &&Listener| listener.zone == Zone::Pool;
-        let member = self.pools.member_at(flow.remote);
+        let member = self.member_at(flow.listener, flow.remote);
         let of_pool = member.and_then(|member| self.listener(member.told())).filter(in_zone);
         of_pool.or_else(|| self.listener(flow.listener))
     }

@@ -44,6 +44,8 @@ pub(crate) enum Timer {
     Entry(EntryId, u32),
     Binding(BindingId, u32),
     Probe(ProbeTimer),
+    /// The same out of turn, until it is answered or missed.
+    Look(ProbeTimer),
     /// One shard of the table of sources.
     Sweep,
     /// One shard of the table of dialogs.
@@ -85,7 +87,13 @@ pub(crate) enum After {
     /// The pool granted a request of a dialog that its outside party sent from here.
     Heard { key: DialogKey, member: Option<SocketAddr>, flow: crate::flow::Flow },
     /// A member's own request inside a dialog that it had not been known to have was granted.
-    Taken { key: DialogKey, member: SocketAddr, peer: crate::seal::Peer, target: Box<[u8]> },
+    Taken {
+        key: DialogKey,
+        member: SocketAddr,
+        peer: crate::seal::Peer,
+        target: Box<[u8]>,
+        hold: Option<Held>,
+    },
     /// A dialog ended.
     Ended(DialogKey),
     /// The entry waits for this no longer.

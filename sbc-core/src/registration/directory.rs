@@ -24,6 +24,8 @@ pub struct Binding {
     pub path: Peer,
     /// The Contact URI.
     pub contact: Box<[u8]>,
+    /// The member of the pool that granted it.
+    pub member: Option<SocketAddr>,
     /// How much its user prefers it (RFC 3261 §20.10), in thousandths.
     pub q: u16,
     /// When the registrar forgets it.
@@ -51,6 +53,8 @@ pub struct Registration<'a> {
     pub path: Peer,
     /// Its Contact URI.
     pub contact: &'a [u8],
+    /// The member of the pool that granted it.
+    pub member: Option<SocketAddr>,
     /// How much its user prefers it, in thousandths.
     pub q: u16,
     /// When the registrar forgets it.
@@ -222,6 +226,7 @@ impl Directory {
                 flow: registration.flow,
                 path: registration.path,
                 contact: registration.contact.into(),
+                member: registration.member,
                 q: registration.q,
                 expires: registration.expires,
                 // The connection may have closed while the registrar was asked.
@@ -359,6 +364,17 @@ impl Directory {
         !self.of_aor(aor, now).is_empty()
     }
 
+    /// The member that granted the newest binding of an address of record, open or closed: its user may come back to
+    /// it. `None`: there is none that has not expired.
+    pub fn granted_by(&self, aor: Digest, now: Time) -> Option<Option<SocketAddr>> {
+        let ids = self.by_aor.get(&aor).map(|ids| ids.clone())?;
+        let bindings = ids.into_iter().filter_map(|id| {
+            let binding = self.bindings.get(&id.0)?;
+            (binding.expires > now).then_some((binding.refreshed, binding.member))
+        });
+        bindings.max_by_key(|(refreshed, _)| *refreshed).map(|(_, member)| member)
+    }
+
     /// Let a request wait for the binding or dialog `key` to come back. False where too many wait.
     pub fn wait(&self, key: Digest, entry: EntryId) -> bool {
         if self.waiting.len() >= limits::WAITING {
@@ -426,6 +442,7 @@ mod tests {
             flow,
             path,
             contact: b"sip:x@y.invalid",
+            member: (id > 100).then(|| ([10, 0, 2, 10], 5080).into()),
             q: if id > 100 { 500 } else { 1000 },
             expires,
         };
@@ -445,6 +462,24 @@ mod tests {
         directory.connected(second);
         register(&directory, 5, second, Time::from_millis(10));
         assert!(matches!(directory.lookup(BindingId(5)), Lookup::Live { flow, .. } if flow == second));
+    }
+
+    #[test]
+    fn whoever_granted_the_newest_binding_is_known_until_it_expires() {
+        let directory = Directory::default();
+        let (first, second) = (connection(1), connection(2));
+        directory.connected(first);
+        directory.connected(second);
+        assert_eq!(directory.granted_by(AOR, Time::ZERO), None);
+        register(&directory, 5, first, Time::ZERO);
+        assert_eq!(directory.granted_by(AOR, Time::ZERO), Some(None));
+        register(&directory, 105, second, Time::from_millis(1));
+        directory.closed(second.connection.unwrap(), Time::from_millis(2));
+        assert_eq!(
+            directory.granted_by(AOR, Time::from_millis(2)),
+            Some(Some(([10, 0, 2, 10], 5080).into()))
+        );
+        assert_eq!(directory.granted_by(AOR, Time::from_millis(61_000)), None);
     }
 
     #[test]

@@ -11,6 +11,8 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::rdata::SRV;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
+use tokio::task::JoinHandle;
+
 use super::members::{Listed, MOST};
 use crate::config::Discovery;
 
@@ -60,7 +62,11 @@ pub(super) type Answer = (Vec<Listed>, Duration);
 ///
 /// # Errors
 /// When nobody is listed, or a part of the answer could not be had: half an answer would take members away.
-pub(super) async fn ask(discovery: &Discovery, resolver: Option<SocketAddr>) -> Result<Answer, Failure> {
+pub(super) async fn ask(
+    discovery: &Discovery,
+    resolver: Option<SocketAddr>,
+    targets: &mut Targets,
+) -> Result<Answer, Failure> {
     let asking = Asking { resolver: build(resolver)?, ipv6: discovery.ipv6 };
     match discovery.source.port {
         Some(port) => {
@@ -68,7 +74,7 @@ pub(super) async fn ask(discovery: &Discovery, resolver: Option<SocketAddr>) -> 
             let listed = |ip| Listed { priority: 0, weight: 1, address: SocketAddr::new(ip, port) };
             Ok((addresses.into_iter().map(listed).collect(), ttl))
         }
-        None => asking.services(name(&discovery.source.name)?).await,
+        None => asking.services(name(&discovery.source.name)?, targets).await,
     }
 }
 
@@ -98,6 +104,34 @@ fn name(text: &str) -> Result<Name, Failure> {
     Ok(name)
 }
 
+/// The addresses of the targets that SRV records listed last.
+#[derive(Debug, Default)]
+pub(super) struct Targets(Vec<(Name, Vec<IpAddr>)>);
+
+impl Targets {
+    /// The addresses of a target now. While it is listed and has none, those it had are kept.
+    fn note(&mut self, target: &Name, now: Vec<IpAddr>) -> Vec<IpAddr> {
+        let known = self.0.iter_mut().find(|(known, _)| known == target);
+        match known {
+            Some((_, addresses)) if now.is_empty() => addresses.clone(),
+            Some((_, addresses)) => {
+                addresses.clone_from(&now);
+                now
+            }
+            None => {
+                self.0.push((target.clone(), now.clone()));
+                now
+            }
+        }
+    }
+
+    /// Forget those that are listed no more.
+    fn keep(&mut self, listed: &[&SRV]) {
+        self.0.retain(|(known, _)| listed.iter().any(|service| service.target == *known));
+    }
+}
+
+#[derive(Clone)]
 struct Asking {
     resolver: TokioResolver,
     ipv6: bool,
@@ -117,9 +151,9 @@ impl Asking {
         Ok((addresses, Duration::from_secs(ttl.into())))
     }
 
-    /// RFC 2782: every target with its addresses. A target without any is left out; one that nobody knows anything
-    /// about now makes the whole answer fail.
-    async fn services(&self, name: Name) -> Result<Answer, Failure> {
+    /// RFC 2782: every target with its addresses, asked for at once. A target that has none now keeps those it had; one
+    /// that nobody knows anything about makes the whole answer fail.
+    async fn services(&self, name: Name, targets: &mut Targets) -> Result<Answer, Failure> {
         let found = self.resolver.lookup(name, RecordType::SRV).await?;
         let ttl = found.answers().iter().map(|record| record.ttl).min().unwrap_or(0);
         let mut ttl = Duration::from_secs(ttl.into());
@@ -131,18 +165,58 @@ impl Asking {
             .filter(|service| !service.target.is_root())
             .collect();
         services.sort_by_key(|service| service.priority);
+        services.truncate(MOST);
+        targets.keep(&services);
+        let asked: Vec<_> = services
+            .iter()
+            .map(|service| {
+                let (asking, target) = (self.clone(), service.target.clone());
+                AbortOnDrop(tokio::spawn(async move { asking.addresses(target).await }))
+            })
+            .collect();
         let mut listed = Vec::new();
-        for service in services.into_iter().take(MOST) {
-            let (addresses, own) = match self.addresses(service.target.clone()).await {
+        for (service, mut asked) in services.into_iter().zip(asked) {
+            let answer = (&mut asked.0).await.map_err(|error| Failure::Unanswered(error.to_string()))?;
+            let (addresses, own) = match answer {
                 Ok(answer) => answer,
-                Err(Failure::Empty) => continue,
+                Err(Failure::Empty) => (Vec::new(), ttl),
                 Err(failure) => return Err(failure),
             };
             ttl = ttl.min(own);
             let SRV { priority, weight, port, .. } = *service;
             let one = |ip| Listed { priority, weight, address: SocketAddr::new(ip, port) };
-            listed.extend(addresses.into_iter().map(one));
+            listed.extend(targets.note(&service.target, addresses).into_iter().map(one));
         }
         Ok((listed, ttl))
+    }
+}
+
+/// A question that is no longer waited for ends.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(target: &str) -> SRV {
+        SRV::new(0, 1, 5080, Name::from_ascii(target).expect("a name"))
+    }
+
+    #[test]
+    fn a_target_without_addresses_keeps_those_it_had_while_it_is_listed() {
+        let (mut targets, service) = (Targets::default(), service("a.test."));
+        let (first, second) = (vec![IpAddr::from([10, 0, 2, 10])], vec![IpAddr::from([10, 0, 2, 11])]);
+        assert!(targets.note(&service.target, Vec::new()).is_empty(), "nothing was ever known");
+        assert_eq!(targets.note(&service.target, first.clone()), first);
+        assert_eq!(targets.note(&service.target, Vec::new()), first);
+        assert_eq!(targets.note(&service.target, second.clone()), second);
+        targets.keep(&[]);
+        assert!(targets.note(&service.target, Vec::new()).is_empty(), "it was not listed meanwhile");
     }
 }

@@ -80,9 +80,9 @@ fn wanted(settings: &Settings) -> Vec<Asked> {
 }
 
 async fn ask_on(asked: Asked, reloader: Arc<Reloader>) {
-    let mut pause = FLOOR;
+    let (mut pause, mut targets) = (FLOOR, lookup::Targets::default());
     loop {
-        let answer = lookup::ask(&asked.discovery, asked.resolver).await;
+        let answer = lookup::ask(&asked.discovery, asked.resolver, &mut targets).await;
         let answer = answer.and_then(|(listed, ttl)| {
             let members = members::members(&asked.discovery, listed, &asked.own);
             if members.is_empty() { Err(Failure::Empty) } else { Ok((members, ttl)) }

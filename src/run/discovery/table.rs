@@ -24,6 +24,8 @@ pub(in crate::run) struct State {
     pub members: Vec<Member>,
     /// Why there is nothing newer, since the first question that failed.
     pub failing: Option<Failure>,
+    /// The core did not take them.
+    pub refused: bool,
 }
 
 /// What an answer changes.
@@ -55,7 +57,7 @@ impl Found {
         match answer {
             Ok(members) => {
                 let returns = state.failing.take().is_some();
-                if members != state.members {
+                if std::mem::take(&mut state.refused) || members != state.members {
                     state.members = members;
                     return News::Members;
                 }
@@ -83,8 +85,16 @@ impl Found {
             let before = running.iter().find(stands_for);
             let before = before.and_then(|before| known.iter().find(|one| one.discovery == *before));
             if let Some(members) = before.map(|before| before.state.members.clone()) {
-                known.push(Known { discovery: discovery.clone(), state: State { members, failing: None } });
+                known.push(Known { discovery: discovery.clone(), state: State { members, ..State::default() } });
             }
+        }
+    }
+
+    /// The core did not take what was listed: it is news once more.
+    pub(in crate::run) fn refused(&self, discovery: &Discovery) {
+        let mut known = self.lock();
+        if let Some(one) = known.iter_mut().find(|one| one.discovery == *discovery) {
+            one.state.refused = true;
         }
     }
 
@@ -148,6 +158,16 @@ mod tests {
         let state = found.state(&asked);
         assert_eq!((state.members, state.failing), (members.clone(), Some(Failure::Unanswered("no".into()))));
         assert_eq!(found.note(&asked, Ok(members)), News::Returns);
+    }
+
+    #[test]
+    fn what_was_not_taken_over_is_news_again() {
+        let (found, asked) = (Found::default(), discovery("a"));
+        let members = vec![member("10.0.2.10:5080")];
+        assert_eq!(found.note(&asked, Ok(members.clone())), News::Members);
+        found.refused(&asked);
+        assert_eq!(found.note(&asked, Ok(members.clone())), News::Members);
+        assert_eq!(found.note(&asked, Ok(members)), News::Nothing);
     }
 
     #[test]

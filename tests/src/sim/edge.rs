@@ -72,6 +72,10 @@ pub struct EdgeSettings {
     pub carriers: Vec<SocketAddr>,
     /// How the members are reached: by UDP, TCP or TLS.
     pub transport: Transport,
+    /// Members that are reached by the stream listener, whatever the others are.
+    pub by_stream: Vec<SocketAddr>,
+    /// Whether the members are probed.
+    pub probes: bool,
     /// How the carriers are.
     pub trunk: Transport,
     /// What happens to requests too large for a datagram, for the members and for the carriers.
@@ -109,6 +113,8 @@ impl EdgeSettings {
             members: members.iter().map(|member| member.parse().expect("a member's address")).collect(),
             carriers: vec!["203.0.113.10:5060".parse().expect("a carrier's address")],
             transport: Transport::Udp,
+            by_stream: Vec::new(),
+            probes: true,
             trunk: Transport::Udp,
             large: [Large::Never; 2],
             balance: Balance::HashCallId,
@@ -231,6 +237,11 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
     for (member, share) in members.members.iter_mut().zip(&settings.shares) {
         member.share = share.clone();
     }
+    for member in members.members.iter_mut().filter(|one| settings.by_stream.contains(&one.address)) {
+        (member.listener, member.uri) =
+            (INSIDE_TCP_ID, format!("sip:{};transport=tcp", member.address).into());
+    }
+    members.probe = members.probe.filter(|_| settings.probes);
     Arc::new(Config {
         listeners,
         region: "eu".into(),

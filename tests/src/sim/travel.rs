@@ -110,6 +110,9 @@ impl World {
         }
         let Some(flying) = self.arrive_at_edge(flying) else { return };
         let now = self.now;
+        if flying.socket.is_some() && self.drops_tcp.contains(&flying.to) {
+            return;
+        }
         let is_refused = flying.socket.is_some() && self.without_tcp.contains(&flying.to);
         if is_refused || self.closed_ports.contains(&flying.to) {
             self.refuse(&flying);

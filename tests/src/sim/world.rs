@@ -48,6 +48,8 @@ pub struct World {
     pub(super) closed_ports: Vec<SocketAddr>,
     /// Servers that accept no connections.
     pub without_tcp: Vec<SocketAddr>,
+    /// Servers before which a firewall drops what would open one.
+    pub drops_tcp: Vec<SocketAddr>,
     /// Inner to outer address of those behind an address translator.
     pub(super) translated: BTreeMap<SocketAddr, SocketAddr>,
     pub(super) flying: BTreeMap<(Time, u64), Flying>,
@@ -97,6 +99,7 @@ impl World {
             streams: Streams::default(),
             closed_ports: Vec::new(),
             without_tcp: Vec::new(),
+            drops_tcp: Vec::new(),
             translated: BTreeMap::new(),
             flying: BTreeMap::new(),
             last_on_stream: BTreeMap::new(),

@@ -3,12 +3,20 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Failover, Large, Member, Probe, Share};
-use crate::flow::{ListenerId, Zone};
+use crate::config::{Failover, Large, Probe};
 use crate::pool::ProbeDue;
 use crate::transaction::EntryId;
 
 fn pool_of(shares: &[Share]) -> PoolState {
+    state_of(config_of(shares), None)
+}
+
+fn state_of(config: Pool, before: Option<&PoolState>) -> PoolState {
+    let known = |member: &Member| before?.members.iter().find(|old| old.is(member)).cloned();
+    PoolState::new(config, "eu", &KeyedHash::new([3; 16]), before.is_some(), known)
+}
+
+fn config_of(shares: &[Share]) -> Pool {
     let members = shares.iter().enumerate().map(|(n, share)| Member {
         uri: format!("sip:10.0.2.{n}:5080").into(),
         address: ([10, 0, 2, n as u8], 5080).into(),
@@ -16,7 +24,7 @@ fn pool_of(shares: &[Share]) -> PoolState {
         listener: ListenerId(0),
     });
     let second = Duration::from_secs(1);
-    let config = Pool {
+    Pool {
         name: "freeswitch".into(),
         zone: Zone::Pool,
         listener: ListenerId(0),
@@ -26,8 +34,11 @@ fn pool_of(shares: &[Share]) -> PoolState {
         probe: Some(Probe { interval: second * 5, timeout: second, fall: 2, rise: 2 }),
         failover: Failover { invite_after: second * 2, other_after: second * 6, attempts: 3 },
         large: Large::Never,
-    };
-    PoolState::new(config, "eu", &KeyedHash::new([3; 16]), None)
+    }
+}
+
+fn without_probes(members: usize, before: Option<&PoolState>) -> PoolState {
+    state_of(Pool { probe: None, ..config_of(&vec![Share::default(); members]) }, before)
 }
 
 fn pool(members: usize) -> PoolState {
@@ -39,7 +50,7 @@ fn key(call: u32) -> Digest {
 }
 
 fn call(balance: Balance, call: u32) -> Wish {
-    Wish { balance, key: key(call), is_new_call: true, among: Places::ALL, near: None }
+    Wish { balance, key: key(call), wanted: None, is_new_call: true, among: Places::ALL, near: None }
 }
 
 fn first(pool: &PoolState, wish: &Wish) -> Option<usize> {
@@ -169,7 +180,7 @@ fn one_call_at_a_time_tries_a_member_that_is_back() {
     let wish = wish.into_iter().find(|wish| pool.choose(wish, Places::default(), back) == Some(0)).unwrap();
     pool.members[0].sent(EntryId(1), ListenerId(0), back);
     assert_eq!(pool.choose(&wish, Places::default(), back), Some(1), "the trial is on");
-    pool.members[0].answered();
+    pool.members[0].answered(true);
     assert_eq!(pool.choose(&wish, Places::default(), back), Some(0), "it went well");
 }
 
@@ -203,4 +214,82 @@ fn only_those_with_the_tag_are_asked_and_the_wanted_region_goes_first() {
     assert_eq!(asked(Wish { near: Some(pool.near_to("us")), ..wish }), [0, 1], "health comes before place");
     let anybody = Wish { among: pool.tagged(None), near: Some(pool.near_to("us")), ..wish };
     assert_eq!(asked(anybody)[2..], [0, 1]);
+}
+
+#[test]
+fn without_probes_some_misses_in_a_row_take_a_member_down_and_an_answer_brings_it_back() {
+    let pool = Arc::new(without_probes(2, None));
+    let (seat, other) = (Seat::of(&pool, 0).unwrap(), Seat::of(&pool, 1).unwrap());
+    let now = Time::from_millis(1);
+    seat.missed(now);
+    seat.missed(now);
+    assert_eq!(seat.health(), Health::Unknown, "one lost request is no dead member");
+    seat.answered();
+    seat.missed(now);
+    seat.missed(now);
+    assert_eq!(seat.health(), Health::Unknown, "they were not in a row");
+    seat.missed(now);
+    assert_eq!(seat.health(), Health::Down);
+    seat.answered();
+    assert_eq!(seat.health(), Health::Unknown);
+    for _ in 0..FALL {
+        other.missed(now);
+    }
+    assert_eq!(other.health(), Health::Down, "the first is no longer counted as down");
+}
+
+#[test]
+fn without_probes_one_call_at_a_time_tries_a_member_that_was_left_alone() {
+    let pool = Arc::new(without_probes(2, None));
+    let seat = Seat::of(&pool, 0).unwrap();
+    let wish = (0..).map(|number| call(Balance::HashCallId, number));
+    let wish = wish.into_iter().find(|wish| first(&pool, wish) == Some(0)).unwrap();
+    let mut now = Time::from_millis(1);
+    let choice = |now| pool.choose(&wish, Places::default(), now);
+    for _ in 0..FALL {
+        seat.missed(now);
+    }
+    for _ in 0..2 {
+        assert_eq!(choice(now), Some(1));
+        now = now + limits::EJECTION;
+        assert_eq!(choice(now), Some(0), "it has its turn again");
+        seat.sent(EntryId(1), now);
+        assert_eq!(choice(now), Some(1), "the trial is on");
+        seat.missed(now);
+        now = now + limits::TRIAL;
+        assert_eq!(choice(now), Some(1), "it did not go well");
+    }
+    now = now + limits::EJECTION;
+    seat.sent(EntryId(2), now);
+    seat.answered();
+    assert_eq!(choice(now), Some(0), "it went well");
+}
+
+#[test]
+fn what_probes_said_does_not_outlive_them() {
+    let before = pool(2);
+    take_down(&before, 0);
+    before.members[1].probing(|probing| {
+        let probe = before.config.probe.clone().unwrap();
+        let ProbeDue::Send { sequence } = probing.on_timer(Time::from_millis(1), &probe) else { panic!() };
+        probing.on_busy(sequence);
+    });
+    let pool = without_probes(2, Some(&before));
+    let taken: std::collections::BTreeSet<_> =
+        (0..20).filter_map(|number| first(&pool, &call(Balance::HashCallId, number))).collect();
+    assert_eq!(taken.len(), 2, "both have their turn");
+}
+
+#[test]
+fn a_member_that_fails_again_and_again_waits_for_a_while() {
+    let pool = pool(2);
+    let now = Time::from_millis(1);
+    let fail = |times: u8| (0..times).for_each(|_| pool.members[0].failed(now));
+    let waits = |now| pool.members[0].full_until() > now;
+    fail(limits::OWN_FAILURES - 1);
+    pool.members[0].handled();
+    fail(limits::OWN_FAILURES - 1);
+    assert!(!waits(now), "they were not in a row");
+    fail(1);
+    assert!(waits(now) && !waits(now + limits::PAUSE));
 }

@@ -212,7 +212,10 @@ impl Setup {
             member.sent(step.id, next.flow.listener, step.now);
         }
         let call = next.member.as_ref().filter(|_| self.is_new_call());
-        let call = call.map(|member| member.hold_call(step.now));
+        let call = call.map(|member| match next.is_paid {
+            true => member.hold_unpaced(),
+            false => member.hold_call(step.now),
+        });
         let id = link(branch, incoming, step);
         self.branches.push(Branch { call, breadth, falls_back, ..Branch::new(id, client, timers, &next) });
         if let Some(unused) = next.target.and_then(|target| self.plan.keep(target)) {
@@ -257,9 +260,12 @@ impl Setup {
         self.method == Some(Method::Invite) && !self.in_dialog
     }
 
-    /// When the next member is tried if this one says nothing.
+    /// When the next member is tried if this one says nothing. A connection that only a large request needs has to come
+    /// about in half that time, so that the same member can be asked by UDP before.
     fn failover_at(&self, step: &Step<'_>) -> Option<Time> {
-        if !self.plan.has_more() {
+        let is_call = self.method == Some(Method::Invite);
+        let needs_connection = is_call && self.branches.last().is_some_and(|branch| branch.falls_back);
+        if !self.plan.has_more() && !needs_connection {
             return None;
         }
         let patience = match &self.plan {
@@ -267,11 +273,10 @@ impl Setup {
             Plan::Bindings(_) => limits::BINDING_PATIENCE,
             Plan::Pool { pool, .. } => {
                 let failover = &pool.config.failover;
-                let is_invite = self.method == Some(Method::Invite);
-                if is_invite { failover.invite_after } else { failover.other_after }
+                if is_call { failover.invite_after } else { failover.other_after }
             }
         };
-        let at = step.now + patience;
+        let at = step.now + if needs_connection { patience / 2 } else { patience };
         (at < self.patience).then_some(at)
     }
 

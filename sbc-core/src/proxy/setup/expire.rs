@@ -119,6 +119,9 @@ impl Setup {
     /// member would only challenge it again.
     fn give_up_waiting_for_member(&mut self, step: &mut Step<'_>) {
         self.next_attempt_at = None;
+        if self.gives_up_connection(step) {
+            return;
+        }
         let last =
             self.branches.iter().rfind(|branch| !branch.over).and_then(|branch| branch.member.as_ref());
         let is_alive = last.is_some_and(Seat::is_in_good_health);
@@ -140,6 +143,22 @@ impl Setup {
         self.attempt_again(step);
     }
 
+    /// A large request waits for a connection that does not come about: a firewall may drop what would open it. That says
+    /// nothing against the member, which is asked by UDP. True where it is so.
+    fn gives_up_connection(&mut self, step: &mut Step<'_>) -> bool {
+        let waits = |branch: &&mut Branch| branch.falls_back && !branch.over && !branch.abandoned;
+        let is_call = self.method == Some(Method::Invite);
+        let Some(branch) = self.branches.last_mut().filter(waits).filter(|_| is_call) else { return false };
+        let Some(member) = branch.member.clone() else { return false };
+        branch.abandoned = true;
+        branch.call = None;
+        branch.client.stop_retransmitting();
+        member.member().refused_connection(step.now);
+        self.plan.again(&member);
+        self.attempt_again(step);
+        true
+    }
+
     /// The network says that nobody is there. What a target said before counts: once it began a dialog it is
     /// waited for, because networks err for moments.
     pub(crate) fn on_unreachable(&mut self, flow: crate::flow::Flow, step: &mut Step<'_>) {
@@ -159,6 +178,7 @@ impl Setup {
             was_waited_for |= !branch.abandoned;
             branch.over = true;
             branch.refused = true;
+            branch.call = None;
             branch.client.stop_retransmitting();
         }
         if was_waited_for && !self.tries_next(step) {
@@ -318,7 +338,8 @@ impl Setup {
 /// An INVITE that got nothing at all in its time counts against its member, once. Other requests do not:
 /// a slow look-up is not a dead server, and probes will tell.
 fn miss(branch: &mut Branch, now: Time) {
-    let is_silent = branch.client.is_invite() && !branch.client.has_provisional();
+    // Where only a connection was missing, nothing was heard of the member itself.
+    let is_silent = branch.client.is_invite() && !branch.client.has_provisional() && !branch.falls_back;
     if let (Some(member), true, false) = (&branch.member, is_silent, branch.missed) {
         branch.missed = true;
         member.missed(now);

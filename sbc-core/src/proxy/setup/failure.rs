@@ -61,14 +61,16 @@ impl Setup {
     }
 
     /// Whether this failure lets the next target be tried.
-    fn goes_on(&self, at: usize, response: &Message<'_>, step: &Step<'_>) -> bool {
+    fn goes_on(&mut self, at: usize, response: &Message<'_>, step: &Step<'_>) -> bool {
         if self.cancelled || self.has_final() {
             return false;
         }
         match &self.plan {
             Plan::Pool { .. } => {
                 let zone = self.branches[at].zone;
-                self.may_change_member(step) && speaks_of_its_server(response, zone)
+                self.may_change_member(step)
+                    && (speaks_of_its_server(response, zone)
+                        || (is_of_nobody(response.status()) && self.plan.turn_home(step.now)))
             }
             Plan::Bindings(_) => response.status() < 600,
             Plan::Peer { .. } => false,
@@ -182,6 +184,11 @@ impl Setup {
 /// §21.5.4).
 fn speaks_of_its_server(response: &Message<'_>, zone: Zone) -> bool {
     response.status() == 503 && (zone != Zone::Pool || response.first(HeaderName::Reason).is_none())
+}
+
+/// What a registrar says that does not know a user, or not where he is.
+const fn is_of_nobody(status: u16) -> bool {
+    matches!(status, 404 | 480)
 }
 
 const fn is_challenge(status: u16) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Balance;
 use crate::flow::{AddressText, Flow, ListenerId, Zone};
 use crate::hash::Digest;
-use crate::pool::{Places, PoolState, Seat, Wish};
+use crate::pool::{Places, PoolState, Seat, Standing, Wish};
 use crate::proxy::core::Core;
 use crate::proxy::settings::Settings;
 use crate::registration::Reached;
@@ -17,17 +17,19 @@ use crate::time::Time;
 pub(crate) enum Plan {
     /// One sealed peer, over this flow once it is known.
     Peer { peer: Peer, flow: Option<Flow>, target: Option<Vec<u8>> },
-    /// Members of a pool; `first` is the one that made the challenge being answered.
+    /// Members of a pool; `first` is the one that made the challenge being answered, or has the registration.
     Pool {
         /// As it was when the request came.
         pool: Arc<PoolState>,
         wish: Wish,
         tried: Places,
         first: Option<usize>,
-        /// The request answers a challenge of its first member; another would only challenge it again.
+        /// The pace of the first one has counted this call before.
+        is_paid: bool,
+        /// The first member can answer what another would only challenge again, or not know.
         answers: bool,
         left: u8,
-        /// Pools to go on with; the next one is the last of the list.
+        /// Pools to go on with; the preferred one is the last of the list.
         then: Vec<Fallback>,
     },
     /// Bindings of a user.
@@ -45,10 +47,31 @@ pub(crate) struct Bound {
     pub(crate) asked: Option<u16>,
 }
 
-/// A pool that is asked when the ones before it have nobody.
+/// A pool that is asked when those before it have nobody who stands as well.
 pub(crate) struct Fallback {
     pub(crate) pool: Arc<PoolState>,
     pub(crate) wish: Wish,
+    /// Who was asked there already.
+    pub(crate) tried: Places,
+    /// How many may still be.
+    pub(crate) left: u8,
+}
+
+impl Fallback {
+    pub(crate) fn new(pool: Arc<PoolState>, wish: Wish) -> Self {
+        let left = pool.config.failover.attempts.max(1);
+        Self { pool, wish, tried: Places::default(), left }
+    }
+
+    /// How the best one stands that may still be asked.
+    fn standing(&self, now: Time) -> Option<Standing> {
+        (self.left > 0).then(|| self.pool.standing(&self.wish, self.tried, now)).flatten()
+    }
+
+    /// How many targets are left in it.
+    fn targets(&self) -> u32 {
+        self.wish.among.without(self.tried).count().min(u32::from(self.left))
+    }
 }
 
 /// The next target.
@@ -62,12 +85,14 @@ pub(crate) struct Next {
     pub(crate) address: Option<SocketAddr>,
     /// Tells the branches of one request apart, the same after a restart.
     pub(crate) leg: u32,
+    /// The member's pace has counted this call before.
+    pub(crate) is_paid: bool,
 }
 
 impl Next {
     /// The same target, asked over a connection from `listener`.
     pub(crate) fn by_connection(self, listener: ListenerId, settings: &Settings) -> Self {
-        let member = self.member.or_else(|| settings.pools.member_at(self.flow.remote));
+        let member = self.member.or_else(|| settings.member_at(self.flow.listener, self.flow.remote));
         let flow = Flow::to(listener, self.flow.remote);
         // Both ways may be tried one after the other: their branches must not be the same.
         Self { flow, member, leg: !self.leg, ..self }
@@ -88,7 +113,7 @@ impl Plan {
             Self::Peer { peer, flow, target } => {
                 let flow = towards(flow.take()?, call_id, settings)?;
                 let zone = settings.listener(flow.listener)?.zone;
-                let member = settings.pools.member_at(flow.remote).filter(|_| zone == Zone::Pool);
+                let member = settings.member_at(flow.listener, flow.remote).filter(|_| zone == Zone::Pool);
                 let target = target.take();
                 Some(Next {
                     flow,
@@ -98,11 +123,16 @@ impl Plan {
                     member,
                     address: None,
                     leg: leg_of(peer, settings),
+                    is_paid: false,
                 })
             }
-            Self::Pool { pool, wish, tried, first, left, .. } => {
+            Self::Pool { pool, wish, tried, first, is_paid, left, .. } => {
                 *left = left.checked_sub(1)?;
-                let place = first.take().or_else(|| pool.choose(wish, *tried, now))?;
+                let paid = std::mem::take(is_paid);
+                let has_room = |place: &usize| !wish.is_new_call || pool.has_room(*place, paid, now);
+                let known = first.take().filter(has_room);
+                let is_paid = paid && known.is_some();
+                let place = known.or_else(|| pool.choose(wish, *tried, now))?;
                 *tried = tried.with(place);
                 let member = Seat::of(pool, place)?;
                 let address = member.address();
@@ -124,6 +154,7 @@ impl Plan {
                     member: Some(member),
                     address: Some(address),
                     leg,
+                    is_paid,
                 })
             }
             Self::Bindings(Bound { left, asked, .. }) => {
@@ -134,16 +165,26 @@ impl Plan {
                 let peer = Peer { binding: Some(reached.id), ..peer };
                 let target = Some(reached.contact.into_vec());
                 let leg = leg_of(&peer, settings);
-                Some(Next { flow: reached.flow, zone, peer, target, member: None, address: None, leg })
+                Some(Next {
+                    flow: reached.flow,
+                    zone,
+                    peer,
+                    target,
+                    member: None,
+                    address: None,
+                    leg,
+                    is_paid: false,
+                })
             }
         }
     }
 
     /// Every target that a request may have gone to, where the balance would not choose the same one again.
     pub(crate) fn wherever_it_went(mut self) -> Self {
-        if let Self::Pool { wish, left, .. } = &mut self {
+        if let Self::Pool { wish, left, then, .. } = &mut self {
             // It holds its place already.
             wish.is_new_call = false;
+            then.iter_mut().for_each(|next| next.wish.is_new_call = false);
             if !matches!(wish.balance, Balance::HashCallId | Balance::HashAor | Balance::Priority) {
                 *left = u8::MAX;
             }
@@ -155,12 +196,27 @@ impl Plan {
     pub(crate) fn again(&mut self, member: &Seat) {
         match self {
             Self::Peer { flow, .. } => *flow = Some(Flow::to(member.listener(), member.address())),
-            Self::Pool { pool, first, left, .. } => {
+            Self::Pool { pool, first, is_paid, left, .. } => {
                 *first = pool.at(member.address());
+                *is_paid = true;
                 *left = left.saturating_add(1);
             }
             Self::Bindings(_) => {}
         }
+    }
+
+    /// Nobody of that name is where it was tried: its next target is the member that would have the registration, unless
+    /// that was asked already. True where there is one.
+    pub(crate) fn turn_home(&mut self, now: Time) -> bool {
+        let Self::Pool { pool, wish, tried, first, left, .. } = self else { return false };
+        let Some(key) = wish.wanted.take() else { return false };
+        let home = Wish { balance: Balance::HashAor, key, ..*wish };
+        let home = pool.choose(&home, Places::default(), now).filter(|home| !tried.has(*home));
+        if home.is_some() {
+            *left = (*left).max(1);
+            *first = home;
+        }
+        home.is_some()
     }
 
     /// Keep the target that was tried, where it may be tried again; else it comes back.
@@ -179,17 +235,34 @@ impl Plan {
         }
     }
 
-    /// Go on to the next pool when this one has no member with room left to try, or was tried often enough.
+    /// Go on with the pool whose best member stands best: somebody who is full for a moment goes before somebody
+    /// who is dead. Of several alike this one stays, and then the order of the list counts.
     fn fall_back(&mut self, now: Time) {
-        let Self::Pool { pool, wish, tried, first, answers, left, then } = self else { return };
-        while first.is_none() {
-            if *left > 0 && pool.has_somebody(wish, *tried, now) {
-                return;
-            }
-            let Some(next) = then.pop() else { return };
-            *left = next.pool.config.failover.attempts.max(1);
-            (*pool, *wish) = (next.pool, next.wish);
-            (*tried, *answers) = (Places::default(), false);
+        let Self::Pool { pool, wish, tried, first, answers, left, then, .. } = self else { return };
+        if first.is_some() || then.is_empty() {
+            return;
+        }
+        // Nobody at all comes after everybody.
+        let rank = |standing: Option<Standing>| (standing.is_none(), standing);
+        let here = if *left > 0 { pool.standing(wish, *tried, now) } else { None };
+        if here == Some(Standing::Ready) {
+            return;
+        }
+        let ranked = then.iter().enumerate().rev().map(|(at, next)| (rank(next.standing(now)), at));
+        let Some((best, at)) = ranked.min_by_key(|(rank, _)| *rank) else { return };
+        if best >= rank(here) {
+            return;
+        }
+        let next = then.remove(at);
+        let skipped = Fallback {
+            pool: std::mem::replace(pool, next.pool),
+            wish: std::mem::replace(wish, next.wish),
+            tried: std::mem::replace(tried, next.tried),
+            left: std::mem::replace(left, next.left),
+        };
+        *answers = false;
+        if skipped.targets() > 0 {
+            then.push(skipped);
         }
     }
 
@@ -242,10 +315,7 @@ impl Plan {
                 let again = u32::from(first.is_some_and(|first| tried.has(first)));
                 let untried = wish.among.without(*tried).count();
                 let here = (untried + again).min(u32::from(*left));
-                let beyond = |next: &Fallback| {
-                    next.wish.among.count().min(u32::from(next.pool.config.failover.attempts.max(1)))
-                };
-                here + then.iter().map(beyond).sum::<u32>()
+                here + then.iter().map(Fallback::targets).sum::<u32>()
             }
             Self::Bindings(bound) => u32::try_from(bound.left.len()).unwrap_or(0),
         }

@@ -64,13 +64,15 @@ impl Setup {
         step.worker.spare.give(bytes);
     }
 
-    /// The call's places among those of the members that have it: of the one that answered, and of one
-    /// that called.
+    /// The call's places among those of the members that have it: the pool's side, and the other one where both
+    /// are members.
     fn holds(&mut self, at: usize, step: &Step<'_>) -> [Option<Held>; 2] {
         let answering = self.branches.get_mut(at).and_then(|branch| branch.call.take());
-        let from_pool = (self.upstream.zone == Zone::Pool).then_some(self.upstream.flow.remote);
-        let calling = from_pool.and_then(|address| step.settings.pools.member_at(address));
-        [answering, calling.map(|member| member.hold_call(step.now))]
+        if self.upstream.zone != Zone::Pool {
+            return [answering, None];
+        }
+        let calling = step.settings.member_at(self.upstream.flow.listener, self.upstream.address());
+        [calling.map(|member| member.hold_unpaced()), answering]
     }
 
     /// The dialog that the answer begins.
@@ -135,7 +137,9 @@ impl Setup {
             target.into_boxed_slice()
         });
         let (peer, target) = (Peer { port: 0, ..self.upstream_peer }, target.unwrap_or_default());
-        step.worker.after.push(After::Taken { key, member, peer, target });
+        let seat = step.settings.member_at(self.upstream.flow.listener, member);
+        let hold = seat.map(|member| member.hold_unpaced());
+        step.worker.after.push(After::Taken { key, member, peer, target, hold });
     }
 
     fn after_success(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
@@ -144,12 +148,12 @@ impl Setup {
         }
         match self.method {
             Some(Method::Bye) => step.worker.after.push(After::Ended(self.dialog)),
-            Some(Method::Register) => self.after_register(response, step),
+            Some(Method::Register) => self.after_register(at, response, step),
             _ => {}
         }
     }
 
-    fn after_register(&mut self, response: &Message<'_>, step: &mut Step<'_>) {
+    fn after_register(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
         let Some(registers) = self.registers else { return };
         let found = with_message(&self.request, &mut step.worker.inner_index, |request| {
             let uri = bindings::contact_uri(&request)?;
@@ -169,6 +173,7 @@ impl Setup {
                     flow: self.upstream.flow,
                     path: registers.path,
                     contact: contact.into(),
+                    member: self.member(at),
                     q,
                     expires: step.now + Duration::from_secs(seconds),
                     closed: None,

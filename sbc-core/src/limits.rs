@@ -43,6 +43,8 @@ pub const EJECTION: Duration = Duration::from_secs(30);
 pub const TRIAL: Duration = Duration::from_secs(2);
 /// Requests remembered per member, for the ICMP error that may concern them.
 pub const IN_FLIGHT_PER_MEMBER: usize = 1024;
+/// The same for each UDP address that somebody is registered at.
+pub const IN_FLIGHT_PER_FLOW: usize = 16;
 /// Branches that one request may have, all attempts counted.
 pub const BRANCHES: usize = 16;
 /// Answers of one branch that nobody waited for, and that we end ourselves. Further ones are only acknowledged.

@@ -244,6 +244,15 @@ impl Core {
                 self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));
             }
         }
+        self.phone_unreachable(turn, flow);
+    }
+
+    /// A phone that is registered and not there. What it had been asked inside a dialog goes on: such an error may be
+    /// forged by whoever knows its address, and must not end a call.
+    fn phone_unreachable(&self, turn: &mut Turn<'_>, flow: Flow) {
+        for id in self.directory.take_asked(&flow) {
+            self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));
+        }
     }
 
     /// Whatever a server owes may be lost with the connection: what has no answer is asked once more.

@@ -192,6 +192,8 @@ impl Setup {
         let client = Client::new(self.method == Some(Method::Invite), step.now, &timers, bytes);
         if let Some(member) = &next.member {
             member.sent(step.id, step.now);
+        } else if !self.in_dialog {
+            step.core.directory.asked(&next.flow, step.id);
         }
         let call = next.member.as_ref().filter(|_| self.is_new_call());
         let call = call.map(|member| member.hold_call(step.now));

@@ -247,6 +247,13 @@ impl PoolState {
         self.members.iter().position(|member| member.address == address)
     }
 
+    /// Whether the silence of one member speaks of itself and not of our own network: others answer, where there are
+    /// any.
+    pub fn is_silence_its_own(&self, place: usize) -> bool {
+        let mut others = self.members.iter().enumerate().filter(|(other, _)| *other != place).peekable();
+        others.peek().is_none() || others.any(|(_, other)| other.health() == Health::Up)
+    }
+
     /// Whether any member can be expected to answer.
     pub fn is_available(&self) -> bool {
         self.config.probe.is_none() || self.members.iter().any(|member| member.health() == Health::Up)

@@ -58,6 +58,7 @@ impl Core {
                 self.step(turn, id, |setup, step| setup.on_member_down(step));
             }
         }
+        self.watch_silence(turn, state, timer);
         turn.worker.wheel.schedule(next.max(now + Duration::from_millis(1)), Timer::Probe(timer));
     }
 

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use routing_rules::Scratch;
 
 use crate::admission::Overload;
-use crate::dialog::{DialogKey, Inside};
+use crate::dialog::{Answered, DialogKey, Farewell};
 use crate::flow::WorkerId;
-use crate::gauge::Held;
 use crate::io::Outbox;
 use crate::limiting::Permit;
 use crate::limits;
+use crate::proxy::release::ReleaseTimer;
 use crate::proxy::setup::SpareEntries;
 use crate::registration::Binding;
 use crate::seal::BindingId;
@@ -44,6 +44,8 @@ pub(crate) enum Timer {
     Entry(EntryId, u32),
     Binding(BindingId, u32),
     Probe(ProbeTimer),
+    /// Some calls of a dead member are to be ended.
+    Release(ReleaseTimer),
     /// One shard of the table of sources.
     Sweep,
     /// One shard of the table of dialogs.
@@ -74,18 +76,23 @@ pub(crate) enum After {
     /// The registrar removed a binding.
     Unregistered(BindingId),
     /// A call was answered.
-    Answered {
-        key: DialogKey,
-        member: Option<SocketAddr>,
-        inside: Option<Box<Inside>>,
-        holds: [Option<Held>; 2],
-    },
+    Answered { key: DialogKey, call: Answered },
     /// A call that was answered keeps its places among the calls of rules.
     Hold { key: DialogKey, permits: Vec<Permit> },
     /// The pool granted a request of a dialog that its outside party sent from here.
     Heard { key: DialogKey, member: Option<SocketAddr>, flow: crate::flow::Flow },
     /// A member's own request inside a dialog that it had not been known to have was granted.
-    Taken { key: DialogKey, member: SocketAddr, peer: crate::seal::Peer, target: Box<[u8]> },
+    Taken {
+        key: DialogKey,
+        member: SocketAddr,
+        peer: crate::seal::Peer,
+        target: Box<[u8]>,
+        farewell: Option<Box<Farewell>>,
+    },
+    /// The outside party of a dialog is reached by another URI.
+    Retargeted { key: DialogKey, target: Box<[u8]> },
+    /// The member that has a dialog does not know it; `tag` is its own tag there, hashed.
+    Lost { key: DialogKey, tag: crate::hash::Digest },
     /// A dialog ended.
     Ended(DialogKey),
     /// The entry waits for this no longer.

@@ -47,6 +47,11 @@ impl Stage {
         }
     }
 
+    /// A member answers its probes again.
+    pub fn wake(&mut self, member: &str) {
+        self.silenced.retain(|one| one != member);
+    }
+
     /// Say something at the door of whoever says it, and see what leaves within 20 ms.
     pub fn say(&mut self, from: &str, message: &Message) -> Vec<Sent> {
         let to = match from {

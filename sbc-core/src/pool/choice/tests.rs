@@ -26,6 +26,7 @@ fn pool_of(shares: &[Share]) -> PoolState {
         probe: Some(Probe { interval: second * 5, timeout: second, fall: 2, rise: 2 }),
         failover: Failover { invite_after: second * 2, other_after: second * 6, attempts: 3 },
         large: Large::Never,
+        release: None,
     };
     PoolState::new(config, "eu", &KeyedHash::new([3; 16]), None)
 }

@@ -1,14 +1,15 @@
 //! A member is dead and stays dead: its calls are ended for it, once, as RFC 3261 §15 wants a call ended; and whatever
 //! another member takes over goes on.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sbc_core::count::Count;
 use sbc_tests::agent::{By, Policy, State};
 use sbc_tests::sim::stage::{Sent, Stage, answer_from, inside, inside_from_pool, request, statuses, the, to};
 use sbc_tests::sim::{
-    BROWSER, CARRIER, EXCHANGE, EdgeSettings, MEMBERS, OTHER_BROWSER, PHONE, TRUNK, World, answer, cast,
-    for_seeds, replace,
+    BROWSER, CARRIER, EXCHANGE, EdgeSettings, INSIDE, MEMBERS, OTHER_BROWSER, PHONE, PHONES, TRUNK, World,
+    answer, cast, for_seeds, replace,
 };
 use sbc_tests::ua::message::Message;
 
@@ -447,7 +448,7 @@ fn many_calls_are_ended_at_a_bounded_pace() {
     assert!(at_first > 120, "{at_first}");
     stage.silence(&member, false);
     let mut per_slice = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for _ in 0..DEADLINE / 100 + 30 {
         let sent = stage.pass(100);
         let new: Vec<_> = sent.iter().filter(|one| one.message.method() == "BYE").collect();
@@ -456,7 +457,7 @@ fn many_calls_are_ended_at_a_bounded_pace() {
         for bye in to(&sent, PHONE).into_iter().filter(|one| one.method() == "BYE") {
             let mut ok = answer(bye, 200, "");
             ok.close(None);
-            stage.world.inject(PHONE, sbc_tests::sim::PHONES, &ok.to_bytes());
+            stage.world.inject(PHONE, PHONES, &ok.to_bytes());
         }
     }
     assert_eq!(seen.len(), at_first);
@@ -464,6 +465,57 @@ fn many_calls_are_ended_at_a_bounded_pace() {
     assert!(most <= 100, "two rounds in one slice at most: {most}");
     assert_eq!(stage.world.core().status().calls, CALLS - at_first);
     assert_eq!(stage.world.core().counters().get(Count::Released), at_first as u64);
+}
+
+/// Another member takes calls over while they are being ended: each is ended or goes on, and none is both.
+#[test]
+fn whatever_is_not_ended_yet_can_be_taken_over() {
+    const CALLS: usize = 400;
+    let mut stage = Stage::new(&settings());
+    let mut calls = BTreeMap::new();
+    for number in 0..CALLS {
+        let call_id = format!("half-{number}");
+        let there = the(&stage.say(PHONE, &request("INVITE", &call_id, &call_id)), "INVITE");
+        let ok = answer_from(&there.to, &there.message, 200, "member");
+        stage.say(&there.to, &ok);
+        if there.to == MEMBERS[0] {
+            calls.insert(call_id, (there.message, ok));
+        }
+    }
+    stage.silence(MEMBERS[0], false);
+    let (mut ended, mut taken) = (BTreeSet::new(), BTreeSet::new());
+    let note = |sent: &[Sent], ended: &mut BTreeSet<String>| {
+        let byes = sent.iter().filter(|one| one.message.is_request() && one.message.method() == "BYE");
+        ended.extend(byes.map(|one| one.message.call_id().to_owned()));
+    };
+    for _ in 0..DEADLINE / 100 {
+        note(&stage.pass(100), &mut ended);
+        if !ended.is_empty() {
+            break;
+        }
+    }
+    assert!(!ended.is_empty() && ended.len() < calls.len(), "{} of {}", ended.len(), calls.len());
+    for (there, ok) in calls.values() {
+        let asks = inside_from_pool(MEMBERS[1], "INVITE", there, ok, 900);
+        stage.world.inject(MEMBERS[1], INSIDE, &asks.to_bytes());
+    }
+    for _ in 0..20 {
+        let sent = stage.pass(100);
+        note(&sent, &mut ended);
+        let asked = to(&sent, PHONE).into_iter().filter(|one| one.is_request() && one.method() == "INVITE");
+        for one in asked {
+            let ok = contact_of_phone(answer(one, 200, ""));
+            stage.world.inject(PHONE, PHONES, &ok.to_bytes());
+        }
+        let granted =
+            to(&sent, MEMBERS[1]).into_iter().filter(|one| !one.is_request() && one.status() == 200);
+        taken.extend(granted.map(|one| one.call_id().to_owned()));
+    }
+    note(&stage.pass(200_000), &mut ended);
+    assert_eq!(ended.intersection(&taken).count(), 0);
+    assert_eq!(ended.len() + taken.len(), calls.len(), "each has one end or goes on");
+    assert!(taken.len() > 50, "{}", taken.len());
+    assert_eq!(stage.world.core().status().calls, CALLS - ended.len());
 }
 
 /// Endpoints of every kind, over links that lose: the calls of the dead member end on the outside, the others go on.

@@ -137,7 +137,7 @@ impl Core {
     pub(super) fn release_lost(&self, turn: &mut Turn<'_>, key: DialogKey, tag: Digest) {
         if let Some((member, farewell)) = self.dialogs.lost(key, tag) {
             self.counters.add(Count::ReleasedLost);
-            tracing::info!(%member, "the member does not know a call that it had: it is ended");
+            tracing::debug!(%member, "the member does not know a call that it had: it is ended");
             self.say_farewell(turn, key, (member, &farewell), Cause::Unknown);
         }
     }

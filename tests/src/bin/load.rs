@@ -9,7 +9,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
-use sbc_tests::load::{Flood, Way, Weather, deafen, fail, kills, overload, reload, silence, stop_process, travel};
+use sbc_tests::load::{
+    Flood, Way, Weather, deafen, fail, kills, overload, reload, silence, stop_process, travel,
+};
 use sbc_tests::process::Mood;
 
 /// Set in the network namespace that the program has made for itself.

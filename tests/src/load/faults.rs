@@ -3,9 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::process::{
-    Balance, Caller, Heard, Mood, Outcome, PATIENCE, Puppet, Sbc, SippMember, Site, until,
-};
+use crate::process::{Balance, Caller, Heard, Mood, Outcome, PATIENCE, Puppet, Sbc, SippMember, Site, until};
 use crate::ua::message::Message;
 
 /// How long each call lasts.

@@ -136,16 +136,19 @@ fn number_of(request: &Message) -> Option<u64> {
     request.call_id().split('-').next()?.parse().ok()
 }
 
-/// What a member has read since it was stopped, in order. Of the probes as many were missed; those after them it
-/// answered in time. A call that was sent to it when it was known to be stopped stands before them.
+/// What a member has read since it was stopped, in order. Of the probes, which are numbered, as many were missed from the
+/// first on, also those that the kernel had no room for; later ones it answered in time. A call that was sent to it when
+/// it was known to be stopped stands before them.
 fn judge(read: &[Message], missed: u64, is_new: impl Fn(&Message) -> bool) -> Heard {
     let mut heard = Heard::default();
-    let mut probes: Vec<u32> = Vec::new();
+    let mut first = None;
+    let mut newest = 0;
     for message in read {
-        if message.method() == "OPTIONS" && !probes.contains(&message.cseq()) {
-            probes.push(message.cseq());
+        if message.method() == "OPTIONS" && message.cseq() > newest {
+            newest = message.cseq();
+            let first = *first.get_or_insert(newest);
             heard.asked += 1;
-            heard.probes = (probes.len() as u64).saturating_sub(missed) as u32;
+            heard.probes += u32::from(u64::from(newest - first) >= missed);
         } else if is_new(message) {
             if heard.calls == 0 {
                 heard.probes_before_calls = heard.probes;
@@ -154,4 +157,30 @@ fn judge(read: &[Message], missed: u64, is_new: impl Fn(&Message) -> bool) -> He
         }
     }
     heard
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(method: &str, call_id: &str, number: u32) -> Message {
+        let mut message = Message::request(method, "sip:a@b");
+        message.push("Call-ID", call_id);
+        message.push("CSeq", format!("{number} {method}"));
+        message
+    }
+
+    #[test]
+    fn probes_that_were_missed_are_no_good_ones_even_where_the_kernel_dropped_them() {
+        let probe = |number| message("OPTIONS", "probe", number);
+        let call = |number| message("INVITE", &format!("{number}-1@a"), 1);
+        let is_new = |message: &Message| message.method() == "INVITE" && number_of(message) > Some(60);
+        // 6 to 10 were missed.
+        let read =
+            [call(50), probe(6), probe(6), probe(7), probe(8), probe(11), probe(12), call(90), probe(13)];
+        let heard = judge(&read, 5, is_new);
+        assert_eq!(heard, Heard { asked: 6, probes: 3, calls: 1, probes_before_calls: 2 });
+        let too_early = [probe(6), call(61), probe(11), probe(12)];
+        assert_eq!(judge(&too_early, 5, is_new).probes_before_calls, 0);
+    }
 }

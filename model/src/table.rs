@@ -15,6 +15,11 @@ pub fn with_room<V>(_: usize) -> DigestMap<V> {
     DigestMap::default()
 }
 
+/// The keys of up to `most` values of a kind.
+pub fn keys_where<V>(table: &DigestMap<V>, most: usize, is: impl Fn(&V) -> bool) -> Vec<Digest> {
+    table.lock().iter().filter(|(_, value)| is(value)).map(|(key, _)| *key).take(most).collect()
+}
+
 impl<V> Default for DigestMap<V> {
     fn default() -> Self {
         Self(Mutex::new(HashMap::new()))

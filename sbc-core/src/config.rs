@@ -155,6 +155,9 @@ pub struct Pool {
     pub failover: Failover,
     /// What happens to requests that are too large for a datagram.
     pub large: Large,
+    /// The calls of a member that answers no probe and says nothing else for so long are ended for it; `None`: they
+    /// are left to themselves. Only members of the zone `Pool` that are probed can be found dead.
+    pub release: Option<Duration>,
 }
 
 /// What happens to a request above [`limits::DATAGRAM`](crate::limits::DATAGRAM) for a member that is reached by UDP

@@ -59,6 +59,12 @@ counters! {
     Registered = "sbc_registration_accepted_total", "";
     /// Requests inside a dialog whose member is gone, answered by us.
     DeadMember = "sbc_dialog_dead_member_total", "";
+    /// Calls that were up at a dead member, ended by us with BYE.
+    Released = "sbc_dialog_released_total", "dead_member";
+    /// Calls that rang to or from a dead member, ended by us.
+    ReleasedRinging = "sbc_dialog_released_total", "ringing";
+    /// Calls that their member knew nothing of any more, ended by us with BYE.
+    ReleasedLost = "sbc_dialog_released_total", "lost_by_member";
     /// Answers of a member that had been given up, ended by us with ACK and BYE.
     LateAnswers = "sbc_dialog_late_answers_total", "";
     /// Messages that are no SIP at all.

@@ -49,6 +49,8 @@ pub const EJECTION: Duration = Duration::from_secs(30);
 pub const TRIAL: Duration = Duration::from_secs(2);
 /// Requests remembered per member, for the ICMP error that may concern them.
 pub const IN_FLIGHT_PER_MEMBER: usize = 1024;
+/// The same for each UDP address that somebody is registered at.
+pub const IN_FLIGHT_PER_FLOW: usize = 16;
 /// Branches that one request may have, all attempts counted.
 pub const BRANCHES: usize = 16;
 /// Answers of one branch that nobody waited for, and that we end ourselves. Further ones are only acknowledged.
@@ -119,6 +121,16 @@ pub const RELEARNING: Duration = Duration::from_secs(60);
 pub const LONGEST_NAP: Duration = Duration::from_secs(32);
 /// 100 Trying goes out after this at the latest.
 pub const TRYING_AFTER: Duration = Duration::from_millis(200);
+/// Calls of dead members that are ended in one [`RELEASE_EVERY`]: 500 a second, so that the death of a member with
+/// 10,000 calls makes no storm.
+pub const RELEASED_AT_ONCE: usize = 50;
+/// How often some calls of a dead member are ended.
+pub const RELEASE_EVERY: Duration = Duration::from_millis(100);
+/// Shards of the table of dialogs that are looked through for such calls in one [`RELEASE_EVERY`]: all in 1.6 s.
+pub const RELEASE_SHARDS: usize = 16;
+/// A call that another member asks for (`sofia recover`) is left alone for so long: 64*T1, until the outside party has
+/// answered or will not.
+pub const TAKING_OVER: Duration = Duration::from_secs(32);
 /// 100 Trying to a request other than INVITE goes out after this: when its repetitions have slowed down
 /// to T2 (RFC 4320 §4.1).
 pub const TRYING_AFTER_OTHER: Duration = Duration::from_millis(3500);

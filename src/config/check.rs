@@ -241,6 +241,7 @@ fn finish_pool(pool: RawPool, ways: &Ways) -> Option<Pool> {
         probe: pool.probe,
         failover: pool.failover,
         large: ways.large,
+        release: pool.release,
     })
 }
 

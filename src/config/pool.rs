@@ -22,6 +22,10 @@ const MOST_MEMBERS: usize = limits::MEMBERS_PER_POOL;
 const MOST_TAGS: usize = 16;
 const PROBE_INTERVAL: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(600);
 const PROBE_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
+/// Shorter than this, a restart or a lost cable would look like a death.
+const RELEASE: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(24 * 3600);
+/// When FreeSWITCH itself would have given up every call with a session timer (1800 s, refreshed at half of it).
+const DEFAULT_RELEASE: Duration = Duration::from_secs(900);
 /// Timer B is 32 s: later than that no caller waits.
 const FAILOVER_AFTER: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
 
@@ -36,6 +40,7 @@ const KEYS: Keys = Keys {
         "probe",
         "failover",
         "large",
+        "release",
     ],
     later: &[],
 };
@@ -71,6 +76,8 @@ pub(super) struct RawPool {
     pub probe: Option<Probe>,
     pub failover: Failover,
     pub large: Option<At<RawLarge>>,
+    /// When the calls of a dead member are ended.
+    pub release: Option<Duration>,
     /// Where the pool begins.
     pub place: Place,
 }
@@ -129,6 +136,7 @@ pub(super) fn read(name: &str, place: Place, value: &Value<'_, '_>) -> Option<Ra
         section.document().warn(&place, what);
     }
     let large = section.maybe("large", |value| value.word(&LARGE, &[]));
+    let release = release(&section, zone, probe.as_ref().is_some_and(Option::is_some));
     let pool = RawPool {
         name: name.to_owned(),
         zone,
@@ -140,9 +148,28 @@ pub(super) fn read(name: &str, place: Place, value: &Value<'_, '_>) -> Option<Ra
         probe: probe?,
         failover: failover?,
         large: large?,
+        release: release?,
         place,
     };
     named.then_some(pool)
+}
+
+/// Only FreeSWITCH has the other half of a call, and only probes find out that it is dead.
+fn release(section: &Section<'_, '_>, zone: Zone, has_probes: bool) -> Option<Option<Duration>> {
+    let release = section.maybe("release", |value| match value.is_false() {
+        true => Some(None),
+        false => value.duration(RELEASE).map(Some),
+    })?;
+    let can_be = zone == Zone::Pool && has_probes;
+    match release {
+        None => Some(can_be.then_some(DEFAULT_RELEASE)),
+        Some(At { value: Some(_), place }) if !can_be => {
+            let expected = "no `release`: only members of zone \"pool\" that are probed can be found dead";
+            section.document().report(place, "a key without effect here", expected);
+            None
+        }
+        Some(At { value, .. }) => Some(value),
+    }
 }
 
 fn balance(value: &Value<'_, '_>) -> Option<Balance> {

@@ -140,6 +140,20 @@ fn a_right_configuration_becomes_what_it_says() {
         config.pools.iter().map(|pool| (&*pool.name, pool.listener.0, pool.members.len())).collect();
     assert_eq!(pools, [("freeswitch", 3, 2), ("carrier-a", 2, 1)]);
     assert_eq!(config.pools.last().map(|pool| pool.probe.is_none()), Some(true));
+    // Only FreeSWITCH that is probed can be found dead.
+    let releases: Vec<_> = config.pools.iter().map(|pool| pool.release).collect();
+    assert_eq!(releases, [Some(Duration::from_secs(900)), None]);
+}
+
+#[test]
+fn the_calls_of_dead_members_are_ended_when_the_operator_says() {
+    let files = Files::new("release");
+    for (value, expected) in [("\"30s\"", Some(Duration::from_secs(30))), ("false", None)] {
+        let text = GOOD.replace("balance = \"hash:aor\"", &format!("release = {value}"));
+        let settings = check(&files.0, &text).expect("no problems");
+        let config = settings.core(vec![Key([1; 32])], Key([2; 32]));
+        assert_eq!(config.pools.first().map(|pool| pool.release), Some(expected));
+    }
 }
 
 #[test]
@@ -353,6 +367,16 @@ fn values_out_of_bounds_name_what_would_be_right() {
             "interval = \"3s\"",
             "interval = \"500ms\"",
             "sbc.toml:41:41: pool.freeswitch.probe.timeout: found \"1s\", expected a timeout no longer than the interval",
+        ),
+        (
+            "balance = \"hash:aor\"",
+            "release = \"1s\"",
+            "sbc.toml:40:11: pool.freeswitch.release: found \"1s\", expected a duration from \"10s\" to \"24h\"",
+        ),
+        (
+            "probe = false",
+            "release = \"30s\"",
+            "sbc.toml:47:11: pool.carrier-a.release: found a key without effect here, expected no `release`: only members of zone \"pool\" that are probed can be found dead",
         ),
         (
             "probe = false",

@@ -329,6 +329,56 @@ fn one_that_says_nothing_holds_the_answer_up_no_longer_than_the_caller_waits() {
     call.acknowledged();
 }
 
+/// RFC 3261 §16.9: as if it had said 503, and at once.
+#[test]
+fn a_phone_that_is_not_there_holds_nobody_up() {
+    let mut stage = user_with(&[(DESK, ""), (MOBILE, "")]);
+    stage.world.kill(DESK, true);
+    let mut call = Call::new(stage, "refused");
+    assert_eq!(call.phones(), [DESK, MOBILE]);
+    assert_eq!(call.finals_after(MOBILE, 486), [486], "nobody waits for the other");
+    call.acknowledged();
+}
+
+#[test]
+fn who_comes_next_is_asked_at_once_when_a_phone_is_not_there() {
+    let mut stage = user_with(&[(DESK, ""), (ATTIC, ";q=0.2")]);
+    stage.world.kill(DESK, true);
+    let mut call = Call::new(stage, "next");
+    assert_eq!(call.phones(), [DESK, ATTIC]);
+    assert_eq!(call.finals_after(ATTIC, 180), [0; 0]);
+    assert_eq!(call.finals_after(ATTIC, 480), [480]);
+    call.acknowledged();
+}
+
+#[test]
+fn a_user_of_whom_no_phone_is_there_is_not_available() {
+    let mut stage = user_with(&[(DESK, ""), (MOBILE, "")]);
+    [DESK, MOBILE].into_iter().for_each(|phone| stage.world.kill(phone, true));
+    let mut call = Call::new(stage, "nobody");
+    let sent = call.stage.pass(100);
+    // The answer came with the INVITE's own 20 ms, or it is repeated.
+    assert_eq!(statuses(&sent, CALLER, "INVITE").into_iter().find(|status| *status >= 200), None);
+    let sent = call.stage.pass(600);
+    assert_eq!(call.finals(&sent)[..1], [480]);
+    call.acknowledged();
+}
+
+/// A phone that rang is waited for: networks err for moments.
+#[test]
+fn a_phone_that_rang_is_not_given_up_for_an_error_of_the_network() {
+    let mut call = Call::new(user_with(&[(DESK, ""), (MOBILE, "")]), "rang");
+    call.answers(DESK, 180);
+    call.stage.world.kill(DESK, true);
+    let mut other = call.request.clone();
+    replace(&mut other, "Call-ID", &["another".to_owned()]);
+    replace(&mut other, "Via", &[format!("SIP/2.0/UDP {CALLER};rport;branch=z9hG4bKanother")]);
+    let sent = call.stage.say(CALLER, &other);
+    assert!(to(&sent, DESK).iter().any(|one| one.call_id() == "another"), "so that the error comes");
+    assert_eq!(call.finals_after(MOBILE, 486), [0; 0]);
+    assert_eq!(call.finals_after(DESK, 200), [200]);
+}
+
 #[test]
 fn a_browser_whose_connection_is_gone_holds_nobody_up() {
     let mut world = World::new(1, &settings());

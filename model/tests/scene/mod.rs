@@ -279,6 +279,7 @@ fn config() -> Config {
             members: MEMBERS.iter().map(member).collect(),
             balance: Balance::RoundRobin,
             large: Large::Never,
+            release: None,
             registrations: Registrations::Shared,
             probe: None,
             failover: Failover {

@@ -3,6 +3,8 @@
 //! Routing never depends on a record, as long as both parties follow the addresses they were given. It
 //! tells where the public party was last heard, and how many calls are up.
 
+mod farewell;
 mod records;
 
-pub use records::{DialogKey, Inside, Records};
+pub use farewell::{Asked, Farewell};
+pub use records::{Answered, DialogKey, Inside, Records};

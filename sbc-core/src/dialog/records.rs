@@ -1,5 +1,7 @@
 //! One record for each dialog that has been heard of.
 
+mod release;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
@@ -8,6 +10,7 @@ use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::farewell::{Ending, Farewell};
 use crate::flow::Flow;
 use crate::gauge::Held;
 use crate::hash::{AlreadyHashed, Digest};
@@ -49,10 +52,12 @@ struct Record {
     is_taken: bool,
     /// Its places among the calls of members, the pool's side first: given back when the record goes.
     holds: [Option<Held>; 2],
+    /// How it is ended when its member is dead.
+    ending: Ending,
 }
 
 impl Record {
-    const fn new(last: Time) -> Self {
+    fn new(last: Time) -> Self {
         Self {
             heard: None,
             last,
@@ -62,6 +67,7 @@ impl Record {
             is_taken: false,
             holds: [None, None],
             permits: Vec::new(),
+            ending: Ending::default(),
         }
     }
 }
@@ -72,6 +78,8 @@ type Shard = HashMap<Digest, Record, BuildHasherDefault<AlreadyHashed>>;
 pub struct Records {
     shards: Box<[Lock<Shard>]>,
     known: AtomicUsize,
+    /// Those that are being ended for their members.
+    released: AtomicUsize,
     sweeping: AtomicBool,
     next_sweep: AtomicUsize,
 }
@@ -81,26 +89,34 @@ impl Default for Records {
         Self {
             shards: (0..limits::DIALOG_SHARDS).map(|_| Lock::default()).collect(),
             known: AtomicUsize::new(0),
+            released: AtomicUsize::new(0),
             sweeping: AtomicBool::new(false),
             next_sweep: AtomicUsize::new(0),
         }
     }
 }
 
+/// What is known of a call when it is answered.
+#[derive(Debug, Default)]
+pub struct Answered {
+    /// The member that has it.
+    pub member: Option<SocketAddr>,
+    /// For a caller that ignores our Contact.
+    pub inside: Option<Box<Inside>>,
+    /// How it is ended when that member is dead.
+    pub farewell: Option<Box<Farewell>>,
+    /// Its places among the calls of members.
+    pub holds: [Option<Held>; 2],
+}
+
 impl Records {
-    /// A call with `member` was answered. True where it counts from now on.
-    pub fn answered(
-        &self,
-        key: DialogKey,
-        member: Option<SocketAddr>,
-        inside: Option<Box<Inside>>,
-        holds: [Option<Held>; 2],
-        now: Time,
-    ) -> bool {
+    /// A call was answered. True where it counts from now on.
+    pub fn answered(&self, key: DialogKey, call: Answered, now: Time) -> bool {
         self.note(key, now, |record| {
-            record.holds = holds;
-            record.member = member;
-            record.inside = inside;
+            record.holds = call.holds;
+            record.member = call.member;
+            record.inside = call.inside;
+            record.ending.set(call.farewell);
             !std::mem::replace(&mut record.is_call, true)
         })
     }
@@ -123,18 +139,19 @@ impl Records {
 
     /// `member` sent a request of its own that the outside party granted: the dialog is there now, whoever had it
     /// before (FreeSWITCH's `sofia recover`). `peer` and `target` are where callers are led that ignore Contact.
-    /// A call counts among its calls by `hold` from now on. True where it was another member's.
+    /// `farewell` is how it ends from now on, and a call counts among its calls by `hold`. True where it was another member's.
     pub fn taken(
         &self,
         key: DialogKey,
         member: SocketAddr,
-        peer: Peer,
-        target: &[u8],
+        (peer, target): (Peer, &[u8]),
         hold: Option<Held>,
+        farewell: Option<Box<Farewell>>,
         now: Time,
     ) -> bool {
         self.note(key, now, |record| {
             record.is_taken = true;
+            record.ending.set(farewell);
             if record.is_call {
                 record.holds[0] = hold;
             }
@@ -203,6 +220,7 @@ impl Records {
         let ended = self.shard(key).remove(&key.0);
         ended.is_some_and(|record| {
             self.known.fetch_sub(1, Ordering::Relaxed);
+            self.released.fetch_sub(usize::from(record.ending.is_said), Ordering::Relaxed);
             record.is_call
         })
     }
@@ -213,7 +231,11 @@ impl Records {
         let at = self.next_sweep.fetch_add(1, Ordering::Relaxed) % self.shards.len();
         let mut shard = self.shards[at].lock();
         let before = shard.len();
-        shard.retain(|_, record| record.last + idle > now);
+        shard.retain(|_, record| {
+            let is_kept = record.last + idle > now;
+            self.released.fetch_sub(usize::from(record.ending.is_said && !is_kept), Ordering::Relaxed);
+            is_kept
+        });
         let kept = shard.len();
         self.known.fetch_sub(before - kept, Ordering::Relaxed);
         if shard.capacity() > 4 * kept.max(16) {
@@ -265,8 +287,8 @@ mod tests {
     fn a_call_counts_once_and_ends() {
         let records = Records::default();
         let key = DialogKey(1);
-        assert!(records.answered(key, None, None, [None, None], Time::ZERO));
-        assert!(!records.answered(key, None, None, [None, None], Time::ZERO));
+        assert!(records.answered(key, Answered::default(), Time::ZERO));
+        assert!(!records.answered(key, Answered::default(), Time::ZERO));
         assert_eq!(records.calls(), 1);
         assert!(records.ended(key));
         assert!(!records.ended(key));
@@ -281,16 +303,16 @@ mod tests {
             Peer { listener: ListenerTag(1), port: 0, address: PeerAddress::Binding, binding: None },
         );
         let members = ["10.0.0.1:5080", "10.0.0.2:5080"].map(|member| member.parse().unwrap());
-        records.answered(key, Some(members[0]), None, [None, None], Time::ZERO);
+        records.answered(key, Answered { member: Some(members[0]), ..Answered::default() }, Time::ZERO);
         assert_eq!((records.member(key), records.taken_by(key)), (Some(members[0]), None));
-        assert!(records.taken(key, members[1], peer, b"sip:b@10.0.0.2:5080", None, Time::ZERO));
+        assert!(records.taken(key, members[1], (peer, b"sip:b@10.0.0.2:5080"), None, None, Time::ZERO));
         assert_eq!((records.member(key), records.taken_by(key)), (Some(members[1]), Some(members[1])));
     }
 
     #[test]
     fn a_forgotten_dialog_is_forgotten() {
         let records = Records::default();
-        records.answered(DialogKey(1), None, None, [None, None], Time::ZERO);
+        records.answered(DialogKey(1), Answered::default(), Time::ZERO);
         assert!(records.begin_sweeping() && !records.begin_sweeping());
         let idle = Duration::from_secs(3600);
         let sweep = |at| (0..limits::DIALOG_SHARDS).map(|_| records.sweep(idle, at)).last();

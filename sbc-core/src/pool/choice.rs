@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::balance::{self, Candidate};
 use super::health::{Health, MemberState, Order};
@@ -317,6 +318,13 @@ impl PoolState {
     /// The member at `address`.
     pub fn at(&self, address: SocketAddr) -> Option<usize> {
         self.members.iter().position(|member| member.address == address)
+    }
+
+    /// Whether the silence of one member speaks of itself and not of our own network: others answer, where there are
+    /// any.
+    pub fn is_silence_its_own(&self, place: usize) -> bool {
+        let mut others = self.members.iter().enumerate().filter(|(other, _)| *other != place).peekable();
+        others.peek().is_none() || others.any(|(_, other)| other.health() == Health::Up)
     }
 
     /// Whether any member can be expected to answer.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::pace::Pace;
 use super::probe::Probing;
+use super::silence::Silence;
 use crate::config::Member;
 use crate::flow::ListenerId;
 use crate::gauge::{Gauge, Held};
@@ -63,6 +64,8 @@ pub struct MemberState {
     pub(super) joined_late: bool,
     health: AtomicU8,
     order: AtomicU8,
+    /// How long it has given no sign of life.
+    pub silence: Silence,
     probing: Lock<Probing>,
     /// A request to it went unanswered since it last said anything.
     suspect: AtomicBool,
@@ -97,6 +100,7 @@ impl MemberState {
             joined_late,
             health: AtomicU8::new(0),
             order: AtomicU8::new(0),
+            silence: Silence::default(),
             probing: Lock::new(Probing::new(id)),
             suspect: AtomicBool::new(false),
             busy: AtomicBool::new(false),

@@ -7,9 +7,11 @@ mod health;
 mod pace;
 mod probe;
 mod seat;
+mod silence;
 
 pub use challenges::Challenges;
 pub use choice::{Places, PoolState, Pools, Standing, Wish};
 pub use health::{Health, MemberState, Order};
 pub use probe::{ProbeDue, Probing};
 pub use seat::Seat;
+pub use silence::Silence;

@@ -66,6 +66,11 @@ impl Seat {
         self.member.accepts_connections(now)
     }
 
+    /// Whether its calls are ended when it is dead, so that what their ends would say has to be known.
+    pub fn is_released(&self) -> bool {
+        self.pool.config.release.is_some()
+    }
+
     /// Whether another member could get what is meant for this one.
     pub fn has_others(&self) -> bool {
         self.pool.members.len() > 1

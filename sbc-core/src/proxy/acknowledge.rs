@@ -23,6 +23,7 @@ impl Core {
             return;
         }
         let incoming = &asked.incoming;
+        self.note_asked(incoming, turn.now);
         match self.route_by_token(turn, asked) {
             Some(Route::Peer { peer, target }) => {
                 let peer = self.holder_of(&peer, incoming, turn.settings);

@@ -48,8 +48,8 @@ impl Core {
                 }
                 After::Registered { id, binding } => self.registered(turn, id, &binding),
                 After::Unregistered(id) => self.directory.removed(id),
-                After::Answered { key, member, inside, holds } => {
-                    if self.dialogs.answered(key, member, inside, holds, turn.now) {
+                After::Answered { key, call } => {
+                    if self.dialogs.answered(key, call, turn.now) {
                         self.counters.add(Count::Answered);
                     }
                     self.watch_dialogs(turn);
@@ -62,12 +62,14 @@ impl Core {
                         self.wake(turn, key.0, flow);
                     }
                 }
-                After::Taken { key, member, peer, target, hold } => {
-                    if self.dialogs.taken(key, member, peer, &target, hold, turn.now) {
+                After::Taken { key, member, peer, target, hold, farewell } => {
+                    if self.dialogs.taken(key, member, (peer, &target), hold, farewell, turn.now) {
                         tracing::info!(%member, "the member has taken over a dialog");
                     }
                     self.watch_dialogs(turn);
                 }
+                After::Retargeted { key, target } => self.dialogs.retarget(key, target),
+                After::Lost { key, tag } => self.release_lost(turn, key, tag),
                 After::Ended(key) => {
                     if self.dialogs.ended(key) {
                         self.counters.add(Count::Ended);

@@ -10,7 +10,7 @@ use crate::admission::{self, Gate, Tickets};
 use crate::config::Config;
 use crate::count::{Count, Counters};
 use crate::dialog::Records;
-use crate::flow::{Flow, ListenerId, Transport, is_stream, is_websocket};
+use crate::flow::{Flow, ListenerId, Transport, Zone, is_stream, is_websocket};
 use crate::gauge::Gauge;
 use crate::hash::KeyedHash;
 use crate::io::Input;
@@ -49,6 +49,8 @@ pub struct Core {
     pub(crate) merges: DigestMap<EntryId>,
     pub(crate) directory: Directory,
     pub(crate) dialogs: Records,
+    /// Members that are down, and whose messages are looked at for signs of life.
+    pub(crate) listened_for: Gauge,
     pub(crate) challenges: Challenges,
     pub(crate) gate: Gate,
     pub(crate) tickets: Tickets,
@@ -83,6 +85,7 @@ impl Core {
             merges: with_room(limits::TRANSACTIONS_AT_ONCE),
             directory: Directory::default(),
             dialogs: Records::default(),
+            listened_for: Gauge::default(),
             challenges: Challenges::default(),
             gate: Gate::new(KeyedHash::new(key)),
             tickets: Tickets::default(),
@@ -191,6 +194,9 @@ impl Core {
             Ok(knock) => turn.knock = knock,
             Err(count) => return self.counters.add(count),
         }
+        if listener.zone == Zone::Pool {
+            self.note_life(&flow, settings, turn.now);
+        }
         turn.worker.overload.count_message();
         let mut index = std::mem::take(&mut turn.worker.index);
         let framing = framing_of(listener.transport);
@@ -245,6 +251,15 @@ impl Core {
                 self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));
             }
         }
+        self.phone_unreachable(turn, flow);
+    }
+
+    /// A phone that is registered and not there. What it had been asked inside a dialog goes on: such an error may be
+    /// forged by whoever knows its address, and must not end a call.
+    fn phone_unreachable(&self, turn: &mut Turn<'_>, flow: Flow) {
+        for id in self.directory.take_asked(&flow) {
+            self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));
+        }
     }
 
     /// Whatever a server owes may be lost with the connection: what has no answer is asked once more. And the server
@@ -280,6 +295,7 @@ impl Core {
                         turn.worker.wheel.schedule(next, timer);
                     }
                 }
+                Timer::Release(due) => self.release(turn, due),
                 Timer::Sweep => self.sweep(turn),
                 Timer::SweepDialogs => self.sweep_dialogs(turn),
             }

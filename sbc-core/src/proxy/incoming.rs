@@ -34,6 +34,8 @@ pub(crate) struct Upstream {
     pub(crate) source: SocketAddr,
     /// A server that came over a connection: where a new one can be opened to it.
     pub(crate) home: Option<SocketAddr>,
+    /// We ask in its place, for it is dead: no answer goes to it.
+    pub(crate) is_own: bool,
 }
 
 impl Upstream {
@@ -60,7 +62,7 @@ impl<'a> Incoming<'a> {
             call_id: message.value(HeaderName::CallId),
             from_tag: tag_of(&message, HeaderName::From).unwrap_or(b""),
             to_tag: tag_of(&message, HeaderName::To),
-            upstream: Upstream { zone: listener.zone, flow, reply, source, home },
+            upstream: Upstream { zone: listener.zone, flow, reply, source, home, is_own: false },
             message,
         })
     }

@@ -65,6 +65,7 @@ impl Core {
                 self.step(turn, id, |setup, step| setup.on_member_down(step));
             }
         }
+        self.watch_silence(turn, state, timer);
         Some(next.max(now + Duration::from_millis(1)))
     }
 

@@ -48,6 +48,9 @@ impl Core {
             self.counters.add(Count::Retransmissions);
             return;
         }
+        if let Some(answer) = self.answer_released(&asked.incoming) {
+            return self.answer(turn, &asked.incoming, &answer);
+        }
         if self.sheds(turn, &asked) {
             return;
         }
@@ -62,6 +65,7 @@ impl Core {
             Err(answer) => return self.answer(turn, &asked.incoming, &answer),
         };
         let asked = Asked { new_from, ..asked };
+        self.note_asked(&asked.incoming, turn.now);
         // Its sealed address, or the rules, say where it goes.
         match self.route(&asked, turn) {
             Route::Answer(answer) => {
@@ -128,6 +132,9 @@ impl Core {
     pub(super) fn answer(&self, turn: &mut Turn<'_>, incoming: &Incoming<'_>, answer: &Answer) {
         if let Some(count) = answer.count {
             self.counters.add(count);
+        }
+        if incoming.upstream.is_own {
+            return;
         }
         let extra = match (answer.status, answer.retry_after) {
             (200, _) => {

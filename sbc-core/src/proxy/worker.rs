@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use routing_rules::Scratch;
 
 use crate::admission::Overload;
-use crate::dialog::{DialogKey, Inside};
+use crate::dialog::{Answered, DialogKey, Farewell};
 use crate::flow::WorkerId;
 use crate::gauge::Held;
 use crate::io::{Outbox, Sieve};
 use crate::limiting::Permit;
 use crate::limits;
+use crate::proxy::release::ReleaseTimer;
 use crate::proxy::setup::SpareEntries;
 use crate::registration::Binding;
 use crate::seal::BindingId;
@@ -46,6 +47,8 @@ pub(crate) enum Timer {
     Probe(ProbeTimer),
     /// The same out of turn, until it is answered or missed.
     Look(ProbeTimer),
+    /// Some calls of a dead member are to be ended.
+    Release(ReleaseTimer),
     /// One shard of the table of sources.
     Sweep,
     /// One shard of the table of dialogs.
@@ -76,12 +79,7 @@ pub(crate) enum After {
     /// The registrar removed a binding.
     Unregistered(BindingId),
     /// A call was answered.
-    Answered {
-        key: DialogKey,
-        member: Option<SocketAddr>,
-        inside: Option<Box<Inside>>,
-        holds: [Option<Held>; 2],
-    },
+    Answered { key: DialogKey, call: Answered },
     /// A call that was answered keeps its places among the calls of rules.
     Hold { key: DialogKey, permits: Vec<Permit> },
     /// The pool granted a request of a dialog that its outside party sent from here.
@@ -93,7 +91,12 @@ pub(crate) enum After {
         peer: crate::seal::Peer,
         target: Box<[u8]>,
         hold: Option<Held>,
+        farewell: Option<Box<Farewell>>,
     },
+    /// The outside party of a dialog is reached by another URI.
+    Retargeted { key: DialogKey, target: Box<[u8]> },
+    /// The member that has a dialog does not know it; `tag` is its own tag there, hashed.
+    Lost { key: DialogKey, tag: crate::hash::Digest },
     /// A dialog ended.
     Ended(DialogKey),
     /// The entry waits for this no longer.

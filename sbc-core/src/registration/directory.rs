@@ -98,6 +98,14 @@ struct Connected {
     bindings: Vec<BindingId>,
     /// Requests sent over it whose answers are missing.
     owed: Vec<EntryId>,
+    /// The newest requests sent there as datagrams: whom an ICMP error concerns.
+    asked: Vec<EntryId>,
+}
+
+impl Connected {
+    const fn new(flow: Flow) -> Self {
+        Self { flow, bindings: Vec::new(), owed: Vec::new(), asked: Vec::new() }
+    }
 }
 
 /// Whether a registration could be remembered.
@@ -146,7 +154,7 @@ impl Directory {
     /// A connection was accepted.
     pub fn connected(&self, flow: Flow) {
         if flow.connection.is_some() && self.connected.fetch_add(1, Ordering::Relaxed) < limits::CONNECTIONS {
-            self.flows.insert(flow_key(&flow), Connected { flow, bindings: Vec::new(), owed: Vec::new() });
+            self.flows.insert(flow_key(&flow), Connected::new(flow));
         } else if flow.connection.is_some() {
             self.connected.fetch_sub(1, Ordering::Relaxed);
         }
@@ -258,10 +266,7 @@ impl Directory {
             Entry::Occupied(entry) => entry.into_ref(),
             // A connection that closed meanwhile must not come back to life here.
             Entry::Vacant(_) if registration.flow.connection.is_some() => return,
-            Entry::Vacant(entry) => {
-                let (bindings, owed) = (Vec::new(), Vec::new());
-                entry.insert(Connected { flow: registration.flow, bindings, owed })
-            }
+            Entry::Vacant(entry) => entry.insert(Connected::new(registration.flow)),
         };
         let bindings = &mut connected.bindings;
         if !bindings.contains(&registration.id) && bindings.len() < limits::BINDINGS_PER_FLOW {
@@ -287,6 +292,28 @@ impl Directory {
         if flow.connection.is_none() {
             self.flows.remove_if(&key, |_, connected| connected.bindings.is_empty());
         }
+    }
+
+    /// A request that begins something was sent to a flow. Nothing is kept where nobody is registered over it as a UDP
+    /// address.
+    pub fn asked(&self, flow: &Flow, entry: EntryId) {
+        if flow.connection.is_some() {
+            return;
+        }
+        if let Some(mut connected) = self.flows.get_mut(&flow_key(flow)) {
+            if connected.asked.len() >= limits::IN_FLIGHT_PER_FLOW {
+                connected.asked.remove(0);
+            }
+            connected.asked.push(entry);
+        }
+    }
+
+    /// Nobody is at a flow: the requests that may still be waiting for an answer from there.
+    pub fn take_asked(&self, flow: &Flow) -> Vec<EntryId> {
+        self.flows
+            .get_mut(&flow_key(flow))
+            .map(|mut flow| std::mem::take(&mut flow.asked))
+            .unwrap_or_default()
     }
 
     /// Forget a binding whose time is over; otherwise say when to ask again.

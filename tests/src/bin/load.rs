@@ -9,7 +9,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
-use sbc_tests::load::{Flood, Way, Weather, deafen, fail, kills, overload, reload, silence, travel};
+use sbc_tests::load::{
+    Flood, Way, Weather, deafen, fail, kills, overload, reload, silence, stop_process, travel,
+};
 use sbc_tests::process::Mood;
 
 /// Set in the network namespace that the program has made for itself.
@@ -115,6 +117,7 @@ impl Scenario {
             Self::Faults => {
                 let moods = [Mood::Gone, Mood::Stopped, Mood::Full, Mood::Deaf].into_iter();
                 let failed = moods.map(|mood| fail(mood, arguments.rate));
+                let failed = failed.chain(std::iter::once_with(|| stop_process(arguments.rate)));
                 Ok(failed.flat_map(|failed| told(&failed, failed.broken())).collect())
             }
             Self::Reloads => {

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::process::{Balance, Caller, Heard, Mood, Outcome, PATIENCE, Puppet, Sbc, Site, until};
+use crate::process::{Balance, Caller, Heard, Mood, Outcome, PATIENCE, Puppet, Sbc, SippMember, Site, until};
+use crate::ua::message::Message;
 
 /// How long each call lasts.
 const LENGTH: Duration = Duration::from_secs(1);
@@ -90,4 +91,96 @@ pub fn fail(mood: Mood, rate: u32) -> Failed {
     until("calls go to it again", || failing.heard().calls > 0);
     let outcome = caller.finish_within(2 * PATIENCE);
     Failed { mood, outcome, rate, asked_in_vain, back: failing.heard() }
+}
+
+/// The same with a process that is stopped (SIGSTOP) and goes on (SIGCONT): what came for it meanwhile waits in the
+/// kernel, and it answers that first.
+///
+/// # Panics
+/// When a program does not start or does not end.
+pub fn stop_process(rate: u32) -> Failed {
+    let site = Site::with_third_member("sigstop");
+    let [stopped, _other] = SippMember::pair(&site);
+    let _third = site.pool().last().copied().map(Puppet::start);
+    let sbc = Sbc::start(&site, Balance::CallId);
+    let mut caller = Caller::start(&site, rate * PARTS.iter().sum::<u32>(), rate, LENGTH);
+    let answered = |calls: u32| until("calls are answered", || caller.answered() >= u64::from(calls));
+    answered(rate * PARTS[0]);
+    until("calls go to it", || stopped.calls() > 0);
+    let missed_before = sbc.metric("sbc_pool_probes_missed_total");
+    stopped.stop();
+    let read_before = stopped.received().len();
+    until("it is known", || !sbc.has_up(site.members[0]));
+    // Calls that begin from now on are not for it; SIPp says twice how many had begun, so that all before are counted.
+    let mut known = caller.begun();
+    for _ in 0..2 {
+        until("more calls begin", || caller.begun() > known);
+        known = caller.begun();
+    }
+    answered(rate * (PARTS[0] + PARTS[1]));
+    let is_new = |message: &Message| message.method() == "INVITE" && number_of(message) > Some(known);
+    stopped.go_on();
+    let since = || -> Vec<Message> {
+        let read = stopped.received().split_off(read_before);
+        read.iter().filter_map(|bytes| Message::read(bytes).ok()).collect()
+    };
+    until("calls go to it again", || since().iter().any(is_new));
+    let missed = sbc.metric("sbc_pool_probes_missed_total") - missed_before;
+    let outcome = caller.finish_within(2 * PATIENCE);
+    let back = judge(&since(), missed, is_new);
+    Failed { mood: Mood::Stopped, outcome, rate, asked_in_vain: 0, back }
+}
+
+/// Calls of SIPp are numbered from 1, first thing in their Call-ID.
+fn number_of(request: &Message) -> Option<u64> {
+    request.call_id().split('-').next()?.parse().ok()
+}
+
+/// What a member has read since it was stopped, in order. Of the probes, which are numbered, as many were missed from the
+/// first on, also those that the kernel had no room for; later ones it answered in time. A call that was sent to it when
+/// it was known to be stopped stands before them.
+fn judge(read: &[Message], missed: u64, is_new: impl Fn(&Message) -> bool) -> Heard {
+    let mut heard = Heard::default();
+    let mut first = None;
+    let mut newest = 0;
+    for message in read {
+        if message.method() == "OPTIONS" && message.cseq() > newest {
+            newest = message.cseq();
+            let first = *first.get_or_insert(newest);
+            heard.asked += 1;
+            heard.probes += u32::from(u64::from(newest - first) >= missed);
+        } else if is_new(message) {
+            if heard.calls == 0 {
+                heard.probes_before_calls = heard.probes;
+            }
+            heard.calls += 1;
+        }
+    }
+    heard
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(method: &str, call_id: &str, number: u32) -> Message {
+        let mut message = Message::request(method, "sip:a@b");
+        message.push("Call-ID", call_id);
+        message.push("CSeq", format!("{number} {method}"));
+        message
+    }
+
+    #[test]
+    fn probes_that_were_missed_are_no_good_ones_even_where_the_kernel_dropped_them() {
+        let probe = |number| message("OPTIONS", "probe", number);
+        let call = |number| message("INVITE", &format!("{number}-1@a"), 1);
+        let is_new = |message: &Message| message.method() == "INVITE" && number_of(message) > Some(60);
+        // 6 to 10 were missed.
+        let read =
+            [call(50), probe(6), probe(6), probe(7), probe(8), probe(11), probe(12), call(90), probe(13)];
+        let heard = judge(&read, 5, is_new);
+        assert_eq!(heard, Heard { asked: 6, probes: 3, calls: 1, probes_before_calls: 2 });
+        let too_early = [probe(6), call(61), probe(11), probe(12)];
+        assert_eq!(judge(&too_early, 5, is_new).probes_before_calls, 0);
+    }
 }

@@ -12,7 +12,7 @@ mod silent;
 mod storm;
 
 pub use self::deaf::{Deafened, deafen};
-pub use self::faults::{Failed, fail};
+pub use self::faults::{Failed, fail, stop_process};
 pub use self::flood::{Flood, Flooded};
 pub use self::kills::{Killed, kills};
 pub use self::overload::{Managed, Overloaded, overload, overload_shortly};

@@ -111,6 +111,15 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// Stop it (SIGSTOP), or let it go on (SIGCONT).
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([format!("-{signal}"), self.id().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "{signal} reaches the process");
+    }
+
     /// Its id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

@@ -81,6 +81,16 @@ impl Member {
         self.process.kill();
     }
 
+    /// SIGSTOP: the kernel takes what comes for it, and nobody reads it.
+    pub fn stop(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// SIGCONT: it goes on with what came meanwhile.
+    pub fn go_on(&self) {
+        self.process.signal("CONT");
+    }
+
     /// Calls that have reached it, as written last; SIPp writes once a second.
     pub fn calls(&self) -> u64 {
         number(&statistics(&self.statistics), "GenericCounter1(C)")
@@ -151,6 +161,11 @@ impl Caller {
         let process = Process::start(CALLER, site.directory(), &mut command).expect("sipp starts");
         let file = |name: &str| site.directory().join(name);
         Self { process, statistics: file("caller.csv"), messages: file("caller.messages") }
+    }
+
+    /// Calls begun so far, as written last.
+    pub fn begun(&self) -> u64 {
+        number(&statistics(&self.statistics), "TotalCallCreated")
     }
 
     /// Calls answered so far, as written last; SIPp writes once a second.

@@ -60,6 +60,8 @@ pub struct Site {
     pub members: [SocketAddr; MEMBERS],
     /// Where a third one does, where one of them is to fail: then it counts as back after two good probes.
     third_member: Option<SocketAddr>,
+    /// The pool's `release`; the usual one where nothing is said.
+    pub release: Option<&'static str>,
     /// The admin API of sbc.
     pub admin: SocketAddr,
     /// What else there is where callers and members use TCP and TLS, too.
@@ -105,6 +107,7 @@ impl Site {
             inside: free_run(ip(2), WORKERS + 1),
             members: [free_udp(ip(3)), free_udp(ip(4))],
             third_member: None,
+            release: None,
             admin: free_tcp(ip(2)),
             streams: None,
             network,
@@ -200,6 +203,7 @@ impl Site {
         let streams = self.streams.as_ref().map(Streams::config).unwrap_or_default();
         let large = self.streams.as_ref().map(|streams| format!("large = \"{}\"\n", streams.large));
         let large = large.unwrap_or_default();
+        let release = self.release.map(|release| format!("release = \"{release}\"\n")).unwrap_or_default();
         let config = format!(
             r#"routes = "routes.toml"
 [node]
@@ -230,7 +234,7 @@ zone = "pool"
 {streams}[pool.freeswitch]
 members = [{members}]
 balance = "{balance}"
-{large}probe = {{ interval = "500ms", timeout = "500ms", fall = 2, rise = {rise} }}
+{large}{release}probe = {{ interval = "500ms", timeout = "500ms", fall = 2, rise = {rise} }}
 failover = {{ invite_after = "1s", other_after = "2s", attempts = 3 }}
 [admission]
 domains = ["example.test"]

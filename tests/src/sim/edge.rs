@@ -104,6 +104,8 @@ pub struct EdgeSettings {
     pub caller_identity: CallerIdentity,
     /// What stays inside.
     pub headers: Headers,
+    /// How long a dead member's calls wait for their end.
+    pub release: Option<Duration>,
 }
 
 impl EdgeSettings {
@@ -129,6 +131,7 @@ impl EdgeSettings {
             share_inside: false,
             caller_identity: CallerIdentity::default(),
             headers: Headers::default(),
+            release: None,
         }
     }
 }
@@ -186,6 +189,7 @@ fn pool(
             attempts: 3,
         },
         large,
+        release: None,
     }
 }
 
@@ -234,6 +238,7 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
     let mut members =
         pool("freeswitch", Zone::Pool, inside, &settings.members, settings.balance, settings.large[0]);
     members.registrations = settings.registrations;
+    members.release = settings.release;
     for (member, share) in members.members.iter_mut().zip(&settings.shares) {
         member.share = share.clone();
     }

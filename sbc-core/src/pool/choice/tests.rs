@@ -34,6 +34,7 @@ fn config_of(shares: &[Share]) -> Pool {
         probe: Some(Probe { interval: second * 5, timeout: second, fall: 2, rise: 2 }),
         failover: Failover { invite_after: second * 2, other_after: second * 6, attempts: 3 },
         large: Large::Never,
+        release: None,
     }
 }
 
@@ -253,14 +254,14 @@ fn without_probes_one_call_at_a_time_tries_a_member_that_was_left_alone() {
         assert_eq!(choice(now), Some(1));
         now = now + limits::EJECTION;
         assert_eq!(choice(now), Some(0), "it has its turn again");
-        seat.sent(EntryId(1), now);
+        seat.sent(EntryId(1), ListenerId(0), now);
         assert_eq!(choice(now), Some(1), "the trial is on");
         seat.missed(now);
         now = now + limits::TRIAL;
         assert_eq!(choice(now), Some(1), "it did not go well");
     }
     now = now + limits::EJECTION;
-    seat.sent(EntryId(2), now);
+    seat.sent(EntryId(2), ListenerId(0), now);
     seat.answered();
     assert_eq!(choice(now), Some(0), "it went well");
 }

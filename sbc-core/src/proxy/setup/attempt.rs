@@ -210,6 +210,8 @@ impl Setup {
         let client = Client::new(is_invite, step.now, &timers, bytes);
         if let Some(member) = &next.member {
             member.sent(step.id, next.flow.listener, step.now);
+        } else if !self.in_dialog {
+            step.core.directory.asked(&next.flow, step.id);
         }
         let call = next.member.as_ref().filter(|_| self.is_new_call());
         let call = call.map(|member| match next.is_paid {

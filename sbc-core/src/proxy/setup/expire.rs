@@ -162,11 +162,17 @@ impl Setup {
     /// The network says that nobody is there. What a target said before counts: once it began a dialog it is
     /// waited for, because networks err for moments.
     pub(crate) fn on_unreachable(&mut self, flow: crate::flow::Flow, step: &mut Step<'_>) {
+        let is_there =
+            |branch: &Branch| branch.flow.remote == flow.remote && branch.flow.listener == flow.listener;
+        self.lose(|branch| is_there(branch) && !branch.rang, step);
+    }
+
+    /// These targets will not answer (RFC 3261 §16.9: as if each had said 503).
+    pub(super) fn lose(&mut self, is_lost: impl Fn(&Branch) -> bool, step: &mut Step<'_>) {
         let mut was_waited_for = false;
         for at in 0..self.branches.len() {
             let branch = &self.branches[at];
-            let is_there = branch.flow.remote != flow.remote || branch.flow.listener != flow.listener;
-            if is_there || branch.over || branch.rang || branch.client.has_final() {
+            if branch.over || branch.client.has_final() || !is_lost(branch) {
                 continue;
             }
             // Where it had said 100: the network may be wrong, and then that call must not go on.
@@ -181,10 +187,19 @@ impl Setup {
             branch.call = None;
             branch.client.stop_retransmitting();
         }
-        if was_waited_for && !self.tries_next(step) {
+        if was_waited_for && !self.takes_its_place(step) && !self.tries_next(step) {
             self.nobody_is_there(step);
         }
         self.settle(step);
+    }
+
+    /// Of several targets asked at once one is lost: its place may be what another of the same q waits for.
+    fn takes_its_place(&mut self, step: &mut Step<'_>) -> bool {
+        let may = !self.cancelled && !self.has_final() && self.plan.goes_together() && self.may_branch();
+        if may {
+            self.attempt_again(step);
+        }
+        may
     }
 
     /// The connection that was opened to this flow's remote is gone. What was sent over it may never have been read,
@@ -271,6 +286,10 @@ impl Setup {
             self.conclude(step);
         } else if self.cancelled {
             self.answer(&Reply::status(487), step);
+        } else if matches!(self.plan, super::Plan::Bindings(_)) {
+            // A 503 would speak of us (RFC 3261 §16.7 item 6).
+            step.core.counters.add(Count::NoTarget);
+            self.answer(&Reply::status(480), step);
         } else {
             self.answer_for_the_dead(step);
         }

@@ -5,6 +5,7 @@ use crate::count::Count;
 use crate::flow::Zone;
 use crate::limits;
 use crate::proxy::cancelling::write_ack;
+use crate::proxy::incoming::tag_of;
 use crate::proxy::reply::{Reply, write_reply};
 use crate::proxy::setup::machines::Client;
 use crate::proxy::setup::{Best, Plan, Setup, Step, with_message};
@@ -35,6 +36,9 @@ impl Setup {
         if self.method == Some(Method::Bye) && matches!(status, 408 | 481) {
             step.worker.after.push(After::Ended(self.dialog));
         }
+        if status == 481 {
+            self.dialog_is_lost(at, step);
+        }
         if status == 408 && self.method != Some(Method::Invite) {
             // RFC 4320 §4.2: it would only come too late.
             if self.is_somebody_asked() {
@@ -57,6 +61,24 @@ impl Setup {
         } else {
             self.settle_on(at, step);
             self.conclude(step);
+        }
+    }
+
+    /// Whoever was asked knows nothing of the call (RFC 5057 §5.1: 481 ends what the request was about; that of a
+    /// NOTIFY or REFER is another thing than the call).
+    fn dialog_is_lost(&self, at: usize, step: &mut Step<'_>) {
+        let is_about_call = matches!(self.method, Some(Method::Invite | Method::Update | Method::Info));
+        if !self.in_dialog || !is_about_call {
+            return;
+        }
+        let key = self.dialog;
+        if self.upstream.zone == Zone::Pool {
+            step.worker.after.push(After::Ended(key));
+        } else if self.branches.get(at).is_some_and(|branch| branch.zone == Zone::Pool) {
+            let tag = with_message(&self.request, &mut step.worker.inner_index, |request| {
+                tag_of(&request, HeaderName::To).map(|tag| step.core.hash.of(&[tag]))
+            });
+            step.worker.after.extend(tag.flatten().map(|tag| After::Lost { key, tag }));
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod answer;
 mod attempt;
+mod bereaved;
 mod branch;
 mod cancel;
 mod closed;
@@ -241,6 +242,10 @@ impl Setup {
         self.conclude_at = None;
         // No call has come of it.
         self.ruled.permits.clear();
+        if self.upstream.is_own {
+            // Whatever the outside party says to our BYE: nobody is left to say another.
+            step.worker.after.push(After::Ended(self.dialog));
+        }
         if self.has_final() {
             step.worker.spare.give(bytes);
             return;
@@ -252,6 +257,9 @@ impl Setup {
 
     /// To the caller: by the flow it came by, or its next connection.
     fn send_upstream(&self, bytes: &[u8], step: &mut Step<'_>) {
+        if self.upstream.is_own {
+            return;
+        }
         if let Some(flow) = step.core.reply_flow(self.upstream.reply, &self.upstream_peer, step.settings) {
             step.core.note_large_answer(&flow, bytes.len(), step.settings);
             step.worker.outbox.send(flow, bytes);

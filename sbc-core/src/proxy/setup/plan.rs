@@ -274,19 +274,8 @@ impl Plan {
     /// Whether [`Self::next`] has a target now: a member may be drained, or have as many calls as it takes.
     pub(crate) fn has_next(&self, now: Time) -> bool {
         let Self::Pool { pool, wish, tried, first, left, then, .. } = self else { return self.has_more() };
-        let none = Places::default();
-        let here = *left > 0;
-        if here && (first.is_some() || pool.has_somebody(wish, *tried, now)) {
-            return true;
-        }
-        // The last pool is asked as it is, whoever stands before it.
-        match then.first() {
-            None => here && pool.has_anybody(wish, *tried, now),
-            Some(last) => {
-                last.pool.has_anybody(&last.wish, none, now)
-                    || then.iter().any(|next| next.pool.has_somebody(&next.wish, none, now))
-            }
-        }
+        let here = *left > 0 && (first.is_some() || pool.has_anybody(wish, *tried, now));
+        here || then.iter().any(|next| next.standing(now).is_some())
     }
 
     /// Whether several targets are asked at once (RFC 3261 §16.6: in parallel).

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::count::Count;
-use crate::dialog::{DialogKey, Inside};
+use crate::dialog::{Answered, DialogKey, Farewell, Inside};
 use crate::flow::Zone;
 use crate::gauge::Held;
 use crate::proxy::bindings;
+use crate::proxy::farewell::{Begun, as_asked, contact};
 use crate::proxy::incoming::{dialog_key, tag_of};
 use crate::proxy::setup::machines::Server;
 use crate::proxy::setup::{Setup, Step, with_message};
@@ -34,7 +35,7 @@ impl Setup {
             self.finish(bytes, step);
             return;
         }
-        self.heard(at, step);
+        self.heard(at, response, step);
         let is_late =
             self.winner.is_some_and(|winner| winner != at) || (self.winner.is_none() && self.has_final());
         if is_late {
@@ -45,10 +46,13 @@ impl Setup {
             self.give_up_others(ANSWERED_ELSEWHERE, step);
             if !self.in_dialog {
                 let key = self.answered_dialog(response, step);
-                let inside = self.inside(at, response, step);
-                let member = self.member(at);
-                let holds = self.holds(at, step);
-                step.worker.after.push(After::Answered { key, member, inside, holds });
+                let call = Answered {
+                    member: self.member(at),
+                    inside: self.inside(at, response, step),
+                    farewell: self.farewell(at, response, step),
+                    holds: self.holds(at, step),
+                };
+                step.worker.after.push(After::Answered { key, call });
                 let permits = std::mem::take(&mut self.ruled.permits);
                 if !permits.is_empty() {
                     step.worker.after.push(After::Hold { key, permits });
@@ -108,43 +112,89 @@ impl Setup {
         }))
     }
 
+    /// How the call ends when its member is dead, where that is wanted.
+    fn farewell(&self, at: usize, response: &Message<'_>, step: &mut Step<'_>) -> Option<Box<Farewell>> {
+        let branch = self.branches.get(at)?;
+        let is_pools = self.upstream.zone == Zone::Pool;
+        let (outside, member) = match is_pools {
+            true => (&branch.peer, &self.upstream.flow),
+            false => (&self.upstream_peer, &branch.flow),
+        };
+        if is_pools == (branch.zone == Zone::Pool) || !is_released(self.member(at)?, step) {
+            return None;
+        }
+        let (settings, hash) = (step.settings, &step.core.hash);
+        let farewell = with_message(&self.request, &mut step.worker.inner_index, |invite| {
+            let begun = Begun { invite: &invite, answer: response, outside, member };
+            if is_pools {
+                begun.ended_by_caller(settings, hash)
+            } else {
+                begun.ended_by_callee(settings, hash)
+            }
+        });
+        farewell.flatten().map(Box::new)
+    }
+
     /// The pool took a request of the dialog: its party is where that came from. Nothing less moves a
     /// dialog, or whoever knows a token could lead it away.
-    fn heard(&self, at: usize, step: &mut Step<'_>) {
+    fn heard(&self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
         if !self.in_dialog {
             return;
         }
         let (key, member, flow) = (self.dialog, self.member(at), self.upstream.flow);
         if self.upstream.zone == Zone::Pool {
-            self.taken(step);
+            self.taken(response, step);
         } else {
             step.worker.after.push(After::Heard { key, member, flow });
         }
+        self.retargeted(response, step);
     }
 
     /// The same for the pool's side: another member has the dialog now.
-    fn taken(&self, step: &mut Step<'_>) {
+    fn taken(&self, response: &Message<'_>, step: &mut Step<'_>) {
         let (key, member) = (self.dialog, self.upstream.address());
-        let refreshes = matches!(self.method, Some(Method::Invite | Method::Update));
-        if !refreshes || step.core.dialogs.member(key) == Some(member) {
+        let known = step.core.dialogs.member(key);
+        if !self.refreshes() || known == Some(member) {
             return;
         }
-        let target = with_message(&self.request, &mut step.worker.inner_index, |request| {
-            let mut target = Vec::new();
-            if let Ok(contact) = NameAddr::parse(request.value(HeaderName::Contact)) {
-                write_unfolded(&mut target, contact.uri);
-            }
-            target.into_boxed_slice()
-        });
-        let (peer, target) = (Peer { port: 0, ..self.upstream_peer }, target.unwrap_or_default());
+        let is_released = is_released(member, step);
+        let (target, farewell) = with_message(&self.request, &mut step.worker.inner_index, |request| {
+            let farewell = is_released.then(|| as_asked(&request, response, &step.core.hash)).flatten();
+            (contact(&request).unwrap_or_default(), farewell.map(Box::new))
+        })
+        .unwrap_or_default();
+        let peer = Peer { port: 0, ..self.upstream_peer };
         let seat = step.settings.member_at(self.upstream.flow.listener, member);
         let hold = seat.map(|member| member.hold_unpaced());
-        step.worker.after.push(After::Taken { key, member, peer, target, hold });
+        step.worker.after.push(After::Taken { key, member, peer, target, hold, farewell });
+    }
+
+    /// Whether a 2xx to it names the remote targets of its dialog anew (RFC 3261 §12.2.1.2, RFC 3311 §5.1).
+    const fn refreshes(&self) -> bool {
+        matches!(self.method, Some(Method::Invite | Method::Update))
+    }
+
+    /// The outside party may have given another Contact, in its request or its answer.
+    fn retargeted(&self, response: &Message<'_>, step: &mut Step<'_>) {
+        if !self.refreshes() {
+            return;
+        }
+        let (key, dialogs) = (self.dialog, &step.core.dialogs);
+        let is_new = |message: &Message<'_>| {
+            let uri = NameAddr::parse(message.value(HeaderName::Contact)).ok()?.uri;
+            dialogs.leads_elsewhere(key, uri).then(|| contact(message)).flatten()
+        };
+        let target = match self.upstream.zone {
+            Zone::Pool => is_new(response),
+            _ => with_message(&self.request, &mut step.worker.inner_index, |request| is_new(&request))
+                .flatten(),
+        };
+        step.worker.after.extend(target.map(|target| After::Retargeted { key, target }));
     }
 
     fn after_success(&mut self, at: usize, response: &Message<'_>, step: &mut Step<'_>) {
         if self.method != Some(Method::Bye) {
-            self.heard(at, step);
+            self.heard(at, response, step);
         }
         match self.method {
             Some(Method::Bye) => step.worker.after.push(After::Ended(self.dialog)),
@@ -185,6 +235,11 @@ impl Setup {
             _ => step.worker.after.push(After::Unregistered(registers.binding)),
         }
     }
+}
+
+/// Whether the calls of a member are ended when it is dead.
+fn is_released(member: SocketAddr, step: &Step<'_>) -> bool {
+    step.settings.pool_member(member).is_some_and(|seat| seat.is_released())
 }
 
 /// Whether a REGISTER asks for its own end (RFC 3261 §10.2.2).

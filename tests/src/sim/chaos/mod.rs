@@ -33,6 +33,10 @@ const SESSION_TIMEOUT: u64 = 90;
 /// How long all may take to be over once the last call has been hung up, in milliseconds: ringing and sessions
 /// time out, and what ends them may take 64*T1 and as much again.
 const ENDING: u64 = 300_000;
+/// How long the calls of a dead member wait for their end.
+const RELEASE: Duration = Duration::from_secs(20);
+/// A member that restarts is back after so long.
+const RESTART: Duration = Duration::from_secs(20);
 /// Threads in sbc, where there are several.
 const THREADS: u8 = 4;
 /// 64*T1 for the last transaction, and as much for the one that its end may begin; twice that, because a phone
@@ -50,6 +54,8 @@ pub struct Chaos {
     agenda: BTreeMap<(Time, usize), Act>,
     /// Who had a call that only the other side knew to be over.
     left_alone: Vec<String>,
+    /// A member dies for good: then its calls are ended for it, and nobody may be left alone.
+    is_released: bool,
 }
 
 /// What the carrier's calls come from.
@@ -81,12 +87,14 @@ impl Chaos {
     /// A world with everybody registered, and so many calls to be made.
     pub fn new(seed: u64, weather: Weather, calls: usize) -> Self {
         let nodes = if weather == Weather::NodeKilled { 2 } else { 1 };
-        Self::with(seed, weather, calls, &EdgeSettings { nodes, ..EdgeSettings::new(&MEMBERS) })
+        let release = (weather == Weather::DeadMember).then_some(RELEASE);
+        Self::with(seed, weather, calls, &EdgeSettings { nodes, release, ..EdgeSettings::new(&MEMBERS) })
     }
 
     /// The same with several threads in sbc at once, and most datagrams doubled, so that they meet.
     pub fn threaded(seed: u64, weather: Weather, calls: usize) -> Self {
-        let settings = EdgeSettings { workers: THREADS, ..EdgeSettings::new(&MEMBERS) };
+        let release = (weather == Weather::DeadMember).then_some(RELEASE);
+        let settings = EdgeSettings { workers: THREADS, release, ..EdgeSettings::new(&MEMBERS) };
         let mut chaos = Self::with(seed, weather, calls, &settings);
         for link in [Some(&mut chaos.world.link), chaos.world.inside_link.as_mut()].into_iter().flatten() {
             link.duplicate_percent = 60;
@@ -126,7 +134,7 @@ impl Chaos {
         world.link = weather.outside(&mut chance);
         world.inside_link = Some(weather.inside(world.link));
         let (plans, agenda, left_alone) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let mut chaos = Self { world, weather, seed, chance, plans, agenda, left_alone };
+        let mut chaos = Self { world, weather, seed, chance, plans, agenda, left_alone, is_released: false };
         chaos.plan(calls);
         chaos
     }
@@ -154,9 +162,13 @@ impl Chaos {
         let mut some_time = |from: u64| start + Duration::from_millis(from + self.chance.below(spread));
         match self.weather {
             Weather::DeadMember => {
-                let (dies, refuses) = (some_time(0), self.seed.is_multiple_of(2));
+                let dies = some_time(0);
+                let (refuses, is_for_good) = (self.chance.percent(50), self.chance.percent(50));
                 self.put(dies, Act::Kill(member, refuses));
-                self.put(dies + Duration::from_secs(20), Act::Revive(member));
+                self.is_released = is_for_good;
+                if !is_for_good {
+                    self.put(dies + RESTART, Act::Revive(member));
+                }
             }
             Weather::Disconnected => {
                 let cuts: Vec<_> = BROWSERS.iter().map(|browser| (some_time(0), *browser)).collect();

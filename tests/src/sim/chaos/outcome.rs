@@ -87,7 +87,7 @@ impl Chaos {
             }
         }
         figures.left_alone = self.left_alone.len() as u64;
-        if !self.weather.kills() {
+        if !self.weather.kills() || self.is_released {
             broken.extend(self.left_alone.iter().cloned());
         }
         if !ended {

@@ -15,7 +15,7 @@ pub enum Weather {
     Rain,
     /// 30 % loss, 200 ms of jitter.
     Storm,
-    /// Loss, and a member dies and comes back.
+    /// Loss, and a member dies: it comes back, or its calls are ended for it.
     DeadMember,
     /// Loss, and browsers lose their connections.
     Disconnected,

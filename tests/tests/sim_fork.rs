@@ -489,7 +489,11 @@ fn a_target_that_cannot_be_asked_leaves_the_others_ringing() {
             assert_eq!(call.stage.world.core().counters().get(Count::SipsRefused), 1);
             let sent = call.answers(DESK, 180);
             assert_eq!(statuses(&sent, CALLER, "INVITE"), [180]);
-            assert_eq!(call.finals_after(DESK, answer), [ends], "what a target said goes before what none did");
+            assert_eq!(
+                call.finals_after(DESK, answer),
+                [ends],
+                "what a target said goes before what none did"
+            );
         }
     }
 }

@@ -40,7 +40,8 @@ impl Call {
 }
 
 fn invite_to_another(sent: &[Sent], than: &str) -> Option<Sent> {
-    let is_asked = |one: &&Sent| one.to != than && one.message.is_request() && one.message.method() == "INVITE";
+    let is_asked =
+        |one: &&Sent| one.to != than && one.message.is_request() && one.message.method() == "INVITE";
     sent.iter().find(is_asked).cloned()
 }
 
@@ -112,7 +113,8 @@ fn a_member_that_is_back_is_not_blamed_for_what_was_refused_before() {
         let call = format!("refused-{number}");
         let mut sent = stage.say(PHONE, &request("INVITE", &call, &call));
         sent.extend(stage.pass(50));
-        let taken = sent.iter().rfind(|one| one.message.is_request() && one.to != PHONE).expect("asked").clone();
+        let taken =
+            sent.iter().rfind(|one| one.message.is_request() && one.to != PHONE).expect("asked").clone();
         stage.say(&taken.to, &answer_from(&taken.to, &taken.message, 486, "member"));
     }
     stage.revive(&member);
@@ -187,8 +189,10 @@ fn a_member_whose_probes_come_back_keeps_its_call() {
 /// when an ICMP error comes for it.
 #[test]
 fn a_refused_connection_leaves_what_went_by_datagram() {
-    let settings =
-        EdgeSettings { large: [Large::Auto(INSIDE_TCP_ID), Large::Never], ..EdgeSettings::new(&MEMBERS[..1]) };
+    let settings = EdgeSettings {
+        large: [Large::Auto(INSIDE_TCP_ID), Large::Never],
+        ..EdgeSettings::new(&MEMBERS[..1])
+    };
     let mut call = Call::new(Stage::new(&settings), "by-datagram");
     call.first_answers(100);
     let member = call.first.to.clone();

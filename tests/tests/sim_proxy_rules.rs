@@ -1,7 +1,11 @@
 //! Rules that RFC 3261 gives a stateful proxy, each played word by word; `RFC.md` says which rule is where.
 
+use std::net::SocketAddr;
+
+use sbc_core::flow::Transport;
+use sbc_tests::agent::State;
 use sbc_tests::sim::stage::{Stage, answer_from, cancel, request, statuses, the, to};
-use sbc_tests::sim::{CARRIER, PHONE, replace};
+use sbc_tests::sim::{BROWSER, CARRIER, EdgeSettings, MEMBERS, PHONE, WSS, cast, replace};
 use sbc_tests::ua::message::{Message, Start};
 
 const SECOND_PHONE: &str = "192.0.2.24:5060";
@@ -213,4 +217,59 @@ fn a_keepalive_is_no_message() {
         stage.world.inject(PHONE, sbc_tests::sim::PHONES, bytes);
     }
     assert!(stage.pass(100).is_empty());
+}
+
+/// RFC 4320 §4.1: a request other than INVITE gets no 100 while its repetitions are still quick.
+#[test]
+fn no_early_100_to_another_request() {
+    let mut stage = Stage::usual();
+    let mut sent = stage.say(PHONE, &request("MESSAGE", "early", "early"));
+    sent.extend(stage.pass(3_400));
+    assert!(to(&sent, PHONE).is_empty(), "{sent:?}");
+    assert_eq!(statuses(&stage.pass(300), PHONE, "MESSAGE"), [100]);
+}
+
+/// §16.6 item 9: over a stream only Content-Length says where a message ends.
+#[test]
+fn a_stream_is_told_the_length_of_each_message() {
+    let settings = EdgeSettings { transport: Transport::Tcp, ..EdgeSettings::new(&MEMBERS) };
+    for (stage, length) in [(Stage::new(&settings), Some("0")), (Stage::usual(), None)] {
+        let mut stage = stage;
+        let mut message = request("MESSAGE", "length", "length");
+        replace(&mut message, "Content-Length", &[]);
+        let there = the(&stage.say(PHONE, &message), "MESSAGE");
+        assert_eq!(there.message.get("Content-Length"), length);
+    }
+}
+
+/// RFC 5626 §4.4.1 on connections: a double CRLF asks whether we are there, and one CRLF says so.
+#[test]
+fn a_double_crlf_on_a_connection_is_answered() {
+    let mut world = cast(1, &EdgeSettings::new(&MEMBERS), 0);
+    for (ping, pong) in [("\r\n\r\n", Some("\r\n")), ("\r\n", None)] {
+        world.departures.clear();
+        world.inject(BROWSER, WSS, ping.as_bytes());
+        world.run(50);
+        let to_browser: SocketAddr = BROWSER.parse().expect("an address");
+        let answer = world.departures.iter().find(|one| one.to == to_browser);
+        assert_eq!(answer.map(|one| &*one.bytes), pong.map(str::as_bytes));
+    }
+}
+
+/// §17.2.4 and §18.2.2: the answer to a call whose connection is gone follows its caller to the next one.
+#[test]
+fn an_answer_follows_its_caller_to_the_next_connection() {
+    let mut world = cast(1, &EdgeSettings::new(&MEMBERS), 0);
+    // 9180 rings for two seconds.
+    let leg = world.act(BROWSER, |agent, now| agent.call(now, "sip:9180@example.test"));
+    assert!(world.until(5_000, |world| world.state(BROWSER, leg) == State::Ringing));
+    world.cut(BROWSER);
+    world.run(100);
+    world.connect(BROWSER);
+    world.register(BROWSER);
+    assert_eq!(world.state(BROWSER, leg), State::Ringing, "it is not answered yet");
+    world.until_up(BROWSER, leg);
+    world.act(BROWSER, |agent, now| agent.bye(now, leg));
+    world.until_ended(BROWSER, leg);
+    world.assert_quiet();
 }

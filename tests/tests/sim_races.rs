@@ -549,3 +549,42 @@ fn a_cancel_at_any_moment_leaves_nobody_in_a_call() {
         world.assert_quiet();
     });
 }
+
+fn nobody_talks(world: &mut World) -> bool {
+    let now = world.now;
+    MEMBERS.iter().all(|member| world.member(member).status(now).legs.is_empty())
+}
+
+/// Glare with endpoints, and datagrams lost, late and out of order: the member changes the session one second after its
+/// answer (9184), and the phone about then. Whatever becomes of both changes, the call stays and can be ended.
+#[test]
+fn a_glare_over_a_bad_link_leaves_a_call_that_can_be_ended() {
+    for_seeds(40, |seed, loss| {
+        let mut world = cast(seed, &EdgeSettings::new(&MEMBERS), loss);
+        let leg = world.act(PHONE, |agent, now| agent.call(now, "sip:9184@example.test"));
+        world.until_up(PHONE, leg);
+        world.run(900 + seed * 7 % 200);
+        world.act(PHONE, |agent, now| agent.hold(now, leg));
+        world.run(45_000);
+        assert_eq!(world.state(PHONE, leg), State::Up);
+        world.act(PHONE, |agent, now| agent.bye(now, leg));
+        world.until_ended(PHONE, leg);
+        assert!(world.until(70_000, nobody_talks), "the member still holds the call");
+        world.assert_quiet();
+    });
+}
+
+/// The same for a BYE that crosses the member's re-INVITE.
+#[test]
+fn a_bye_crosses_a_re_invite_over_a_bad_link() {
+    for_seeds(40, |seed, loss| {
+        let mut world = cast(seed, &EdgeSettings::new(&MEMBERS), loss);
+        let leg = world.act(PHONE, |agent, now| agent.call(now, "sip:9184@example.test"));
+        world.until_up(PHONE, leg);
+        world.run(900 + seed * 7 % 200);
+        world.act(PHONE, |agent, now| agent.bye(now, leg));
+        world.until_ended(PHONE, leg);
+        assert!(world.until(70_000, nobody_talks), "the member still holds the call");
+        world.assert_quiet();
+    });
+}

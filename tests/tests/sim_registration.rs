@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use sbc_core::count::Count;
 use sbc_tests::agent::{Policy, Registered, State};
-use sbc_tests::sim::{Arrival, BROWSER, EdgeSettings, Link, MEMBERS, OTHER_BROWSER, PHONE, World, cast, for_seeds};
+use sbc_tests::sim::{
+    Arrival, BROWSER, EdgeSettings, Link, MEMBERS, OTHER_BROWSER, PHONE, World, cast, for_seeds,
+};
 
 const SEEDS: u64 = 40;
 

@@ -128,7 +128,8 @@ fn a_refused_request_without_another_member_is_told_503() {
         sent = stage.say(PHONE, &invite);
     }
     sent.extend(stage.pass(1_000));
-    let told = to(&sent, PHONE).into_iter().find(|one| one.call_id() == invite.call_id() && one.status() >= 200);
+    let told =
+        to(&sent, PHONE).into_iter().find(|one| one.call_id() == invite.call_id() && one.status() >= 200);
     let told = told.expect("an answer");
     assert_eq!((told.status(), told.get("Retry-After")), (503, Some("5")));
     let cancelled = to(&sent, &member).iter().any(|one| one.method() == "CANCEL");

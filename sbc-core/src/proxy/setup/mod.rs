@@ -359,7 +359,8 @@ impl Setup {
 
     /// No final answer, and no branch that said anything, or can be believed to be still at work.
     fn is_unanswered(&self) -> bool {
-        let is_at_work = |branch: &Branch| !branch.over && branch.client.has_provisional() && !branch.is_lost();
+        let is_at_work =
+            |branch: &Branch| !branch.over && branch.client.has_provisional() && !branch.is_lost();
         !self.has_final() && !self.given_up && !self.branches.iter().any(is_at_work)
     }
 }

@@ -111,7 +111,9 @@ impl Work {
             let weather = Weather::of(seed);
             match self.part {
                 Part::Chaos => self.note(&Chaos::new(seed, weather, self.calls_each).play()),
-                Part::Threads => self.note(&Chaos::threaded(seed, of_one_node(weather), self.calls_each).play()),
+                Part::Threads => {
+                    self.note(&Chaos::threaded(seed, of_one_node(weather), self.calls_each).play())
+                }
                 Part::Kills => self.note_kill(Chaos::kill_once(seed, 0)),
                 Part::LossyKills => self.note_kill(Chaos::kill_once(seed, LOSS_OF_KILLS)),
             }
@@ -167,10 +169,8 @@ fn main() -> ExitCode {
     let begun = Instant::now();
     let chaos = Work::new(Part::Chaos, arguments.seeds, arguments.calls).play(threads);
     // These bring threads of their own.
-    let (seeds, calls) = (
-        arguments.seeds.div_ceil(WORLDS_PER_THREADED),
-        arguments.calls.div_ceil(WORLDS_PER_THREADED),
-    );
+    let (seeds, calls) =
+        (arguments.seeds.div_ceil(WORLDS_PER_THREADED), arguments.calls.div_ceil(WORLDS_PER_THREADED));
     let threaded = Work::new(Part::Threads, seeds, calls).play(1);
     let kills = Work::new(Part::Kills, arguments.kills, 0).play(threads);
     let lossy = Work::new(Part::LossyKills, arguments.kills, 0).play(threads);
@@ -190,9 +190,7 @@ fn replay(seed: u64, arguments: &Arguments) -> ExitCode {
     let calls_each = arguments.calls.div_ceil(arguments.seeds.max(1)) as usize;
     let mut chaos = match arguments.kill {
         true => Chaos::before_kill(seed, arguments.loss),
-        false if arguments.threaded => {
-            Chaos::threaded(seed, of_one_node(Weather::of(seed)), calls_each)
-        }
+        false if arguments.threaded => Chaos::threaded(seed, of_one_node(Weather::of(seed)), calls_each),
         false => Chaos::new(seed, Weather::of(seed), calls_each),
     };
     chaos.world.trace_from = arguments.trace.then_some(chaos.world.now);

@@ -226,10 +226,7 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
         true => &["freeswitch", "carrier"],
         false => &["freeswitch", "carrier", "reserve"],
     };
-    let names = Names::new(
-        pools,
-        &["browsers", "phones", "trunk", "inside", "inside-tcp", "trunk-tcp"],
-    );
+    let names = Names::new(pools, &["browsers", "phones", "trunk", "inside", "inside-tcp", "trunk-tcp"]);
     let inside = if settings.transport == Transport::Udp { 3 } else { INSIDE_TCP_ID.0 };
     let outside = if settings.trunk == Transport::Udp { 2 } else { TRUNK_TCP_ID.0 };
     let rules =

@@ -51,7 +51,8 @@ impl Chaos {
         let is_small = self.weather == Weather::SmallMtu;
         let number = plan.uri.trim_start_matches("sip:").split('@').next().unwrap_or_default();
         let of_number = script::hope_of_number(number);
-        if plan.patience < PATIENT || (is_small && (of_number.is_none() || !BROWSERS.contains(&plan.caller))) {
+        if plan.patience < PATIENT || (is_small && (of_number.is_none() || !BROWSERS.contains(&plan.caller)))
+        {
             return None;
         }
         // Of two phones one may answer and the other refuse; and a world of forks has users without any.
@@ -98,7 +99,9 @@ pub(super) fn below(weather: Weather, figures: &Figures) -> Vec<String> {
     ];
     let too_few = counts.into_iter().filter(|(_, good, of, floor)| is_below(*good, *of, *floor));
     too_few
-        .map(|(what, good, of, floor)| format!("{good} of {of} {what}, {floor} of 1000 at least: {}", weather.name()))
+        .map(|(what, good, of, floor)| {
+            format!("{good} of {of} {what}, {floor} of 1000 at least: {}", weather.name())
+        })
         .collect()
 }
 

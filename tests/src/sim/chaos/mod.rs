@@ -42,9 +42,9 @@ const SESSION_TIMEOUT: u64 = 90;
 const ENDING: u64 = 300_000;
 /// Threads in sbc, where there are several.
 const THREADS: u8 = 4;
-/// The last message of all calls and registrations comes or leaves within so many milliseconds once all is over: 64*T1
-/// for what asks, and as much again for what its end may begin.
-const FADING: u64 = 2 * 64 * 500;
+/// The last message comes or leaves within so long once all is over: 64*T1 for what asks, as much again for what its
+/// end may begin, and half of a registration's time, after which it is refreshed for the last time.
+const FADING: Duration = Duration::from_secs(32 + 32 + 150);
 /// 64*T1 after it nothing is left, but for the time that one look takes.
 const EMPTYING: Duration = Duration::from_millis(64 * 500 + 500);
 /// So long is a member taken out, or takes no new calls.
@@ -163,9 +163,10 @@ impl Chaos {
     fn plan(&mut self, calls: usize) {
         let spread = SPREAD * calls as u64;
         let start = self.world.now;
+        let users = script::users(self.ground.forks);
         for at in 0..calls {
             let begin = start + Duration::from_millis(self.chance.below(spread));
-            let (mut plan, acts) = script::call(&mut self.chance, at, begin);
+            let (mut plan, acts) = script::call(&mut self.chance, at, begin, users);
             plan.hope = self.hope(&plan);
             self.plans.push(plan);
             acts.into_iter().for_each(|(at, act)| self.put(at, act));
@@ -242,17 +243,22 @@ impl Chaos {
         self.world.link = Link::GOOD;
         self.world.inside_link = None;
         self.world.stop_registering();
-        self.world.run(FADING);
         let quiet = self.is_quiet();
         self.outcome(ended, quiet)
     }
 
-    /// 64*T1 after the last message that is no probe, every table is empty.
+    /// 64*T1 after the last message that is no probe, every table is empty. A phone may refresh its registration once
+    /// more, and what asks in vain does so for 64*T1.
     fn is_quiet(&mut self) -> bool {
-        let last = self.world.judge.as_ref().map_or(Time::ZERO, |judge| judge.last_message());
-        let is_still = last + Duration::from_millis(FADING / 2) < self.world.now;
-        self.run_to(last + EMPTYING);
-        is_still && self.world.is_at_rest()
+        let end = self.world.now + FADING;
+        loop {
+            let last = self.world.judge.as_ref().map_or(Time::ZERO, |judge| judge.last_message());
+            self.run_to(last + EMPTYING);
+            let is_still = self.world.judge.as_ref().is_none_or(|judge| judge.last_message() == last);
+            if is_still || self.world.now > end {
+                return is_still && self.world.is_at_rest();
+            }
+        }
     }
 
     /// Who is left on a dead line hangs up: an agent has no timer of its own that would do it.

@@ -107,8 +107,14 @@ impl Chaos {
             broken.extend(self.world.unended().into_iter().filter(|what| !by_damage(what)));
         }
         if !quiet {
-            let (transactions, branches) = (self.world.transactions(), self.world.branches());
-            broken.push(format!("{transactions} transactions and {branches} branches are left over"));
+            let silent = self.world.judge.as_ref().map(|judge| self.world.now.since(judge.last_message()));
+            for core in self.world.cores() {
+                let status = core.status();
+                broken.push(format!(
+                    "{} transactions, {} branches, {} that wait and {} merges are left {silent:?} after the last message",
+                    status.transactions, status.branches, status.waiting, status.merges
+                ));
+            }
         }
         if let Some(judge) = &self.world.judge {
             broken.extend(judge.complaints().iter().cloned());
@@ -129,7 +135,9 @@ impl Chaos {
             broken.extend(self.world.doubles());
         }
         if self.weather == Weather::Calm {
-            broken.extend((figures.died > 0).then(|| format!("{} calls died though nothing was lost", figures.died)));
+            broken.extend(
+                (figures.died > 0).then(|| format!("{} calls died though nothing was lost", figures.died)),
+            );
             let failovers = figures.failovers;
             broken.extend((failovers > 0).then(|| format!("{failovers} failovers though nobody was away")));
         }
@@ -178,8 +186,19 @@ impl Table {
 }
 
 const COLUMNS: [&str; 13] = [
-    "worlds", "calls", "answered", "refused", "cancelled", "died", "sure", "met", "closed", "alone", "failovers",
-    "messages", "at once",
+    "worlds",
+    "calls",
+    "answered",
+    "refused",
+    "cancelled",
+    "died",
+    "sure",
+    "met",
+    "closed",
+    "alone",
+    "failovers",
+    "messages",
+    "at once",
 ];
 
 impl fmt::Display for Table {

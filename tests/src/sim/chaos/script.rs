@@ -96,7 +96,7 @@ fn somebody(chance: &mut Chance) -> (&'static str, u64) {
 }
 
 /// A number; the user who calls does not call himself.
-fn number(chance: &mut Chance, own: u64) -> String {
+fn number(chance: &mut Chance, own: u64, users: u64) -> String {
     let mut lot = chance.below(NUMBERS.iter().map(|(_, weight)| weight).sum());
     let found = NUMBERS.iter().find(|(_, weight)| {
         let is_it = lot < *weight;
@@ -105,7 +105,7 @@ fn number(chance: &mut Chance, own: u64) -> String {
     });
     match found.map(|(number, _)| *number) {
         Some("user") | None => {
-            let other = 1001 + chance.below(8);
+            let other = 1001 + chance.below(users);
             if other == own { "9196".into() } else { other.to_string() }
         }
         Some(number) => number.to_owned(),
@@ -122,9 +122,9 @@ pub(super) fn policy(chance: &mut Chance) -> Policy {
 }
 
 /// One call and what is done in it, from `begin` on.
-pub(super) fn call(chance: &mut Chance, at: usize, begin: Time) -> (Plan, Vec<(Time, Act)>) {
+pub(super) fn call(chance: &mut Chance, at: usize, begin: Time, users: u64) -> (Plan, Vec<(Time, Act)>) {
     let (caller, own) = somebody(chance);
-    let number = number(chance, own);
+    let number = number(chance, own, users);
     let uri = match caller {
         // It knows where we are, and nothing of our domain; what it calls is our own.
         CARRIER if number.starts_with('+') => format!("sip:9196@{TRUNK}"),
@@ -153,6 +153,11 @@ pub(super) fn call(chance: &mut Chance, at: usize, begin: Time) -> (Plan, Vec<(T
 pub(super) fn user(lot: usize, forks: bool) -> String {
     let user = if forks && lot >= ONLY_PHONES { lot - ONLY_PHONES } else { lot };
     (1001 + user).to_string()
+}
+
+/// Users who have a phone.
+pub(super) const fn users(forks: bool) -> u64 {
+    if forks { ONLY_PHONES as u64 } else { (BROWSERS.len() + PHONES.len()) as u64 }
 }
 
 /// What a member does with a number that it knows itself.

@@ -13,8 +13,8 @@ use crate::ua::message::Message;
 const INVITE_AFTER: Duration = Duration::from_secs(2);
 const OTHER_AFTER: Duration = Duration::from_secs(6);
 
-/// One request, whatever way it takes: Call-ID, CSeq number, method, tag of From.
-type Request = (String, u32, String, String);
+/// One request, whatever way it takes: Call-ID, CSeq number, method, tags of From and To.
+type Request = (String, u32, String, [String; 2]);
 
 /// One member that was asked.
 #[derive(Debug)]
@@ -78,26 +78,26 @@ impl Members {
         }
         let (branch, _) = message.top_via()?;
         let (method, call_id) = (message.method().to_owned(), message.call_id().to_owned());
+        let tags = |to| [message.tag("From"), to];
         let asked = self
             .requests
-            .entry((call_id.clone(), message.cseq(), method.clone(), message.tag("From")))
+            .entry((call_id.clone(), message.cseq(), method.clone(), tags(message.tag("To"))))
             .or_default();
         if asked.iter().any(|known| known.member == to && known.branch == branch) {
             return None;
         }
         let is_double = asked.iter().any(|known| known.member == to);
         let patience = if method == "INVITE" { INVITE_AFTER } else { OTHER_AFTER };
-        let is_gone =
-            |one: &Asked| self.unreachable.get(&one.member).is_some_and(|since| *since >= one.at);
+        let is_gone = |one: &Asked| self.unreachable.get(&one.member).is_some_and(|since| *since >= one.at);
         let has_cause = asked.is_empty()
             || asked.iter().any(|one| one.refused || is_gone(one) || now.since(one.at) >= patience);
         let before = asked.last().map(|one| (one.member, now.since(one.at).as_millis()));
         asked.push(Asked { member: to, branch, at: now, refused: false });
         match before {
             Some(_) if is_double => Some(format!("{method} of {call_id} reached {to} under two branches")),
-            Some((member, millis)) if !has_cause => {
-                Some(format!("{method} of {call_id} went to {to} {millis} ms after {member}, without a cause"))
-            }
+            Some((member, millis)) if !has_cause => Some(format!(
+                "{method} of {call_id} went to {to} {millis} ms after {member}, without a cause"
+            )),
             _ => None,
         }
     }
@@ -138,11 +138,13 @@ impl Members {
     }
 
     fn refused(&mut self, member: SocketAddr, message: &Message) {
+        let tags = |to| [message.tag("From"), to];
         let key = (
             message.call_id().to_owned(),
             message.cseq(),
             message.method().to_owned(),
-            message.tag("From"),
+            // Only requests outside dialogs are refused so.
+            tags(String::new()),
         );
         let asked = self.requests.get_mut(&key).into_iter().flatten();
         asked.filter(|one| one.member == member).for_each(|one| one.refused = true);
@@ -155,8 +157,7 @@ impl Members {
 
     /// A node that was killed since may never have known whose answer it was.
     pub(super) fn ghosts(&self) -> Vec<String> {
-        let is_ghost =
-            |answer: &Answer| answer.life == self.restarts && !answer.passed && !answer.ended;
+        let is_ghost = |answer: &Answer| answer.life == self.restarts && !answer.passed && !answer.ended;
         let ghosts = self.answers.iter().filter(|(_, answer)| is_ghost(answer));
         ghosts.map(|((call_id, tag), _)| format!("the answer {tag:?} of {call_id} was never ended")).collect()
     }

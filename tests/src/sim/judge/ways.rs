@@ -99,8 +99,13 @@ impl Ways {
         let branch = message.top_via().map(|(branch, _)| branch).unwrap_or_default();
         let method = message.method();
         // Hop by hop, these go where their INVITE went.
-        if method == "CANCEL" || (method == "ACK" && self.asked.contains_key(&branch)) {
-            return self.asked.get(&branch).is_some_and(|asked| asked.contains(&to));
+        if method == "ACK" && self.asked.contains_key(&branch) {
+            return self.asked[&branch].contains(&to);
+        }
+        if method == "CANCEL" {
+            // Every member is asked that may have an INVITE which this process does not know.
+            let is_sought = zone == Zone::Pool && self.members.contains(&to);
+            return is_sought || self.asked.get(&branch).is_some_and(|asked| asked.contains(&to));
         }
         self.asked.entry(branch).or_default().insert(to);
         let tag = message.tag("To");

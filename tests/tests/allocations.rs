@@ -274,7 +274,12 @@ fn taken_by(method: &str, party: Party, is_outside: bool, is_probing: bool) -> u
         }
         let call = round % calls.len();
         calls[call].ask(&mut edge, method, is_outside);
+        let asked = edge.taken;
         edge.rest();
+        if is_probing {
+            // Probes are no part of forwarding; they only may not disturb it.
+            edge.taken = asked;
+        }
     }
     assert_eq!(edge.probes > 0, is_probing, "probes are counted with the rest");
     edge.taken

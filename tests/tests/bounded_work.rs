@@ -39,14 +39,14 @@ impl Edge {
     }
 
     /// What a message costs, and what it leads to.
-    fn hear(&mut self, flow: Flow, bytes: &[u8]) -> (Duration, Vec<(Flow, Message)>) {
+    fn hear(&mut self, flow: Flow, bytes: &[u8]) -> (Duration, Vec<(Flow, Vec<u8>)>) {
         let input = Input::Received { flow, source: flow.remote, bytes };
         let begun = Instant::now();
         self.core.handle(&mut self.worker, self.now, input);
         let cost = begun.elapsed();
         let outbox = &self.worker.outbox;
         let sent = outbox.transmits().iter();
-        let sent = sent.map(|one| (one.flow, Message::read(outbox.bytes(&one.range)).expect("a message")));
+        let sent = sent.map(|one| (one.flow, outbox.bytes(&one.range).to_vec()));
         let sent = sent.collect();
         self.worker.outbox.clear();
         (cost, sent)
@@ -55,15 +55,19 @@ impl Edge {
     /// What the answer to a request costs, that `change` has changed. Gives the cost of the request, too.
     fn ask(&mut self, request: &Message, change: impl Fn(&mut Message)) -> [Duration; 2] {
         let (asked, sent) = self.hear(phone(), &request.to_bytes());
-        let to_member = sent.iter().find(|(_, message)| message.is_request());
-        let (at, received) = to_member.unwrap_or_else(|| panic!("refused: {sent:?}"));
-        let mut ok = answer(received, 200, "member");
+        let (at, received) = sent.iter().find_map(|(at, bytes)| request_in(*at, bytes)).expect("it passes");
+        let mut ok = answer(&received, 200, "member");
         change(&mut ok);
         ok.close(None);
-        let (answered, sent) = self.hear(*at, &ok.to_bytes());
-        assert!(sent.iter().any(|(_, message)| message.status() == 200), "the answer passes: {sent:?}");
+        let (answered, sent) = self.hear(at, &ok.to_bytes());
+        assert!(sent.iter().any(|(_, bytes)| bytes.starts_with(b"SIP/2.0 200 ")), "the answer passes");
         [asked, answered]
     }
+}
+
+fn request_in(at: Flow, bytes: &[u8]) -> Option<(Flow, Message)> {
+    let message = Message::read(bytes).ok().filter(Message::is_request)?;
+    Some((at, message))
 }
 
 fn phone() -> Flow {
@@ -126,7 +130,7 @@ fn round(edge: &mut Edge, round: usize) -> Costs {
 
     for (name, message) in nasty(round) {
         let (cost, sent) = edge.hear(phone(), &message);
-        assert!(sent.iter().all(|(_, message)| !message.is_request()), "{name} passes");
+        assert!(sent.iter().all(|(_, bytes)| bytes.starts_with(b"SIP/2.0 ")), "{name} passes");
         costs.push((name, cost));
     }
     costs
@@ -177,5 +181,8 @@ fn no_message_costs_more_than_a_bounded_number_of_invites() {
     let all: Vec<_> = best.iter().map(|(name, cost)| format!("{name}: {cost:?}")).collect();
     println!("{all:#?}");
     let too_long: Vec<_> = best.iter().filter(|(_, cost)| *cost > plain * MOST_INVITES).collect();
-    assert!(too_long.is_empty(), "an INVITE takes {plain:?}, and these more than {MOST_INVITES} times that: {too_long:?}");
+    assert!(
+        too_long.is_empty(),
+        "an INVITE takes {plain:?}, and these more than {MOST_INVITES} times that: {too_long:?}"
+    );
 }

@@ -337,7 +337,12 @@ impl World {
             Some(connection) => {
                 // A WebSocket that is gone swallows what is sent to it.
                 let mut open = self.sockets.iter();
-                let Some(to) = open.find(|(_, open)| open.connection == connection) else { return };
+                let Some(to) = open.find(|(_, open)| open.connection == connection) else {
+                    if let Some(judge) = &mut self.judge {
+                        judge.swallowed(bytes);
+                    }
+                    return;
+                };
                 *to.0
             }
         };

@@ -33,7 +33,7 @@ struct Answer {
     life: u32,
     /// Whoever asked was sent it.
     passed: bool,
-    /// A BYE went to whoever gave it, or came from there.
+    /// A BYE went to whoever gave it. His own does not count: for want of an ACK he hangs up 64*T1 later.
     ended: bool,
 }
 
@@ -105,7 +105,7 @@ impl Members {
     pub(super) fn arrived(&mut self, from: SocketAddr, zone: Zone, message: &Message) {
         if message.is_request() {
             if message.method() == "BYE" {
-                self.ended(message.call_id(), &message.tag("From"));
+                self.dialogs.entry(message.call_id().to_owned()).and_modify(|ended| *ended = true);
             }
             return;
         }
@@ -131,10 +131,15 @@ impl Members {
             self.ended(call_id, &message.tag("To"));
         }
         if !message.is_request() && message.method() == "INVITE" && (200..300).contains(&message.status()) {
-            let key = (call_id.to_owned(), message.tag("To"));
-            self.answers.entry(key).and_modify(|answer| answer.passed = true);
+            self.passed(message);
             self.dialogs.entry(call_id.to_owned()).or_default();
         }
+    }
+
+    /// Whoever asked was sent this answer, though his connection may be gone.
+    pub(super) fn passed(&mut self, answer: &Message) {
+        let key = (answer.call_id().to_owned(), answer.tag("To"));
+        self.answers.entry(key).and_modify(|answer| answer.passed = true);
     }
 
     fn refused(&mut self, member: SocketAddr, message: &Message) {

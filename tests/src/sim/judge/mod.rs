@@ -134,6 +134,13 @@ impl Judge {
         self.members.unreachable(now, member);
     }
 
+    /// A message was written into a connection that is gone.
+    pub(super) fn swallowed(&mut self, bytes: &[u8]) {
+        if let Ok(message) = Message::read(bytes) {
+            self.members.passed(&message);
+        }
+    }
+
     pub(super) fn outbox(&mut self, messages: usize) {
         self.most_at_once = self.most_at_once.max(messages);
         if messages > MOST_AT_ONCE {

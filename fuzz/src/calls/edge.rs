@@ -22,6 +22,13 @@ pub(super) const MEMBERS: [&str; 2] = ["10.0.2.10:5080", "10.0.2.11:5080"];
 /// The one that rules send calls to.
 pub(super) const CARRIER: &str = "203.0.113.10:5060";
 
+/// The same without the last of the members, as somebody may write it while calls are up.
+pub(super) fn without_a_member(config: &Config) -> Arc<Config> {
+    let mut config = config.clone();
+    config.pools[0].members.pop();
+    Arc::new(config)
+}
+
 /// With callers under any name, or under their own alone.
 pub(super) fn config(own_names: bool) -> Arc<Config> {
     static ANY: LazyLock<Arc<Config>> = LazyLock::new(|| Arc::new(read()));

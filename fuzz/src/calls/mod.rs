@@ -1,9 +1,9 @@
-//! The whole core, driven by a script: parties of every zone send, answer, repeat and garble messages, connections
-//! come and go, time passes.
+//! The whole core, driven by a script: parties of every zone send, answer, repeat and garble messages at two workers,
+//! connections come and go, workers fall behind, members are taken out and put in again, time passes.
 //!
 //! Whatever the script: nothing panics, one message leads to a bounded number of others, every request that leaves
 //! can be read, nothing goes to an address that no flow, member or trunk network gave, and once everybody is silent
-//! no transaction stays.
+//! nothing of any request stays in any table.
 
 mod compose;
 mod edge;
@@ -30,7 +30,7 @@ pub fn run(bytes: &[u8]) {
 }
 
 fn step(world: &mut World, script: &mut Script<'_>) {
-    match script.byte() % 10 {
+    match script.byte() % 12 {
         0 => {
             let party = script.byte();
             let message = script.text();
@@ -46,6 +46,8 @@ fn step(world: &mut World, script: &mut Script<'_>) {
         6 => world.repeat(script),
         7 => world.garble(script),
         8 => world.pass_time(script.byte()),
-        _ => world.disturb(script),
+        9 => world.disturb(script),
+        10 => world.burden(script),
+        _ => world.reload(),
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::{HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
+use sbc_core::config::Config;
 use sbc_core::flow::{ConnectionId, Flow, WorkerId};
-use sbc_core::io::Input;
+use sbc_core::io::{Backlog, Input};
 use sbc_core::time::Time;
 use sbc_core::wire::{Framing, Index, Limits, Message};
 use sbc_core::{Core, Worker};
@@ -33,6 +35,8 @@ const CONNECTED: usize = 3;
 const REMEMBERED: usize = 32;
 /// One message leads to no more than these: every branch of a request and its cancelling, and an answer.
 const SENT_AT_ONCE: usize = 2 * sbc_core::limits::BRANCHES + 4;
+/// A moment leads to no more than these: every request of a script may have its timer then, and each branch of it.
+const SENT_BY_TIME: usize = super::STEPS * SENT_AT_ONCE;
 /// When nobody speaks any more, everything is over after this: an INVITE that rang, its CANCEL, their timers.
 const AFTERMATH: Duration = Duration::from_secs(600);
 
@@ -43,7 +47,12 @@ struct Said {
 
 pub(super) struct World {
     core: Core,
-    worker: Worker,
+    config: Arc<Config>,
+    /// One of the members is taken out.
+    is_reduced: bool,
+    workers: [Worker; 2],
+    /// The worker that the network gives the next datagram to.
+    next_worker: usize,
     now: Time,
     connections: [Option<ConnectionId>; CONNECTED],
     next_connection: NonZeroU64,
@@ -58,13 +67,17 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(own_names: bool) -> Self {
         let now = Time::from_millis(1_000);
-        let core = Core::new(edge::config(own_names), [3; 32], now);
-        let mut worker = Worker::new(WorkerId(0), now);
-        core.start(&mut worker, now);
+        let config = edge::config(own_names);
+        let core = Core::new(Arc::clone(&config), [3; 32], now);
+        let mut workers = [Worker::new(WorkerId(0), now), Worker::new(WorkerId(1), now)];
+        workers.iter_mut().for_each(|worker| core.start(worker, now));
         let members = edge::MEMBERS.iter().chain([&edge::CARRIER]);
         let mut world = Self {
             core,
-            worker,
+            config,
+            is_reduced: false,
+            workers,
+            next_worker: 0,
             now,
             connections: [None; CONNECTED],
             next_connection: NonZeroU64::MIN,
@@ -139,20 +152,43 @@ impl World {
         match self.flow(party) {
             Some(flow) => match flow.connection {
                 Some(connection) => {
-                    self.connections[usize::from(party) % PARTIES.len()] = None;
-                    self.step(Input::Closed(connection), usize::MAX);
+                    let place = usize::from(party) % PARTIES.len();
+                    self.connections[place] = None;
+                    self.step(of_connection(place), Input::Closed(connection), usize::MAX);
                 }
-                None => self.step(Input::Unreachable(flow), usize::MAX),
+                None if script.byte() % 2 == 0 => self.step(0, Input::Unreachable(flow), usize::MAX),
+                None => self.step(1, Input::Disconnected(flow), usize::MAX),
             },
             None => self.connect(usize::from(party) % PARTIES.len()),
         }
+    }
+
+    /// A worker has been behind, or busy; or is no more.
+    pub(super) fn burden(&mut self, script: &mut Script<'_>) {
+        let (which, degree) = (script.byte(), script.byte());
+        let worker = usize::from(which & 1);
+        if which & 2 == 0 {
+            return self.step(worker, Input::Busy(degree % 101), usize::MAX);
+        }
+        let waited = Duration::from_millis(u64::from(degree) * 8);
+        let backlog = Backlog { queue: which % 4, waited, messages: 1 + u32::from(degree), room: 256 };
+        self.step(worker, Input::Taken(backlog), usize::MAX);
+    }
+
+    /// A member is taken out, or put in again.
+    pub(super) fn reload(&mut self) {
+        self.is_reduced = !self.is_reduced;
+        let config =
+            if self.is_reduced { edge::without_a_member(&self.config) } else { Arc::clone(&self.config) };
+        self.core.reconfigure(config, self.now).expect("members come and go without a restart");
+        self.step(0, Input::Deadline, usize::MAX);
     }
 
     /// Everybody is silent.
     pub(super) fn everything_ends(&mut self) {
         self.run_until(self.now + AFTERMATH);
         let status = self.core.status();
-        assert_eq!(status.transactions, 0, "a transaction stays");
+        assert!(status.is_at_rest(), "something stays: {status:?}");
         assert_eq!(status.connections, self.connections.iter().flatten().count());
     }
 
@@ -162,7 +198,7 @@ impl World {
         self.connections[party] = Some(connection);
         let remote = address(PARTIES[party]);
         let flow = Flow { listener: BROWSERS, port: 0, remote, connection: Some(connection) };
-        self.step(Input::Opened(flow), usize::MAX);
+        self.step(of_connection(party), Input::Opened(flow), usize::MAX);
     }
 
     fn flow(&self, party: u8) -> Option<Flow> {
@@ -182,29 +218,37 @@ impl World {
 
     fn hear(&mut self, flow: Flow, bytes: Vec<u8>) {
         self.given.insert(flow.remote);
-        self.step(Input::Received { flow, source: flow.remote, bytes: &bytes }, SENT_AT_ONCE);
+        let place = PARTIES.iter().position(|party| address(party) == flow.remote);
+        let worker = match (flow.connection, place) {
+            (Some(_), Some(place)) => of_connection(place),
+            _ => self.next_worker,
+        };
+        self.next_worker = 1 - self.next_worker;
+        self.step(worker, Input::Received { flow, source: flow.remote, bytes: &bytes }, SENT_AT_ONCE);
         remember(&mut self.said, Said { flow, bytes });
     }
 
     fn run_until(&mut self, end: Time) {
-        while let Some(due) = self.core.next_deadline(&self.worker).filter(|due| *due <= end) {
+        let due = |world: &Self, worker: usize| Some((world.core.next_deadline(&world.workers[worker])?, worker));
+        let next = |world: &Self| (0..world.workers.len()).filter_map(|worker| due(world, worker)).min();
+        while let Some((due, worker)) = next(self).filter(|(due, _)| *due <= end) {
             self.now = self.now.max(due);
-            self.step(Input::Deadline, usize::MAX);
+            self.step(worker, Input::Deadline, SENT_BY_TIME);
         }
         self.now = end;
     }
 
-    fn step(&mut self, input: Input<'_>, at_most: usize) {
-        self.core.handle(&mut self.worker, self.now, input);
-        assert!(self.worker.outbox.transmits().len() <= at_most, "one message led to too many");
-        let leaving: Vec<Said> = self
-            .worker
-            .outbox
-            .transmits()
-            .iter()
-            .map(|one| Said { flow: one.flow, bytes: self.worker.outbox.bytes(&one.range).to_vec() })
+    fn step(&mut self, worker: usize, input: Input<'_>, at_most: usize) {
+        let worker = &mut self.workers[worker];
+        self.core.handle(worker, self.now, input);
+        let sent = worker.outbox.transmits().len();
+        assert!(sent <= at_most, "one input led to {sent} messages");
+        let outbox = &worker.outbox;
+        let leaving = outbox.transmits().iter();
+        let leaving: Vec<Said> = leaving
+            .map(|one| Said { flow: one.flow, bytes: outbox.bytes(&one.range).to_vec() })
             .collect();
-        self.worker.outbox.clear();
+        worker.outbox.clear();
         for said in leaving {
             self.check(&said);
             remember(&mut self.sent, said);
@@ -233,6 +277,11 @@ impl World {
         let in_network = matches!(remote.ip(), IpAddr::V4(ip) if ip.octets().starts_with(&[203, 0, 113]));
         in_network || self.given.contains(&remote)
     }
+}
+
+/// The messages of one connection stay with one worker.
+const fn of_connection(party: usize) -> usize {
+    party % 2
 }
 
 fn address(text: &str) -> SocketAddr {

@@ -1,5 +1,6 @@
 //! Full-size runs of the real program: `make load`.
 
+mod by_call;
 mod deaf;
 mod faults;
 mod flood;

@@ -33,8 +33,10 @@ pub struct Travelled {
     pub calls: u64,
     /// Answered, and ended by a BYE that was answered.
     pub completed: u64,
-    /// INVITE transactions at the members.
-    pub invites: u64,
+    /// Calls that were not one INVITE transaction at one member: by Call-ID, how many they were.
+    pub not_once: BTreeMap<String, u64>,
+    /// Calls at the members.
+    pub at_members: u64,
     /// How long it took, in seconds.
     pub seconds: u64,
     /// What endpoints complain of.
@@ -48,8 +50,11 @@ impl Travelled {
         if self.completed != self.calls {
             broken.push(format!("{} of {} calls completed", self.completed, self.calls));
         }
-        if self.invites != self.calls {
-            broken.push(format!("{} calls were {} INVITEs at the members", self.calls, self.invites));
+        if !self.not_once.is_empty() {
+            broken.push(format!("not one INVITE each at the members: {:?}", self.not_once));
+        }
+        if self.at_members != self.calls {
+            broken.push(format!("{} calls were {} at the members", self.calls, self.at_members));
         }
         broken
     }
@@ -60,7 +65,8 @@ impl fmt::Display for Travelled {
         writeln!(f, "{:?}, 5 % loss, 100±50 ms", self.way)?;
         writeln!(f, "calls                       {:>7}", self.calls)?;
         writeln!(f, "completed                   {:>7}", self.completed)?;
-        writeln!(f, "INVITEs at the members      {:>7}", self.invites)?;
+        writeln!(f, "calls at the members        {:>7}", self.at_members)?;
+        writeln!(f, "not one INVITE there        {:>7}", self.not_once.len())?;
         writeln!(f, "seconds                     {:>7}", self.seconds)
     }
 }
@@ -103,15 +109,19 @@ pub fn travel(way: Way, calls: usize, mut tell: impl FnMut(usize)) -> io::Result
         completed += legs.len() as u64 - unfinished(&legs);
         tell(made);
     }
-    let counts: Vec<BTreeMap<_, _>> =
-        members.iter().flat_map(|member| member.invites().into_values()).collect();
+    // A second INVITE of one call does not make up for one that never came.
+    let mut invites: BTreeMap<String, u64> = BTreeMap::new();
+    for (call_id, counts) in members.iter().flat_map(FsMember::invites) {
+        *invites.entry(call_id).or_default() += counts["bare"];
+    }
     let mut complaints: Vec<_> = callers.iter().flat_map(Live::violations).collect();
     complaints.extend(members.iter().flat_map(FsMember::violations));
     Ok(Travelled {
         way,
         calls: made as u64,
         completed,
-        invites: counts.iter().map(|counts| counts["bare"]).sum(),
+        at_members: invites.len() as u64,
+        not_once: invites.into_iter().filter(|(_, times)| *times != 1).collect(),
         seconds: begun.elapsed().as_secs(),
         complaints,
     })

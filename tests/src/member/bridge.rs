@@ -21,7 +21,8 @@ impl Member {
     pub(super) fn call_user(&mut self, now: Time, caller: LegId, user: &str) {
         let aor = format!("{user}@{}", self.config.domain);
         let bindings: Vec<_> = self.registrar.of(now, &aor).cloned().collect();
-        if let (true, Some(edge)) = (bindings.is_empty(), self.config.edge) {
+        let is_for_edge = bindings.is_empty() || self.config.all_by_edge;
+        if let (true, Some(edge)) = (is_for_edge, self.config.edge) {
             return self.call_elsewhere(now, caller, user, edge);
         }
         if bindings.is_empty() {
@@ -45,7 +46,7 @@ impl Member {
             uri: format!("sip:{user}@{domain}"),
             from: self.identity_of(caller, &domain),
             to: format!("<sip:{user}@{domain}>"),
-            contact: format!("<sip:mod_sofia@{}>", self.config.sip),
+            contact: format!("<sip:mod_sofia@{}{}>", self.config.sip, self.config.asking()),
             ..self.outgoing(caller, edge)
         };
         let branch = self.start(now, caller, call, (user, Kind::Web, &domain));

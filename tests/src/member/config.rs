@@ -58,6 +58,8 @@ pub struct Config {
     pub paused: bool,
     /// Where users are dialled who are not registered here (`fs_path`): the edge knows their bindings.
     pub edge: Option<SocketAddr>,
+    /// Dial every user through the edge, which knows all flows of his: what it does with them is its own affair.
+    pub all_by_edge: bool,
     /// `multiple-registrations`.
     pub multiple: Multiple,
     /// `enable-100rel`.
@@ -93,6 +95,7 @@ impl Config {
             max_sessions: 1000,
             paused: false,
             edge: None,
+            all_by_edge: false,
             multiple: Multiple::Contact,
             enable_100rel: false,
             ring_as_183: true,

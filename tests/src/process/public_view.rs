@@ -70,15 +70,16 @@ fn names_port(line: &str, port: &str) -> bool {
     })
 }
 
-/// The messages received in a log of SIPp's `-trace_msg`.
-pub(super) fn split_messages(log: &[u8]) -> Vec<Vec<u8>> {
+/// The messages in a log of SIPp's `-trace_msg`: those received, or those sent.
+pub(super) fn split_messages(log: &[u8], sent: bool) -> Vec<Vec<u8>> {
     let text = String::from_utf8_lossy(log);
     let records = text.split("-----------------------------------------------");
-    let received = records.filter_map(|record| {
+    let words = if sent { "message sent" } else { "message received" };
+    let wanted = records.filter_map(|record| {
         let (head, message) = record.split_once("\n\n")?;
-        head.contains("message received").then(|| message.as_bytes().to_vec())
+        head.contains(words).then(|| message.as_bytes().to_vec())
     });
-    received.collect()
+    wanted.collect()
 }
 
 #[cfg(test)]
@@ -103,11 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn received_messages_are_read_from_a_log() {
+    fn messages_are_read_from_a_log() {
         let log = b"----------------------------------------------- 2026-01-01 00:00:00\n\
             UDP message sent (3 bytes):\n\nOPTIONS sip:a SIP/2.0\r\n\r\n\
             ----------------------------------------------- 2026-01-01 00:00:01\n\
             UDP message received [3] bytes :\n\nSIP/2.0 200 OK\r\n\r\n";
-        assert_eq!(split_messages(log), [b"SIP/2.0 200 OK\r\n\r\n"]);
+        assert_eq!(split_messages(log, false), [b"SIP/2.0 200 OK\r\n\r\n"]);
+        let sent = split_messages(log, true);
+        assert!(sent.len() == 1 && sent[0].starts_with(b"OPTIONS sip:a SIP/2.0\r\n"), "{sent:?}");
     }
 }

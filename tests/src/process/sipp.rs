@@ -101,7 +101,7 @@ impl Member {
     /// # Panics
     /// When SIPp wrote none.
     pub fn received(&self) -> Vec<Vec<u8>> {
-        split_messages(&fs::read(&self.messages).expect("a log of messages"))
+        split_messages(&fs::read(&self.messages).expect("a log of messages"), false)
     }
 }
 
@@ -208,6 +208,14 @@ impl Caller {
     /// # Panics
     /// When SIPp wrote none.
     pub fn received(&self) -> Vec<Vec<u8>> {
-        split_messages(&fs::read(&self.messages).expect("a log of messages"))
+        split_messages(&fs::read(&self.messages).expect("a log of messages"), false)
+    }
+
+    /// Every message that it has sent, repetitions included.
+    ///
+    /// # Panics
+    /// When SIPp wrote none.
+    pub fn sent(&self) -> Vec<Vec<u8>> {
+        split_messages(&fs::read(&self.messages).expect("a log of messages"), true)
     }
 }

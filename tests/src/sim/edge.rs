@@ -25,6 +25,8 @@ pub const INSIDE: &str = "10.0.1.5:5070";
 pub const INSIDE_TCP: &str = "10.0.1.5:5069";
 /// Where carriers connect to.
 pub const TRUNK_TCP: &str = "198.51.100.7:5063";
+/// The member of the pool `reserve`, where there is one.
+pub const RESERVE: &str = "10.0.2.12:5080";
 
 /// The TCP or TLS listener towards the members.
 pub const INSIDE_TCP_ID: ListenerId = ListenerId(4);
@@ -70,6 +72,8 @@ pub struct EdgeSettings {
     pub members: Vec<SocketAddr>,
     /// The carriers; without any, rules about them lead to a pool of nobody.
     pub carriers: Vec<SocketAddr>,
+    /// The members of the pool `reserve`, reached by UDP; without any there is no such pool.
+    pub reserve: Vec<SocketAddr>,
     /// How the members are reached: by UDP, TCP or TLS.
     pub transport: Transport,
     /// Members that are reached by the stream listener, whatever the others are.
@@ -114,6 +118,7 @@ impl EdgeSettings {
         Self {
             members: members.iter().map(|member| member.parse().expect("a member's address")).collect(),
             carriers: vec!["203.0.113.10:5060".parse().expect("a carrier's address")],
+            reserve: Vec::new(),
             transport: Transport::Udp,
             by_stream: Vec::new(),
             probes: true,
@@ -227,10 +232,11 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
         listener("inside-tcp", stream(settings.transport), INSIDE_TCP, Zone::Pool),
         Listener { networks, ..listener("trunk-tcp", stream(settings.trunk), TRUNK_TCP, Zone::Trunk) },
     ];
-    let names = Names::new(
-        &["freeswitch", "carrier"],
-        &["browsers", "phones", "trunk", "inside", "inside-tcp", "trunk-tcp"],
-    );
+    let pools: &[&str] = match settings.reserve.is_empty() {
+        true => &["freeswitch", "carrier"],
+        false => &["freeswitch", "carrier", "reserve"],
+    };
+    let names = Names::new(pools, &["browsers", "phones", "trunk", "inside", "inside-tcp", "trunk-tcp"]);
     let inside = if settings.transport == Transport::Udp { 3 } else { INSIDE_TCP_ID.0 };
     let outside = if settings.trunk == Transport::Udp { 2 } else { TRUNK_TCP_ID.0 };
     let rules =
@@ -247,13 +253,17 @@ pub(super) fn node_config(settings: &EdgeSettings, node: u8) -> Arc<Config> {
             (INSIDE_TCP_ID, format!("sip:{};transport=tcp", member.address).into());
     }
     members.probe = members.probe.filter(|_| settings.probes);
+    let mut pools = vec![
+        members,
+        pool("carrier", Zone::Trunk, outside, &settings.carriers, Balance::HashCallId, settings.large[1]),
+    ];
+    if !settings.reserve.is_empty() {
+        pools.push(pool("reserve", Zone::Pool, 3, &settings.reserve, settings.balance, Large::Never));
+    }
     Arc::new(Config {
         listeners,
         region: "eu".into(),
-        pools: vec![
-            members,
-            pool("carrier", Zone::Trunk, outside, &settings.carriers, Balance::HashCallId, settings.large[1]),
-        ],
+        pools,
         rules: Arc::new(rules),
         admission: Admission {
             domains: vec!["example.test".into()],

@@ -171,6 +171,11 @@ impl World {
         let mut changes = Vec::new();
         for (edge, node) in (0..self.edges.len()).zip(0..) {
             let config = node_config(settings, node);
+            if self.edges[edge].workers.is_empty() {
+                // It reads the file when it starts.
+                self.edges[edge].config = config;
+                continue;
+            }
             changes = self.edges[edge].core.reconfigure(Arc::clone(&config), self.now)?;
             self.edges[edge].config = config;
             self.input(edge, 0, |core, worker, now| core.handle(worker, now, Input::Deadline));
@@ -257,17 +262,23 @@ impl World {
         if let Some(arrivals) = &mut self.arrivals {
             arrivals.push(Arrival { from: source, to: flying.to, bytes: bytes.clone() });
         }
-        self.judge_arrival(edge, flow.listener, &bytes);
+        self.judge_arrival(edge, source, flow.listener, &bytes);
         self.input(edge, worker, |core, worker, now| {
             core.handle(worker, now, Input::Received { flow, source, bytes: &bytes });
         });
         None
     }
 
-    pub(super) fn judge_arrival(&mut self, edge: usize, listener: ListenerId, bytes: &[u8]) {
+    pub(super) fn judge_arrival(
+        &mut self,
+        edge: usize,
+        from: SocketAddr,
+        listener: ListenerId,
+        bytes: &[u8],
+    ) {
         let zone = self.edges[edge].config.listeners[usize::from(listener.0)].zone;
         if let Some(judge) = &mut self.judge {
-            judge.arrived(self.now, zone, bytes);
+            judge.arrived(self.now, from, zone, bytes);
         }
     }
 
@@ -277,7 +288,14 @@ impl World {
         let reversed = Flying { from: flying.to, to: flying.from, socket: None, bytes: Vec::new() };
         let Some((edge, listener, port)) = self.edge_at(&reversed) else { return };
         let flow = Flow { listener, port, remote: flying.to, connection: None };
+        self.judge_unreachable(flying.to);
         self.input(edge, 0, |core, worker, now| core.handle(worker, now, Input::Unreachable(flow)));
+    }
+
+    pub(super) fn judge_unreachable(&mut self, remote: SocketAddr) {
+        if let Some(judge) = &mut self.judge {
+            judge.unreachable(self.now, remote);
+        }
     }
 
     pub(super) fn input(&mut self, edge: usize, worker: usize, run: impl FnOnce(&Core, &mut Worker, Time)) {
@@ -319,7 +337,12 @@ impl World {
             Some(connection) => {
                 // A WebSocket that is gone swallows what is sent to it.
                 let mut open = self.sockets.iter();
-                let Some(to) = open.find(|(_, open)| open.connection == connection) else { return };
+                let Some(to) = open.find(|(_, open)| open.connection == connection) else {
+                    if let Some(judge) = &mut self.judge {
+                        judge.swallowed(bytes);
+                    }
+                    return;
+                };
                 *to.0
             }
         };

@@ -36,19 +36,26 @@ impl World {
         found
     }
 
-    /// Calls that one member answered more than once, in words; a member that died has forgotten its own.
+    /// Calls that were answered more than once, in words: by one member, or by several without a BYE of ours for all
+    /// but one of them. A member that died has forgotten its own.
     pub fn doubles(&mut self) -> Vec<String> {
         let now = self.now;
-        let mut answered: BTreeMap<String, u32> = BTreeMap::new();
+        // All answers, and the most that one member gave.
+        let mut answered: BTreeMap<String, (u32, u32)> = BTreeMap::new();
         for node in self.nodes.values() {
             let Node::Member(member) = node else { continue };
             for (call_id, invites) in member.status(now).counters.invites {
-                if invites.answered > 1 {
-                    *answered.entry(call_id).or_default() += invites.answered;
-                }
+                let (all, most) = answered.entry(call_id).or_default();
+                *all += invites.answered;
+                *most = invites.answered.max(*most);
             }
         }
-        answered.into_iter().map(|(call_id, times)| format!("{call_id} was answered {times} times")).collect()
+        let is_ended =
+            |call_id: &str| self.judge.as_ref().is_some_and(|judge| judge.is_ended_but_for_one(call_id));
+        let is_double =
+            |(call_id, (all, most)): &(String, (u32, u32))| *most > 1 || (*all > 1 && !is_ended(call_id));
+        let doubles = answered.into_iter().filter(is_double);
+        doubles.map(|(call_id, (times, _))| format!("{call_id} was answered {times} times")).collect()
     }
 
     /// No agent refreshes its registration any more.

@@ -25,7 +25,7 @@ pub use cast::{BROWSER, CARRIER, EXCHANGE, MEMBERS, OTHER_BROWSER, PHONE, cast, 
 pub use chance::Chance;
 use edge::node_config;
 pub use edge::{
-    EdgeSettings, INSIDE, INSIDE_TCP, INSIDE_TCP_ID, PHONES, TRUNK, TRUNK_TCP, TRUNK_TCP_ID, WSS,
+    EdgeSettings, INSIDE, INSIDE_TCP, INSIDE_TCP_ID, PHONES, RESERVE, TRUNK, TRUNK_TCP, TRUNK_TCP_ID, WSS,
     edge_config, unlimited,
 };
 pub use judge::Judge;

@@ -117,6 +117,7 @@ impl World {
     /// Nobody accepts connections at the server's port.
     pub(super) fn refuse_connection(&mut self, local: SocketAddr) {
         let Some(one) = self.streams.dialled.remove(&local) else { return };
+        self.judge_unreachable(one.server);
         self.closed(&one, Input::Unreachable);
     }
 

@@ -31,6 +31,10 @@ impl World {
         let end = self.now + Duration::from_micros(micros);
         while let Some(next) = self.next_event().filter(|at| *at <= end) {
             let until = (next.max(self.now) + TICK).min(end);
+            if self.edges[0].workers.is_empty() && self.edges[0].down_until <= until {
+                self.now = self.now.max(self.edges[0].down_until);
+                self.wake(0);
+            }
             let jobs = self.gather(until);
             self.now = until;
             self.handle_at_once(jobs);
@@ -87,11 +91,14 @@ impl World {
             self.arrive(flying);
             return None;
         };
+        if self.edges[0].workers.is_empty() {
+            return None;
+        }
         let worker = match flow.connection {
             Some(_) => self.edges[0].worker_of(flying.from),
             None => self.chance.below(self.edges[0].workers.len() as u64) as usize,
         };
-        self.judge_arrival(0, flow.listener, &flying.bytes);
+        self.judge_arrival(0, flying.from, flow.listener, &flying.bytes);
         Some((worker, Job::Received { flow, source: flying.from, bytes: flying.bytes }))
     }
 
@@ -100,6 +107,13 @@ impl World {
         let edge = &mut self.edges[0];
         let busy = jobs.iter().filter(|jobs| !jobs.is_empty()).count();
         let (core, start) = (&*edge.core, Barrier::new(busy));
+        if busy < 2 {
+            // Nobody to meet.
+            for (worker, jobs) in edge.workers.iter_mut().zip(jobs) {
+                jobs.into_iter().for_each(|job| work(core, worker, now, job));
+            }
+            return (0..self.edges[0].workers.len()).for_each(|worker| self.flush(0, worker));
+        }
         std::thread::scope(|scope| {
             let with_work = edge.workers.iter_mut().zip(jobs).filter(|(_, jobs)| !jobs.is_empty());
             let threads: Vec<_> = with_work

@@ -3,11 +3,11 @@
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 
-use sbc_core::flow::ConnectionId;
+use sbc_core::flow::{ConnectionId, Zone};
 use sbc_core::time::Time;
 
 use super::link::LOST_IN_A_ROW;
-use super::world::parse;
+use super::world::{Node, parse};
 use super::{Link, WSS, World};
 
 /// Something that arrives.
@@ -30,9 +30,11 @@ impl World {
     pub(super) fn collect(&mut self, from: SocketAddr) {
         let Some(node) = self.nodes.get_mut(&from) else { return };
         for output in node.endpoint().outputs() {
-            let socket = self.sockets.get(&from).map(|socket| socket.connection);
-            let socket = socket.or_else(|| self.stream_to(output.to));
             let is_browser = output.to == parse(WSS);
+            let by_stream = self.stream_to(output.to);
+            // Who has a connection may send datagrams as well.
+            let open = self.sockets.get(&from).filter(|_| is_browser || by_stream.is_some());
+            let socket = open.map(|socket| socket.connection).or(by_stream);
             if is_browser && socket.is_none() {
                 continue;
             }
@@ -73,13 +75,16 @@ impl World {
 
     /// The inside may have links of its own.
     fn link_of(&self, flying: &Flying) -> Link {
-        let is_inside = |address: &SocketAddr| {
-            self.edges
-                .iter()
-                .any(|edge| edge.config.pools[0].members.iter().any(|one| one.address == *address))
-        };
+        // A member that a reload took out has not moved.
+        let is_inside = |address: &SocketAddr| matches!(self.nodes.get(address), Some(Node::Member(_)));
+        let is_inside = |address: &SocketAddr| is_inside(address) || self.is_pool_member(address);
         let inside = self.inside_link.filter(|_| is_inside(&flying.from) || is_inside(&flying.to));
         inside.unwrap_or(self.link)
+    }
+
+    fn is_pool_member(&self, address: &SocketAddr) -> bool {
+        let mut pools = self.edges.iter().flat_map(|edge| &edge.config.pools);
+        pools.any(|pool| pool.zone == Zone::Pool && pool.members.iter().any(|one| one.address == *address))
     }
 
     /// Loss is fair: of one datagram at most so many copies in a row are lost.

@@ -217,6 +217,6 @@ fn calls_over_wss_go_on_after_a_kill_though_others_connect_first() {
 fn every_call_that_begins_around_a_kill_gets_its_answer_and_none_begins_twice() {
     let _turn = alone();
     let killed = kills(3, 20, |_| ());
-    assert_eq!((killed.lost(), killed.outcome.failed), (0, 0), "{killed}");
-    assert_eq!(killed.at_members, killed.outcome.begun, "{killed}");
+    assert_eq!(killed.broken(), Vec::<String>::new(), "{killed}");
+    assert_eq!((killed.unanswered.len(), killed.outcome.failed), (0, 0), "{killed}");
 }

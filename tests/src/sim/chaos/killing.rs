@@ -1,13 +1,13 @@
 //! sbc is killed while calls are being set up: who gets an answer, and whose call is begun twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use super::script::{BROWSERS, PHONES};
 use super::{Act, Chaos, Plan, RING_TIMEOUT, Weather};
 use crate::agent::{By, Policy, State};
-use crate::sim::{Link, MEMBERS, World};
+use crate::sim::{Link, World};
 
 /// Calls under way when sbc is killed, or about to begin.
 const CALLS: usize = 40;
@@ -27,9 +27,10 @@ pub struct Kills {
     pub answered: u64,
     /// Calls that had our 100 and no word of the pool when sbc was killed: nobody repeats their INVITE.
     pub lost_between: u64,
-    /// Calls that had our 100, and whose answer was lost on the way when sbc was killed: nobody repeats it.
+    /// Calls whose failure was lost on the way when sbc was killed: nobody repeats it. Only where datagrams are lost.
     pub answer_lost: u64,
-    /// Calls of browsers whose INVITE was on its way over a WebSocket that died, or found none.
+    /// Calls of browsers whose INVITE never came, or whose failure never left: it was on its way over a WebSocket that
+    /// died, or found none.
     pub lost_on_socket: u64,
     /// Calls that the pool answered twice, one member or both.
     pub doubles: u64,
@@ -84,6 +85,7 @@ impl Chaos {
     pub fn before_kill(seed: u64, loss_percent: u64) -> Self {
         let mut chaos = Self::new(seed, Weather::Killed, 0);
         chaos.agenda.clear();
+        chaos.loses = loss_percent > 0;
         chaos.world.link =
             Link { jitter: Duration::from_millis(20), duplicate_percent: 5, ..Link::lossy(loss_percent) };
         chaos.world.inside_link = None;
@@ -126,7 +128,7 @@ impl Chaos {
                 None => (1001 + other).to_string(),
             };
             let uri = format!("sip:{number}@example.test");
-            self.plans.push(Plan { caller: everybody[lot], uri, leg: None });
+            self.plans.push(Plan { caller: everybody[lot], uri, patience: 0, hope: None, leg: None });
             self.put(begin, Act::Call(at));
         }
         let at = start + Duration::from_millis(self.chance.below(WINDOW));
@@ -141,6 +143,7 @@ impl Chaos {
         for plan in &plans {
             let Some(leg) = plan.leg else { continue };
             let Some(call) = self.world.agent(plan.caller).call_of(leg).cloned() else { continue };
+            kills.broken.extend(self.different_finals(plan, &call.call_id));
             if matches!(call.state, State::Up | State::Ended { by: By::Them, .. }) {
                 kills.answered += 1;
                 continue;
@@ -151,9 +154,9 @@ impl Chaos {
             let is_browser = BROWSERS.contains(&plan.caller);
             if last.lost_between {
                 kills.lost_between += 1;
-            } else if last.answer_lost && !is_browser {
+            } else if last.answer_lost && !is_browser && self.loses {
                 kills.answer_lost += 1;
-            } else if is_browser && (!last.pool_spoke || last.answer_lost) {
+            } else if is_browser && (!last.arrived || last.answer_lost) {
                 kills.lost_on_socket += 1;
             } else {
                 kills.broken.push(format!("seed {}: {} {:?} {last:?}", self.seed, call.call_id, call.state));
@@ -169,11 +172,25 @@ impl Chaos {
         kills
     }
 
+    /// Final answers that a caller got after another one to the same INVITE, before the kill or after it.
+    fn different_finals(&mut self, plan: &Plan, call_id: &str) -> Vec<String> {
+        let mut finals: BTreeMap<u32, BTreeSet<(u16, String)>> = BTreeMap::new();
+        let trace = self.world.agent(plan.caller).trace();
+        let answers = trace.iter().filter(|one| !one.sent && one.message.call_id() == call_id);
+        for answer in answers.map(|one| &one.message).filter(|answer| answer.method() == "INVITE") {
+            if !answer.is_request() && answer.status() >= 200 {
+                finals.entry(answer.cseq()).or_default().insert((answer.status(), answer.tag("To")));
+            }
+        }
+        let several = finals.into_values().filter(|finals| finals.len() > 1);
+        several.map(|finals| format!("seed {}: {call_id} was answered with {finals:?}", self.seed)).collect()
+    }
+
     /// Calls that the members answered more than once, together.
     fn answered_twice(&mut self) -> Vec<String> {
         let now = self.world.now;
         let mut answered: BTreeMap<String, u32> = BTreeMap::new();
-        for member in MEMBERS {
+        for member in self.ground.members() {
             for (call_id, invites) in self.world.member(member).status(now).counters.invites {
                 *answered.entry(call_id).or_default() += invites.answered;
             }

@@ -1,9 +1,12 @@
 //! Worlds of chaos: many calls at once over bad links, with things that die; and what must hold all the same.
 //!
 //! A seed decides everything, the weather too. Completed calls are promised in calm weather only: where every
-//! copy of a datagram may be lost, RFC 3261's own timers give calls up. What is promised always: each call ends
-//! once, on both sides; nothing is left over; and what the judge of every message watches.
+//! copy of a datagram may be lost, RFC 3261's own timers give calls up. So many must live all the same, and end on both
+//! sides, as loss and those timers let (`floor.rs`). What is promised always: each call ends once, on both sides;
+//! nothing is left over 64*T1 later; and what the judge of every message watches.
 
+mod floor;
+mod ground;
 mod killing;
 mod outcome;
 mod script;
@@ -12,17 +15,21 @@ mod weather;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sbc_core::pool::Order;
 use sbc_core::time::Time;
 
 pub use self::killing::Kills;
 pub use self::outcome::{Figures, Outcome, Table};
 pub use self::weather::Weather;
 
+use self::ground::Ground;
 use self::script::{Act, BROWSERS, PHONES, Plan};
 use super::canary::{LURES, STRANGER, lure};
 use super::{CARRIER, Chance, EXCHANGE, EdgeSettings, Judge, Link, MEMBERS, PHONES as DOOR, World};
 use crate::agent::State;
 use crate::member::config::Gateway;
+use crate::sim::world::parse;
+use crate::ua::message::uri_user;
 
 /// Calls begin within so many milliseconds for each of them.
 const SPREAD: u64 = 600;
@@ -39,16 +46,24 @@ const RELEASE: Duration = Duration::from_secs(20);
 const RESTART: Duration = Duration::from_secs(20);
 /// Threads in sbc, where there are several.
 const THREADS: u8 = 4;
-/// 64*T1 for the last transaction, and as much for the one that its end may begin; twice that, because a phone
-/// that refreshes its registration meanwhile begins another.
-const EMPTYING: u64 = 64 * 500 * 4;
+/// The last message comes or leaves within so long once all is over: 64*T1 for what asks, as much again for what its
+/// end may begin, and half of a registration's time, after which it is refreshed for the last time.
+const FADING: Duration = Duration::from_secs(32 + 32 + 150);
+/// 64*T1 after it nothing is left, but for the time that one look takes.
+const EMPTYING: Duration = Duration::from_millis(64 * 500 + 500);
+/// So long is a member taken out, or takes no new calls.
+const AWAY: Duration = Duration::from_secs(12);
 
 /// One world with its agenda.
 pub struct Chaos {
     /// The world; to be looked at.
     pub world: World,
     weather: Weather,
+    ground: Ground,
+    settings: EdgeSettings,
     seed: u64,
+    /// Datagrams are lost while sbc is killed during call set-up.
+    loses: bool,
     chance: Chance,
     plans: Vec<Plan>,
     agenda: BTreeMap<(Time, usize), Act>,
@@ -64,11 +79,14 @@ const CARRIER_IP: [u8; 4] = [203, 0, 113, 10];
 const CALLS_PER_LURE: usize = 4;
 
 /// A member whose calls end by themselves when nobody ends them. It knows the carrier, who asks for a password.
-fn add_member(world: &mut World, address: &str) {
-    let proxy = world.pool_side();
+fn add_member(world: &mut World, address: &str, ground: Ground) {
+    let proxy = ground.pool_side(address).unwrap_or_else(|| world.pool_side());
     world.add_member(address.parse().expect("an address"), |config| {
         config.ring_timeout = Some(RING_TIMEOUT);
         config.session_timeout = SESSION_TIMEOUT;
+        config.transport = ground.transport_of(address);
+        config.edge = ground.forks.then_some(proxy);
+        config.all_by_edge = ground.forks;
         config.inbound_acl = vec![CARRIER_IP.into()];
         config.gateway = Some(Gateway {
             name: "carrier".into(),
@@ -88,14 +106,14 @@ impl Chaos {
     pub fn new(seed: u64, weather: Weather, calls: usize) -> Self {
         let nodes = if weather == Weather::NodeKilled { 2 } else { 1 };
         let release = (weather == Weather::DeadMember).then_some(RELEASE);
-        Self::with(seed, weather, calls, &EdgeSettings { nodes, release, ..EdgeSettings::new(&MEMBERS) })
+        Self::with(seed, weather, calls, EdgeSettings { nodes, release, ..EdgeSettings::new(&MEMBERS) })
     }
 
     /// The same with several threads in sbc at once, and most datagrams doubled, so that they meet.
     pub fn threaded(seed: u64, weather: Weather, calls: usize) -> Self {
         let release = (weather == Weather::DeadMember).then_some(RELEASE);
         let settings = EdgeSettings { workers: THREADS, release, ..EdgeSettings::new(&MEMBERS) };
-        let mut chaos = Self::with(seed, weather, calls, &settings);
+        let mut chaos = Self::with(seed, weather, calls, settings);
         for link in [Some(&mut chaos.world.link), chaos.world.inside_link.as_mut()].into_iter().flatten() {
             link.duplicate_percent = 60;
         }
@@ -106,35 +124,52 @@ impl Chaos {
         chaos
     }
 
-    fn with(seed: u64, weather: Weather, calls: usize, settings: &EdgeSettings) -> Self {
+    fn with(seed: u64, weather: Weather, calls: usize, usual: EdgeSettings) -> Self {
         let mut chance = Chance::new(seed ^ 0x00C4_A05C_4A05);
-        let mut world = World::new(seed, settings);
-        MEMBERS.iter().for_each(|member| add_member(&mut world, member));
+        let ground = Ground::of(weather, &mut chance);
+        let settings = ground.settings(usual);
+        let mut world = World::new(seed, &settings);
+        ground.members().for_each(|member| add_member(&mut world, member, ground));
         world.forget_departures();
-        for (index, browser) in BROWSERS.iter().enumerate() {
-            world.add_browser(browser, &(1001 + index).to_string());
-        }
-        for (index, phone) in PHONES.iter().enumerate() {
-            world.add_phone(phone, &(1005 + index).to_string());
+        let mut judge = Judge::new();
+        judge.is_damaged = weather == Weather::Damaged;
+        for (lot, address) in BROWSERS.iter().chain(&PHONES).enumerate() {
+            let user = script::user(lot, ground.forks);
+            if BROWSERS.contains(address) {
+                world.add_browser(address, &user);
+            } else {
+                world.add_phone(address, &user);
+            }
+            let contact = uri_user(world.agent(address).contact_uri());
+            judge.introduce(parse(address), &[&user, &contact]);
         }
         world.add_carrier(CARRIER, EXCHANGE, true);
+        ground.members().for_each(|member| judge.introduce_member(parse(member)));
+        judge.introduce_carrier(parse(CARRIER));
+        judge.know(parse(STRANGER));
         let everybody = || BROWSERS.iter().chain(&PHONES).copied();
         world.run(500);
         everybody().for_each(|agent| world.register(agent));
         for agent in everybody().chain([CARRIER]) {
             world.agent(agent).policy = script::policy(&mut chance);
         }
-        let known = everybody()
-            .chain(MEMBERS)
-            .chain([CARRIER, STRANGER])
-            .map(|address| address.parse().expect("an address"));
-        let mut judge = Judge::new(known);
-        judge.is_damaged = weather == Weather::Damaged;
         world.judge = Some(Box::new(judge));
         world.link = weather.outside(&mut chance);
         world.inside_link = Some(weather.inside(world.link));
         let (plans, agenda, left_alone) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let mut chaos = Self { world, weather, seed, chance, plans, agenda, left_alone, is_released: false };
+        let mut chaos = Self {
+            world,
+            weather,
+            ground,
+            settings,
+            seed,
+            loses: false,
+            chance,
+            plans,
+            agenda,
+            left_alone,
+            is_released: false,
+        };
         chaos.plan(calls);
         chaos
     }
@@ -147,9 +182,11 @@ impl Chaos {
     fn plan(&mut self, calls: usize) {
         let spread = SPREAD * calls as u64;
         let start = self.world.now;
+        let users = script::users(self.ground.forks);
         for at in 0..calls {
             let begin = start + Duration::from_millis(self.chance.below(spread));
-            let (plan, acts) = script::call(&mut self.chance, at, begin);
+            let (mut plan, acts) = script::call(&mut self.chance, at, begin, users);
+            plan.hope = self.hope(&plan);
             self.plans.push(plan);
             acts.into_iter().for_each(|(at, act)| self.put(at, act));
         }
@@ -159,6 +196,7 @@ impl Chaos {
             self.put(at, Act::Lure(lure));
         }
         let member = MEMBERS[self.chance.below(2) as usize];
+        self.plan_operator(start, spread);
         let mut some_time = |from: u64| start + Duration::from_millis(from + self.chance.below(spread));
         match self.weather {
             Weather::DeadMember => {
@@ -183,6 +221,20 @@ impl Chaos {
                 self.crash_at(at);
             }
             _ => {}
+        }
+    }
+
+    /// The operator takes a member out for a while, or lets it have no new calls; the other one stays.
+    fn plan_operator(&mut self, start: Time, spread: u64) {
+        let mut some_time = || start + Duration::from_millis(self.chance.below(spread));
+        let (out, drained) = (some_time(), some_time());
+        if self.ground.reloads {
+            self.put(out, Act::Reload(false));
+            self.put(out + AWAY, Act::Reload(true));
+        }
+        if self.ground.drains {
+            self.put(drained, Act::Order(Order::Draining));
+            self.put(drained + AWAY, Act::Order(Order::Enabled));
         }
     }
 
@@ -214,8 +266,22 @@ impl Chaos {
         self.world.link = Link::GOOD;
         self.world.inside_link = None;
         self.world.stop_registering();
-        let quiet = self.world.until(EMPTYING, |world| world.is_at_rest());
+        let quiet = self.is_quiet();
         self.outcome(ended, quiet)
+    }
+
+    /// 64*T1 after the last message that is no probe, every table is empty. A phone may refresh its registration once
+    /// more, and what asks in vain does so for 64*T1.
+    fn is_quiet(&mut self) -> bool {
+        let end = self.world.now + FADING;
+        loop {
+            let last = self.world.judge.as_ref().map_or(Time::ZERO, |judge| judge.last_message());
+            self.run_to(last + EMPTYING);
+            let is_still = self.world.judge.as_ref().is_none_or(|judge| judge.last_message() == last);
+            if is_still || self.world.now > end {
+                return is_still && self.world.is_at_rest();
+            }
+        }
     }
 
     /// Who is left on a dead line hangs up: an agent has no timer of its own that would do it.
@@ -270,8 +336,21 @@ impl Chaos {
             }
             Act::Kill(member, refuses) => world.kill(member, refuses),
             Act::Revive(member) => {
-                add_member(world, member);
+                add_member(world, member, self.ground);
                 world.share_registrations();
+            }
+            Act::Reload(is_whole) => {
+                let mut settings = self.settings.clone();
+                if !is_whole {
+                    settings.members.pop();
+                }
+                // Where it needs a restart this is no reload, and the world is wrong.
+                world.reload(&settings).expect("members come and go without a restart");
+            }
+            Act::Order(order) => {
+                for core in world.cores() {
+                    core.set_order(MEMBERS[0], order).expect("a member of the pool");
+                }
             }
             Act::Crash { node, millis } => world.crash(node, millis),
             Act::Lure(number) => world.inject(STRANGER, DOOR, lure(number).as_bytes()),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Chaos, Weather};
+use super::{Chaos, Weather, floor};
 use crate::agent::{By, State};
 use crate::sim::canary::CANARY;
 
@@ -31,6 +31,12 @@ pub struct Figures {
     pub answered: u64,
     /// Refused, as the number called does.
     pub refused: u64,
+    /// Calls of which it is known how they must end, and whose callers wait for it.
+    pub hoped: u64,
+    /// Those of them that ended so.
+    pub met: u64,
+    /// Answered calls whose end both sides have agreed on.
+    pub closed: u64,
     /// Given up by the caller before the answer.
     pub cancelled: u64,
     /// Nobody answered, or sbc or a member said that it could not.
@@ -52,6 +58,9 @@ impl Figures {
         self.calls += other.calls;
         self.answered += other.answered;
         self.refused += other.refused;
+        self.hoped += other.hoped;
+        self.met += other.met;
+        self.closed += other.closed;
         self.cancelled += other.cancelled;
         self.died += other.died;
         self.left_alone += other.left_alone;
@@ -78,12 +87,14 @@ impl Chaos {
         let mut figures = Figures { worlds: 1, calls, ..Figures::default() };
         let mut broken = self.world.violations();
         // Two threads may hand their answers to one connection in the other order.
+        // The judge knows which were handed over in one moment.
         let by_threads =
             |what: &String| self.world.at_once && what.starts_with('1') && what.contains("after the 2xx");
         broken.retain(|what| !self.weather.excuses(what) && !by_threads(what));
         for plan in &self.plans {
             if let Some(leg) = plan.leg {
                 figures.end(self.world.state(plan.caller, leg));
+                floor::count(&mut figures, plan, self.world.agent(plan.caller).call_of(leg));
             }
         }
         figures.left_alone = self.left_alone.len() as u64;
@@ -96,11 +107,21 @@ impl Chaos {
             broken.extend(self.world.unended().into_iter().filter(|what| !by_damage(what)));
         }
         if !quiet {
-            let (transactions, branches) = (self.world.transactions(), self.world.branches());
-            broken.push(format!("{transactions} transactions and {branches} branches are left over"));
+            let silent = self.world.judge.as_ref().map(|judge| self.world.now.since(judge.last_message()));
+            for core in self.world.cores() {
+                let status = core.status();
+                broken.push(format!(
+                    "{} transactions, {} branches, {} that wait and {} merges are left {silent:?} after the last message",
+                    status.transactions, status.branches, status.waiting, status.merges
+                ));
+            }
         }
         if let Some(judge) = &self.world.judge {
             broken.extend(judge.complaints().iter().cloned());
+            if self.weather != Weather::Damaged {
+                broken.extend(judge.ghosts());
+                broken.extend(self.kept_dialogs(judge.open_dialogs()));
+            }
             figures.failovers = judge.failovers();
             figures.messages = judge.messages();
             figures.most_at_once = judge.most_at_once() as u64;
@@ -113,10 +134,29 @@ impl Chaos {
         if !matches!(self.weather, Weather::Damaged | Weather::NodeKilled) {
             broken.extend(self.world.doubles());
         }
-        if self.weather == Weather::Calm && figures.died > 0 {
-            broken.push(format!("{} calls died though nothing was lost", figures.died));
+        if self.weather == Weather::Calm {
+            broken.extend(
+                (figures.died > 0).then(|| format!("{} calls died though nothing was lost", figures.died)),
+            );
+            let failovers = figures.failovers;
+            broken.extend((failovers > 0).then(|| format!("{failovers} failovers though nobody was away")));
         }
+        broken.extend(floor::below(self.weather, &figures));
         Outcome { seed: self.seed, weather: self.weather, figures, broken }
+    }
+
+    /// A dialog whose end has passed keeps no record, and no place at a member.
+    fn kept_dialogs(&self, open: usize) -> Vec<String> {
+        let mut kept = Vec::new();
+        for core in self.world.cores() {
+            let status = core.status();
+            let members = status.pools.iter().flat_map(|pool| &pool.members);
+            let calls: u32 = members.map(|member| member.calls).sum();
+            let counts = [("records of dialogs", status.dialogs), ("calls at members", calls as usize)];
+            let too_many = counts.into_iter().filter(|(_, count)| *count > open);
+            kept.extend(too_many.map(|(what, count)| format!("{count} {what} are left, {open} may be")));
+        }
+        kept
     }
 }
 
@@ -138,42 +178,59 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Weathers in which too few calls lived, or ended on both sides.
+    pub fn broken(&self) -> Vec<String> {
+        self.0.iter().flat_map(|(weather, figures)| floor::below(*weather, figures)).collect()
+    }
+}
+
+const COLUMNS: [&str; 13] = [
+    "worlds",
+    "calls",
+    "answered",
+    "refused",
+    "cancelled",
+    "died",
+    "sure",
+    "met",
+    "closed",
+    "alone",
+    "failovers",
+    "messages",
+    "at once",
+];
+
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{:<28} {:>6} {:>7} {:>8} {:>7} {:>9} {:>6} {:>10} {:>9} {:>9} {:>7}",
-            "weather",
-            "worlds",
-            "calls",
-            "answered",
-            "refused",
-            "cancelled",
-            "died",
-            "left alone",
-            "failovers",
-            "messages",
-            "at once"
-        )?;
+        write!(f, "{:<28}", "weather")?;
+        COLUMNS.iter().try_for_each(|column| write!(f, " {column:>9}"))?;
         let total = self.total();
         let rows = self.0.iter().map(|(weather, figures)| (weather.name(), figures));
         for (name, row) in rows.chain([("all", &total)]) {
-            writeln!(
-                f,
-                "{:<28} {:>6} {:>7} {:>8} {:>7} {:>9} {:>6} {:>10} {:>9} {:>9} {:>7}",
-                name,
-                row.worlds,
-                row.calls,
-                row.answered,
-                row.refused,
-                row.cancelled,
-                row.died,
-                row.left_alone,
-                row.failovers,
-                row.messages,
-                row.most_at_once
-            )?;
+            write!(f, "\n{name:<28}")?;
+            row.cells().iter().try_for_each(|cell| write!(f, " {cell:>9}"))?;
         }
-        Ok(())
+        writeln!(f)
+    }
+}
+
+impl Figures {
+    const fn cells(&self) -> [u64; COLUMNS.len()] {
+        [
+            self.worlds,
+            self.calls,
+            self.answered,
+            self.refused,
+            self.cancelled,
+            self.died,
+            self.hoped,
+            self.met,
+            self.closed,
+            self.left_alone,
+            self.failovers,
+            self.messages,
+            self.most_at_once,
+        ]
     }
 }

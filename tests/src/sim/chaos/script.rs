@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sbc_core::pool::Order;
 use sbc_core::time::Time;
 
 use crate::agent::{LegId, Policy, State};
@@ -13,6 +14,8 @@ pub(super) const BROWSERS: [&str; 4] =
 /// Users 1005 to 1008.
 pub(super) const PHONES: [&str; 4] =
     ["192.0.2.31:5060", "192.0.2.32:5060", "192.0.2.33:5061", "192.0.2.34:5062"];
+/// From this person on they have a second phone of somebody else where the edge forks.
+const ONLY_PHONES: usize = 6;
 /// Those who wait longer for an answer give up.
 const LONGEST_CALL: u64 = 15_000;
 
@@ -47,7 +50,20 @@ pub(super) enum Verb {
 pub(super) struct Plan {
     pub(super) caller: &'static str,
     pub(super) uri: String,
+    /// Whoever calls waits so long for an answer, in milliseconds.
+    pub(super) patience: u64,
+    /// What must come of it where nothing is in its way.
+    pub(super) hope: Option<Hope>,
     pub(super) leg: Option<LegId>,
+}
+
+/// How a call ends where nothing is in its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hope {
+    /// It is answered.
+    Answer,
+    /// It is refused, with this status.
+    Refusal(u16),
 }
 
 /// One thing to do.
@@ -66,6 +82,10 @@ pub(super) enum Act {
     },
     /// A stranger names an address of his choice.
     Lure(usize),
+    /// The configuration is read again: with all members, or without the last one of the first pool.
+    Reload(bool),
+    /// What the operator wants of the first member.
+    Order(Order),
 }
 
 /// The address and number of somebody with a telephone; the carrier is none of our users.
@@ -76,7 +96,7 @@ fn somebody(chance: &mut Chance) -> (&'static str, u64) {
 }
 
 /// A number; the user who calls does not call himself.
-fn number(chance: &mut Chance, own: u64) -> String {
+fn number(chance: &mut Chance, own: u64, users: u64) -> String {
     let mut lot = chance.below(NUMBERS.iter().map(|(_, weight)| weight).sum());
     let found = NUMBERS.iter().find(|(_, weight)| {
         let is_it = lot < *weight;
@@ -85,7 +105,7 @@ fn number(chance: &mut Chance, own: u64) -> String {
     });
     match found.map(|(number, _)| *number) {
         Some("user") | None => {
-            let other = 1001 + chance.below(8);
+            let other = 1001 + chance.below(users);
             if other == own { "9196".into() } else { other.to_string() }
         }
         Some(number) => number.to_owned(),
@@ -102,9 +122,9 @@ pub(super) fn policy(chance: &mut Chance) -> Policy {
 }
 
 /// One call and what is done in it, from `begin` on.
-pub(super) fn call(chance: &mut Chance, at: usize, begin: Time) -> (Plan, Vec<(Time, Act)>) {
+pub(super) fn call(chance: &mut Chance, at: usize, begin: Time, users: u64) -> (Plan, Vec<(Time, Act)>) {
     let (caller, own) = somebody(chance);
-    let number = number(chance, own);
+    let number = number(chance, own, users);
     let uri = match caller {
         // It knows where we are, and nothing of our domain; what it calls is our own.
         CARRIER if number.starts_with('+') => format!("sip:9196@{TRUNK}"),
@@ -126,7 +146,39 @@ pub(super) fn call(chance: &mut Chance, at: usize, begin: Time) -> (Plan, Vec<(T
         acts.push((after(chance.below(length + 1)), Act::Inside(at, verb)));
     }
     acts.push((after(length), Act::HangUp(at)));
-    (Plan { caller, uri, leg: None }, acts)
+    (Plan { caller, uri, patience: length, hope: None, leg: None }, acts)
+}
+
+/// The user whose flow the person with this number registers; where the edge forks, two users have two phones each.
+pub(super) fn user(lot: usize, forks: bool) -> String {
+    let user = if forks && lot >= ONLY_PHONES { lot - ONLY_PHONES } else { lot };
+    (1001 + user).to_string()
+}
+
+/// Users who have a phone.
+pub(super) const fn users(forks: bool) -> u64 {
+    if forks { ONLY_PHONES as u64 } else { (BROWSERS.len() + PHONES.len()) as u64 }
+}
+
+/// What a member does with a number that it knows itself.
+pub(super) fn hope_of_number(number: &str) -> Option<Hope> {
+    match number {
+        "9196" | "9200" | "9180" | "9184" | "9170" | "9172" => Some(Hope::Answer),
+        "9486" => Some(Hope::Refusal(486)),
+        // A member's 503 is of its own; what it says of the callee becomes a 500.
+        "9503" => Some(Hope::Refusal(500)),
+        "0000" => Some(Hope::Refusal(404)),
+        _ => None,
+    }
+}
+
+/// The same of whoever is called.
+pub(super) const fn hope_of_policy(policy: Policy) -> Option<Hope> {
+    match policy {
+        Policy::Answer { .. } => Some(Hope::Answer),
+        Policy::Reject(status) => Some(Hope::Refusal(status)),
+        Policy::Ring | Policy::Manual => None,
+    }
 }
 
 /// Do one thing in a call.

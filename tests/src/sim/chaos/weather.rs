@@ -11,7 +11,7 @@ pub enum Weather {
     Calm,
     /// A little loss, 100±50 ms, doubled datagrams.
     Drizzle,
-    /// Up to 20 % loss, up to 100 ms of jitter.
+    /// Up to 30 % loss, up to 200 ms of jitter.
     Rain,
     /// 30 % loss, 200 ms of jitter.
     Storm,
@@ -30,8 +30,8 @@ pub enum Weather {
 }
 
 impl Weather {
-    /// All of them, in the order that seeds take them.
-    pub const ALL: [Self; 10] = [
+    /// In the order that seeds take them: every third world has the worst loss there is, or may have.
+    pub const ALL: [Self; 12] = [
         Self::Calm,
         Self::Drizzle,
         Self::Rain,
@@ -42,6 +42,8 @@ impl Weather {
         Self::Damaged,
         Self::Killed,
         Self::NodeKilled,
+        Self::Storm,
+        Self::Rain,
     ];
 
     /// The weather of a seed.
@@ -54,7 +56,7 @@ impl Weather {
         match self {
             Self::Calm => "calm",
             Self::Drizzle => "5 % loss, 100±50 ms",
-            Self::Rain => "to 20 % loss, 100 ms jitter",
+            Self::Rain => "to 30 % loss, 200 ms jitter",
             Self::Storm => "30 % loss, 200 ms jitter",
             Self::DeadMember => "a member dies",
             Self::Disconnected => "browsers cut off",
@@ -86,8 +88,8 @@ impl Weather {
 
     /// The links outside.
     pub(super) fn outside(self, chance: &mut Chance) -> Link {
-        let loss = chance.below(21);
-        let jitter = chance.below(101);
+        let loss = chance.below(31);
+        let jitter = chance.below(201);
         match self {
             Self::Calm => Link::GOOD,
             Self::Drizzle => Link { delay: Duration::from_millis(50), ..bad(5, 100, 5) },

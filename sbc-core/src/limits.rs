@@ -8,10 +8,6 @@ pub const BINDINGS_PER_AOR: usize = 32;
 pub const BINDINGS_PER_FLOW: usize = 64;
 /// Bindings known to this node.
 pub const BINDINGS: usize = 1_000_000;
-/// Requests that one connection owes answers to and that hear of its end; older ones wait for their timer.
-pub const OWED_BY_CONNECTION: usize = 64;
-/// For so many of them a connection keeps room while it owes nothing.
-pub const OWED_KEPT: usize = 4;
 /// Connections known to this node.
 pub const CONNECTIONS: usize = 500_000;
 /// Dialog records. Further dialogs work from their tokens alone.

@@ -119,9 +119,7 @@ impl Core {
             }
             Input::Closed(connection) => {
                 self.tickets.closed(connection);
-                for id in self.directory.closed(connection, now) {
-                    self.lost(&mut turn, id, connection);
-                }
+                self.directory.closed(connection, now);
             }
             Input::Unreachable(flow) => self.unreachable(&mut turn, flow),
             Input::Disconnected(flow) => self.disconnected(&mut turn, flow),

@@ -1,7 +1,7 @@
 //! A request that goes on with a transaction: to a sealed peer, or to the first of several targets.
 
 use crate::count::Count;
-use crate::flow::{ConnectionId, Flow, Zone};
+use crate::flow::{Flow, Zone};
 use crate::gauge::Held;
 use crate::hash::Digest;
 use crate::limits;
@@ -143,14 +143,6 @@ impl Core {
         let has_room = self.entries.len() < limits::TRANSACTIONS
             && self.request_bytes.get().saturating_add(bytes) <= limits::TRANSACTION_BYTES;
         has_room.then(|| self.request_bytes.hold_many(bytes))
-    }
-
-    /// The connection of a client is gone, and with it the answer to a request that was sent over it.
-    pub(super) fn lost(&self, turn: &mut Turn<'_>, id: EntryId, connection: ConnectionId) {
-        let waits = self.step(turn, id, |setup, step| setup.on_closed(connection, step)).flatten();
-        if let Some(key) = waits {
-            self.look_again(turn, id, key);
-        }
     }
 
     /// The flow may have come back between the look and the wait.

@@ -96,15 +96,13 @@ pub struct Reached {
 struct Connected {
     flow: Flow,
     bindings: Vec<BindingId>,
-    /// Requests sent over it whose answers are missing.
-    owed: Vec<EntryId>,
     /// The newest requests sent there as datagrams: whom an ICMP error concerns.
     asked: Vec<EntryId>,
 }
 
 impl Connected {
     const fn new(flow: Flow) -> Self {
-        Self { flow, bindings: Vec::new(), owed: Vec::new(), asked: Vec::new() }
+        Self { flow, bindings: Vec::new(), asked: Vec::new() }
     }
 }
 
@@ -160,10 +158,9 @@ impl Directory {
         }
     }
 
-    /// A connection closed: its bindings stay, for their next connection. The requests that it owes answers to.
-    pub fn closed(&self, connection: ConnectionId, now: Time) -> Vec<EntryId> {
-        let gone = self.flows.remove(&Digest::from(connection.0.get()));
-        let Some((_, gone)) = gone else { return Vec::new() };
+    /// A connection closed: its bindings stay, for their next connection.
+    pub fn closed(&self, connection: ConnectionId, now: Time) {
+        let Some((_, gone)) = self.flows.remove(&Digest::from(connection.0.get())) else { return };
         self.connected.fetch_sub(1, Ordering::Relaxed);
         for id in gone.bindings {
             if let Some(mut binding) = self.bindings.get_mut(&id.0)
@@ -171,28 +168,6 @@ impl Directory {
             {
                 binding.closed = Some(now);
             }
-        }
-        gone.owed
-    }
-
-    /// A request was sent over a connection, which owes an answer to it from now on. Of too many the oldest is left to
-    /// its timer.
-    pub fn sent_over(&self, connection: ConnectionId, entry: EntryId) {
-        let Some(mut connected) = self.flows.get_mut(&Digest::from(connection.0.get())) else { return };
-        if connected.owed.len() >= limits::OWED_BY_CONNECTION {
-            connected.owed.remove(0);
-        }
-        connected.owed.push(entry);
-    }
-
-    /// A connection owes no answer to this request any more.
-    pub fn settled_over(&self, connection: ConnectionId, entry: EntryId) {
-        let Some(mut connected) = self.flows.get_mut(&Digest::from(connection.0.get())) else { return };
-        if let Some(at) = connected.owed.iter().position(|owed| *owed == entry) {
-            connected.owed.swap_remove(at);
-        }
-        if connected.owed.is_empty() && connected.owed.capacity() > limits::OWED_KEPT {
-            connected.owed = Vec::new();
         }
     }
 
@@ -542,22 +517,6 @@ mod tests {
             register(&directory, 5, flow, Time::ZERO);
         }
         assert_eq!(directory.flows.len(), 1);
-    }
-
-    #[test]
-    fn a_connection_that_closes_names_the_newest_of_what_it_owes() {
-        let directory = Directory::default();
-        let flow = connection(1);
-        let id = flow.connection.unwrap();
-        directory.connected(flow);
-        for entry in 0..=limits::OWED_BY_CONNECTION as u128 {
-            directory.sent_over(id, EntryId(entry));
-        }
-        directory.settled_over(id, EntryId(1));
-        let owed = directory.closed(id, Time::ZERO);
-        assert_eq!((owed.len(), owed.contains(&EntryId(0))), (limits::OWED_BY_CONNECTION - 1, false));
-        directory.sent_over(id, EntryId(7));
-        assert_eq!(directory.closed(id, Time::ZERO), [], "nothing is owed by what is gone");
     }
 
     #[test]

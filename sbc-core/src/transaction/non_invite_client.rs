@@ -77,13 +77,6 @@ impl NonInviteClient {
         }
     }
 
-    /// The transport says that no answer will come: the transaction is over (RFC 3261 §17.1.4).
-    pub fn on_transport_error(&mut self) {
-        if let State::Trying { .. } | State::Proceeding { .. } = self.state {
-            self.state = State::Terminated { answered: false };
-        }
-    }
-
     /// Call when [`deadline`](Self::deadline) has passed, until it says [`ClientTimer::Idle`].
     pub fn on_timer(&mut self, now: Time, timers: &Timers) -> ClientTimer<'_> {
         match self.state {
@@ -183,18 +176,6 @@ mod tests {
         assert_eq!(client.on_response(ms(100), &udp(), 100), ClientResponse::Provisional);
         assert!(client.is_proceeding() && client.has_provisional() && !client.is_trying());
         assert_eq!(repeated(&mut client, 100), [500, 4500, 8500, 12_500, 16_500, 20_500, 24_500, 28_500]);
-    }
-
-    #[test]
-    fn a_transport_error_ends_what_has_no_answer() {
-        let mut client = trying();
-        client.on_transport_error();
-        assert!(client.is_terminated() && !client.has_final() && client.deadline().is_none());
-        assert_eq!(client.on_response(ms(1), &udp(), 200), ClientResponse::Absorb);
-        let mut answered = trying();
-        answered.on_response(ms(1), &udp(), 200);
-        answered.on_transport_error();
-        assert!(answered.has_final() && !answered.is_terminated());
     }
 
     #[test]

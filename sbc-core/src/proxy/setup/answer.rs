@@ -48,7 +48,6 @@ impl Setup {
         }
         let verdict = branch.client.on_response(step.now, &branch.timers, status);
         if matches!(verdict, ClientResponse::Success | ClientResponse::Failure) {
-            self.stop_waiting_for_return(step);
             self.learn(at, response, step);
         }
         match verdict {

@@ -87,7 +87,6 @@ impl Setup {
         if self.waiting.take().is_none() {
             return;
         }
-        self.forget_unanswered(step);
         if let Plan::Peer { flow: known, .. } = &mut self.plan {
             *known = Some(flow);
         }
@@ -205,9 +204,7 @@ impl Setup {
         step.worker.outbox.send(next.flow, &bytes);
         step.core.counters.add(Count::Forwarded);
         let timers = timers_of(&next, step);
-        let is_invite = self.method == Some(Method::Invite);
-        let bytes = self.keep_sent(&next, bytes, step);
-        let client = Client::new(is_invite, step.now, &timers, bytes);
+        let client = Client::new(self.method == Some(Method::Invite), step.now, &timers, bytes);
         if let Some(member) = &next.member {
             member.sent(step.id, next.flow.listener, step.now);
         } else if !self.in_dialog {

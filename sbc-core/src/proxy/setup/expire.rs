@@ -266,7 +266,7 @@ impl Setup {
     }
 
     /// Whether somebody else is being tried, or was asked already, or the caller has its answer.
-    pub(super) fn tries_next(&mut self, step: &mut Step<'_>) -> bool {
+    fn tries_next(&mut self, step: &mut Step<'_>) -> bool {
         self.next_attempt_at = None;
         if self.is_somebody_asked() || self.has_final() {
             return true;
@@ -339,13 +339,8 @@ impl Setup {
     fn stop_waiting(&mut self, step: &mut Step<'_>) {
         let Some(waiting) = self.waiting.take() else { return };
         step.worker.after.push(After::StopWaiting(waiting.key));
-        self.answer_for_the_gone(step);
-    }
-
-    /// RFC 5626 §5.3.1; a dialog whose other side is gone may end in peace.
-    pub(super) fn answer_for_the_gone(&mut self, step: &mut Step<'_>) {
         step.core.counters.add(Count::FlowDead);
-        self.end_unanswered();
+        // RFC 5626 §5.3.1; a dialog whose other side is gone may end in peace.
         let status = if self.method == Some(Method::Bye) { 200 } else { 430 };
         if status == 200 {
             step.worker.after.push(After::Ended(self.dialog));

@@ -145,13 +145,6 @@ impl Client {
         }
     }
 
-    /// The transport says that no answer will come (RFC 3261 §17.1.4). INVITEs have timers of their own for that.
-    pub(super) fn on_transport_error(&mut self) {
-        if let Self::Other(client) = self {
-            client.on_transport_error();
-        }
-    }
-
     pub(super) fn deadline(&self) -> Option<Time> {
         match self {
             Self::Invite(client) => client.deadline(),

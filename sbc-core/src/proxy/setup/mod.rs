@@ -9,7 +9,6 @@ mod attempt;
 mod bereaved;
 mod branch;
 mod cancel;
-mod closed;
 mod expire;
 mod failure;
 mod fork;
@@ -309,7 +308,6 @@ impl Setup {
     /// What waits for the last timers need not keep the request, as it came and as it left.
     fn forget_request(&mut self, step: &mut Step<'_>) {
         self.held = None;
-        self.stop_owing(step);
         let spare = &mut step.worker.spare;
         spare.give(std::mem::take(&mut self.request));
         self.plan.take_buffer().into_iter().for_each(|buffer| spare.give(buffer));
@@ -319,9 +317,6 @@ impl Setup {
     }
 
     fn leave(&mut self, step: &mut Step<'_>) {
-        if self.held.is_some() {
-            self.stop_owing(step);
-        }
         for branch in &self.branches {
             step.worker.after.push(After::Unlink(branch.id));
             step.worker.after.extend(branch.unwanted.iter().map(|one| After::Unlink(one.id)));

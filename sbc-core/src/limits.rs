@@ -43,6 +43,14 @@ pub const EJECTION: Duration = Duration::from_secs(30);
 pub const TRIAL: Duration = Duration::from_secs(2);
 /// Requests remembered per member, for the ICMP error that may concern them.
 pub const IN_FLIGHT_PER_MEMBER: usize = 1024;
+/// The same per connection, and per server that is no member: the newest requests that have no answer.
+pub const UNANSWERED_PER_FLOW: usize = 1024;
+/// Servers that are no members whose requests are remembered; what is sent to more of them waits for its timers.
+pub const SERVERS: usize = 4096;
+/// Servers that keep their list while they owe nothing.
+pub const SERVERS_AT_REST: usize = 1024;
+/// A request follows a party that loses its connection to so many next ones.
+pub const SENT_AGAIN: u8 = 3;
 /// Branches that one request may have, all attempts counted.
 pub const BRANCHES: usize = 16;
 /// Answers of one branch that nobody waited for, and that we end ourselves. Further ones are only acknowledged.

@@ -93,6 +93,8 @@ pub struct PoolState {
 #[derive(Debug, Default)]
 pub struct Pools {
     pools: Vec<Arc<PoolState>>,
+    /// Members that a change took out, the newest first: requests may be on their way to them.
+    former: Vec<Arc<MemberState>>,
 }
 
 impl Pools {
@@ -102,7 +104,23 @@ impl Pools {
             let known = before.and_then(|pools| pools.by_name(&pool.name));
             Arc::new(PoolState::new(pool.clone(), &config.region, stable, known))
         });
-        Self { pools: pools.collect() }
+        let pools: Vec<_> = pools.collect();
+        let former = before.map_or_else(Vec::new, |before| before.without(&pools));
+        Self { pools, former }
+    }
+
+    /// The members, former ones included, that are in none of `pools`.
+    fn without(&self, pools: &[Arc<PoolState>]) -> Vec<Arc<MemberState>> {
+        let stays = |one: &Arc<MemberState>| {
+            pools.iter().any(|pool| pool.members.iter().any(|member| Arc::ptr_eq(member, one)))
+        };
+        let members = self.pools.iter().flat_map(|pool| &pool.members).chain(&self.former);
+        members.filter(|one| !stays(one)).take(limits::FORMER_MEMBERS).cloned().collect()
+    }
+
+    /// Members that were at an address before the configuration changed.
+    pub fn former_at(&self, address: SocketAddr) -> impl Iterator<Item = &Arc<MemberState>> {
+        self.former.iter().filter(move |member| member.address == address)
     }
 
     fn by_name(&self, name: &str) -> Option<&PoolState> {

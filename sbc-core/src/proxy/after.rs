@@ -73,6 +73,9 @@ impl Core {
                         self.counters.add(Count::Ended);
                     }
                 }
+                After::Closed(connection) => {
+                    self.step(turn, id, |setup, step| setup.on_closed(connection, step));
+                }
                 After::StopWaiting(key) => self.directory.stop_waiting(key, id),
             }
         }
@@ -105,7 +108,7 @@ impl Core {
     /// A binding or dialog is back at `flow`: requests that waited for it go on.
     fn wake(&self, turn: &mut Turn<'_>, key: Digest, flow: Flow) {
         for waiting in self.directory.wake(key) {
-            self.step(turn, waiting, |setup, step| setup.resume(flow, step));
+            self.step(turn, waiting, |setup, step| setup.resume(key, flow, step));
         }
     }
 

@@ -116,7 +116,9 @@ impl Core {
             }
             Input::Closed(connection) => {
                 self.tickets.closed(connection);
-                self.directory.closed(connection, now);
+                for id in self.directory.closed(connection, now) {
+                    self.step(&mut turn, id, |setup, step| setup.on_closed(connection, step));
+                }
             }
             Input::Unreachable(flow) => self.unreachable(&mut turn, flow),
             Input::Disconnected(flow) => self.disconnected(&mut turn, flow),
@@ -245,6 +247,16 @@ impl Core {
                 self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));
             }
         }
+        for id in self.owed_elsewhere(turn.settings, flow) {
+            self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));
+        }
+    }
+
+    /// What a server owes that is no member, or is none any more.
+    fn owed_elsewhere(&self, settings: &Settings, flow: Flow) -> Vec<EntryId> {
+        let mut owed = self.directory.unanswered(&flow);
+        owed.extend(settings.pools.former_at(flow.remote).flat_map(|member| member.take_in_flight()));
+        owed
     }
 
     /// Whatever a server owes may be lost with the connection: what has no answer is asked once more.
@@ -254,6 +266,9 @@ impl Core {
             for id in member.map(|member| member.take_in_flight()).unwrap_or_default() {
                 self.step(turn, id, |setup, step| setup.on_disconnected(flow, step));
             }
+        }
+        for id in self.owed_elsewhere(turn.settings, flow) {
+            self.step(turn, id, |setup, step| setup.on_disconnected(flow, step));
         }
     }
 

@@ -154,7 +154,7 @@ impl Core {
         let Some((peer, dialog)) = waits else { return };
         if let Reach::Flow(flow) = self.reach(&peer, dialog, turn.settings, turn.now) {
             self.directory.stop_waiting(key, id);
-            self.step(turn, id, |setup, step| setup.resume(flow, step));
+            self.step(turn, id, |setup, step| setup.resume(key, flow, step));
         }
     }
 

@@ -88,6 +88,8 @@ pub(crate) enum After {
     Taken { key: DialogKey, member: SocketAddr, peer: crate::seal::Peer, target: Box<[u8]> },
     /// A dialog ended.
     Ended(DialogKey),
+    /// A connection that something was just sent over is gone.
+    Closed(crate::flow::ConnectionId),
     /// The entry waits for this no longer.
     StopWaiting(crate::hash::Digest),
 }

@@ -1,5 +1,7 @@
 //! The directory of flows and the requests that wait for one.
 
+mod unanswered;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -10,6 +12,7 @@ use crate::seal::{BindingId, Peer};
 use crate::table::{DigestMap, Entry};
 use crate::time::Time;
 use crate::transaction::EntryId;
+use unanswered::Unanswered;
 
 /// A binding that the registrar confirmed.
 #[derive(Debug, Clone)]
@@ -92,6 +95,13 @@ pub struct Reached {
 struct Connected {
     flow: Flow,
     bindings: Vec<BindingId>,
+    unanswered: Unanswered,
+}
+
+impl Connected {
+    fn new(flow: Flow) -> Self {
+        Self { flow, bindings: Vec::new(), unanswered: Unanswered::default() }
+    }
 }
 
 /// Whether a registration could be remembered.
@@ -117,6 +127,9 @@ pub struct Directory {
     by_aor: DigestMap<Vec<BindingId>>,
     flows: DigestMap<Connected>,
     waiting: DigestMap<Vec<EntryId>>,
+    /// What servers owe: those that are reached without a connection of their own making.
+    servers: DigestMap<Unanswered>,
+    known_servers: AtomicUsize,
 }
 
 /// A connection is its number, a UDP flow its listener and remote.
@@ -140,15 +153,16 @@ impl Directory {
     /// A connection was accepted.
     pub fn connected(&self, flow: Flow) {
         if flow.connection.is_some() && self.connected.fetch_add(1, Ordering::Relaxed) < limits::CONNECTIONS {
-            self.flows.insert(flow_key(&flow), Connected { flow, bindings: Vec::new() });
+            self.flows.insert(flow_key(&flow), Connected::new(flow));
         } else if flow.connection.is_some() {
             self.connected.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// A connection closed: its bindings stay, for their next connection.
-    pub fn closed(&self, connection: ConnectionId, now: Time) {
-        let Some((_, gone)) = self.flows.remove(&Digest::from(connection.0.get())) else { return };
+    /// A connection closed: its bindings stay, for their next connection. Gives what was sent over it and has no
+    /// answer.
+    pub fn closed(&self, connection: ConnectionId, now: Time) -> Vec<EntryId> {
+        let Some((_, gone)) = self.flows.remove(&Digest::from(connection.0.get())) else { return Vec::new() };
         self.connected.fetch_sub(1, Ordering::Relaxed);
         for id in gone.bindings {
             if let Some(mut binding) = self.bindings.get_mut(&id.0)
@@ -157,6 +171,7 @@ impl Directory {
                 binding.closed = Some(now);
             }
         }
+        gone.unanswered.into_entries()
     }
 
     /// The flow of a connection of this process, while it is open.
@@ -228,7 +243,7 @@ impl Directory {
             Entry::Occupied(entry) => entry.into_ref(),
             // A connection that closed meanwhile must not come back to life here.
             Entry::Vacant(_) if registration.flow.connection.is_some() => return,
-            Entry::Vacant(entry) => entry.insert(Connected { flow: registration.flow, bindings: Vec::new() }),
+            Entry::Vacant(entry) => entry.insert(Connected::new(registration.flow)),
         };
         let bindings = &mut connected.bindings;
         if !bindings.contains(&registration.id) && bindings.len() < limits::BINDINGS_PER_FLOW {

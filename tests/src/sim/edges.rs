@@ -200,6 +200,23 @@ impl World {
         });
     }
 
+    /// The network takes the browser's way to us: what either side says over its WebSocket is lost, and sbc does not
+    /// know before [`World::find_out`].
+    pub fn vanish(&mut self, address: &str) {
+        let address = parse(address);
+        let Some(socket) = self.sockets.remove(&address) else { return };
+        self.flying.retain(|_, flying| flying.socket != Some(socket.connection));
+        self.vanished.insert(address, socket);
+    }
+
+    /// The WebSocket that vanished is closed at last.
+    pub fn find_out(&mut self, address: &str) {
+        let address = parse(address);
+        let Some(Socket { connection, edge }) = self.vanished.remove(&address) else { return };
+        let worker = self.edges[edge].worker_of(address);
+        self.input(edge, worker, |core, worker, now| core.handle(worker, now, Input::Closed(connection)));
+    }
+
     /// Cut the WebSocket of the browser at this address.
     pub fn cut(&mut self, address: &str) {
         let address = parse(address);

@@ -44,6 +44,8 @@ pub struct World {
     pub(super) edges: Vec<Edge>,
     pub(super) nodes: BTreeMap<SocketAddr, Node>,
     pub(super) sockets: BTreeMap<SocketAddr, Socket>,
+    /// WebSockets that lead nowhere, which sbc does not know.
+    pub(super) vanished: BTreeMap<SocketAddr, Socket>,
     pub(super) streams: Streams,
     pub(super) closed_ports: Vec<SocketAddr>,
     /// Servers that accept no connections.
@@ -94,6 +96,7 @@ impl World {
             chance,
             nodes: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            vanished: BTreeMap::new(),
             streams: Streams::default(),
             closed_ports: Vec::new(),
             without_tcp: Vec::new(),

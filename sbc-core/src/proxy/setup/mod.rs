@@ -12,6 +12,7 @@ mod expire;
 mod failure;
 mod fork;
 mod lesson;
+mod lost;
 mod machines;
 mod plan;
 mod spare;
@@ -281,6 +282,10 @@ impl Setup {
     }
 
     fn leave(&mut self, step: &mut Step<'_>) {
+        for at in 0..self.branches.len() {
+            self.forget_flow(at, step);
+            self.stop_awaiting(at, step);
+        }
         for branch in &self.branches {
             step.worker.after.push(After::Unlink(branch.id));
             step.worker.after.extend(branch.unwanted.iter().map(|one| After::Unlink(one.id)));

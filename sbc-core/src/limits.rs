@@ -8,6 +8,8 @@ pub const BINDINGS_PER_AOR: usize = 32;
 pub const BINDINGS_PER_FLOW: usize = 64;
 /// Bindings known to this node.
 pub const BINDINGS: usize = 1_000_000;
+/// Bindings whose end is remembered until no older REGISTER can be answered any more.
+pub const BINDINGS_LEFT: usize = 100_000;
 /// Connections known to this node.
 pub const CONNECTIONS: usize = 500_000;
 /// Dialog records. Further dialogs work from their tokens alone.

@@ -7,8 +7,8 @@ use sbc_core::count::Count;
 use sbc_core::flow::Transport;
 use sbc_tests::agent::{LegId, Policy, State};
 use sbc_tests::sim::{
-    BROWSER, CARRIER, EdgeSettings, INSIDE, Link, MEMBERS, PHONE, TRUNK, TRUNK_TCP, World, answer, cast,
-    for_seeds,
+    BROWSER, CARRIER, EdgeSettings, INSIDE, Link, MEMBERS, OTHER_BROWSER, PHONE, TRUNK, TRUNK_TCP, World,
+    answer, cast, for_seeds,
 };
 use sbc_tests::ua::message::Message;
 
@@ -69,6 +69,24 @@ fn a_bye_into_a_lost_connection_reaches_the_browser_over_its_next_one() {
         ends_within(&mut world, BROWSER, called, 1_000);
         assert_eq!(count(&world, Count::SentAgain), 1);
         assert_eq!(world.core().status().calls, 0);
+        world.assert_quiet();
+    });
+}
+
+#[test]
+fn a_browser_that_is_back_before_its_old_connection_is_known_to_be_dead_is_told_at_once() {
+    for_seeds(SEEDS, |seed, loss| {
+        let mut world = cast(seed, &EdgeSettings::new(&MEMBERS), loss);
+        let (leg, called) = call_up(&mut world);
+        lose(&mut world);
+        world.act(PHONE, |agent, now| agent.bye(now, leg));
+        world.run(1_500);
+        world.connect(BROWSER);
+        world.register(BROWSER);
+        ends_within(&mut world, BROWSER, called, 1_000);
+        world.find_out(BROWSER);
+        world.run(1_000);
+        assert_eq!(count(&world, Count::SentAgain), 1);
         world.assert_quiet();
     });
 }
@@ -225,6 +243,55 @@ fn a_request_follows_a_connection_that_comes_and_goes_only_so_often() {
     world.find_out(BROWSER);
     ends_within(&mut world, PHONE, leg, 14_000);
     world.assert_quiet();
+}
+
+/// RFC 3261 §17.2.4.
+#[test]
+fn an_answer_follows_its_caller_to_the_next_connection() {
+    for_seeds(SEEDS, |seed, loss| {
+        let mut world = cast(seed, &EdgeSettings::new(&MEMBERS), loss);
+        world.agent(OTHER_BROWSER).policy = Policy::Ring;
+        let leg = world.act(BROWSER, |agent, now| agent.call(now, "sip:1002@example.test"));
+        let called = world.until_called(OTHER_BROWSER);
+        world.link = Link::GOOD;
+        world.cut(BROWSER);
+        world.run(500);
+        world.connect(BROWSER);
+        world.register(BROWSER);
+        world.act(OTHER_BROWSER, |agent, now| agent.answer(now, called));
+        assert!(world.until(2_000, |world| world.state(BROWSER, leg) == State::Up));
+        world.act(BROWSER, |agent, now| agent.bye(now, leg));
+        world.until_ended(OTHER_BROWSER, called);
+        world.assert_quiet();
+    });
+}
+
+/// Two browsers of one user ring together; one of them loses its connection and does not come back.
+#[test]
+fn of_several_that_ring_together_one_may_be_lost() {
+    const TWIN: &str = "192.0.2.31:40031";
+    for_seeds(SEEDS, |seed, loss| {
+        let mut settings = EdgeSettings::new(&MEMBERS);
+        settings.rules = settings.rules.replace("bindings = true", "bindings = true, fork = true");
+        let mut world = cast(seed, &settings, loss);
+        world.add_browser(TWIN, "1001");
+        world.run(100);
+        world.register(TWIN);
+        let (leg, _) = ringing(&mut world);
+        let called = world.until_called(TWIN);
+        lose(&mut world);
+        world.find_out(BROWSER);
+        world.run(15_000);
+        world.act(TWIN, |agent, now| agent.answer(now, called));
+        assert!(world.until(2_000, |world| world.state(PHONE, leg) == State::Up));
+        world.act(PHONE, |agent, now| agent.bye(now, leg));
+        world.until_ended(TWIN, called);
+        world.connect(BROWSER);
+        world.register(BROWSER);
+        let left: Vec<_> = world.agent(BROWSER).calls().map(|(leg, _)| leg).collect();
+        left.into_iter().for_each(|leg| world.act(BROWSER, |agent, now| agent.leave(now, leg)));
+        world.assert_quiet();
+    });
 }
 
 /// A call from a member to the carrier, played by hand: the carrier's INVITE and its answer as the member has it.

@@ -285,6 +285,7 @@ impl Core {
                     }
                 }
                 Timer::Probe(due) => self.probe(turn, due),
+                Timer::Left(id) => self.directory.forget_left(id, now),
                 Timer::Sweep => self.sweep(turn),
                 Timer::SweepDialogs => self.sweep_dialogs(turn),
             }

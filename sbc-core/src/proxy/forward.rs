@@ -173,7 +173,7 @@ impl Core {
             }
             None => Peer { binding: Some(binding), ..self.peer_of(flow, None, settings) },
         });
-        Some(Registers { binding, aor, path })
+        Some(Registers { binding, aor, path, order: self.directory.next_order() })
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Worker {
 pub(crate) enum Timer {
     Entry(EntryId, u32),
     Binding(BindingId, u32),
+    /// A binding that was removed is forgotten.
+    Left(BindingId),
     Probe(ProbeTimer),
     /// One shard of the table of sources.
     Sweep,
@@ -71,8 +73,8 @@ pub(crate) enum After {
     Unmerge(crate::hash::Digest),
     /// The registrar confirmed a binding.
     Registered { id: BindingId, binding: Box<Binding> },
-    /// The registrar removed a binding.
-    Unregistered(BindingId),
+    /// The registrar removed a binding, at the word of the REGISTER with this order.
+    Unregistered { id: BindingId, order: u64 },
     /// A call was answered.
     Answered {
         key: DialogKey,

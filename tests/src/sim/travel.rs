@@ -34,6 +34,7 @@ impl World {
             let socket = socket.or_else(|| self.stream_to(output.to));
             let is_browser = output.to == parse(WSS);
             if is_browser && socket.is_none() {
+                self.leave_unsaid(from, output.to, output.bytes);
                 continue;
             }
             let from = self.translated.get(&from).copied().unwrap_or(from);

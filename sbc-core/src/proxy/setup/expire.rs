@@ -156,6 +156,7 @@ impl Setup {
             if self.method != Some(Method::Bye) || branch.zone == Zone::Pool {
                 branch.client.stop_retransmitting();
             }
+            self.forget_flow(at, step);
         }
         if was_waited_for && !self.tries_next(step) {
             self.nobody_is_there(step);

@@ -13,6 +13,7 @@ use crate::proxy::reach::Reach;
 use crate::proxy::reply::Reply;
 use crate::proxy::setup::{Branch, Setup, Step, Waiting};
 use crate::proxy::worker::After;
+use crate::seal::BindingId;
 use crate::sip::Method;
 use crate::time::Time;
 use crate::transaction::NonInviteClient;
@@ -82,6 +83,19 @@ impl Setup {
         self.settle(step);
     }
 
+    /// A party has registered over another connection than the one it was reached by. RFC 5626 §5.3: that is its flow
+    /// from now on, and the other is not waited for.
+    pub(crate) fn on_moved(&mut self, binding: BindingId, from: Flow, flow: Flow, step: &mut Step<'_>) {
+        for at in 0..self.branches.len() {
+            let branch = &self.branches[at];
+            let is_there = branch.flow == from && branch.peer.binding == Some(binding);
+            if is_there && branch.owes() && branch.sent_again < limits::SENT_AGAIN {
+                self.follow(at, flow, step);
+            }
+        }
+        self.settle(step);
+    }
+
     fn flow_is_lost(&mut self, at: usize, step: &mut Step<'_>) {
         match self.where_it_is(at, step) {
             _ if self.branches[at].sent_again >= limits::SENT_AGAIN => self.flow_is_dead(at, step),
@@ -101,7 +115,17 @@ impl Setup {
 
     fn where_it_is(&self, at: usize, step: &Step<'_>) -> Reach {
         let dialog = (self.in_dialog && self.upstream.zone == Zone::Pool).then_some(self.dialog);
-        step.core.reach(&self.branches[at].peer, dialog, step.settings, step.now)
+        let peer = &self.branches[at].peer;
+        let reach = step.core.reach(peer, dialog, step.settings, step.now);
+        let is_open = |connection| step.core.directory.connection(connection).is_some();
+        match (reach, peer.binding) {
+            // Its connection is just closing, and the binding is not marked yet.
+            (Reach::Flow(Flow { connection: Some(connection), .. }), binding) if !is_open(connection) => {
+                let until = step.now + limits::FLOW_RETURN;
+                binding.map_or(Reach::Dead, |binding| Reach::Wait { key: binding.0, until })
+            }
+            (reach, _) => reach,
+        }
     }
 
     /// What was waited for under `key` is back at `flow`.
@@ -121,17 +145,19 @@ impl Setup {
             // The Via in it says another one.
             return self.flow_is_dead(at, step);
         }
+        self.forget_flow(at, step);
         let is_wanted = !self.has_final() && !self.cancelled;
         let branch = &mut self.branches[at];
         branch.flow = flow;
         branch.sent_again += 1;
-        step.core.counters.add(Count::SentAgain);
         let is_wanted = is_wanted && !branch.over && !branch.abandoned && !branch.cancel_wanted;
         for extra in branch.extras().filter(|extra| !extra.has_final()) {
+            step.core.counters.add(Count::SentAgain);
             step.worker.outbox.send(flow, extra.request().unwrap_or_default());
         }
         if !branch.client.has_final() {
             if is_wanted && branch.cancel.is_none() {
+                step.core.counters.add(Count::SentAgain);
                 step.worker.outbox.send(flow, branch.client.request().unwrap_or_default());
             } else if branch.client.is_invite() && branch.cancel.is_none() {
                 self.send_cancel(at, step);

@@ -69,6 +69,8 @@ pub(crate) struct Registers {
     pub(crate) binding: BindingId,
     pub(crate) aor: Digest,
     pub(crate) path: Peer,
+    /// Its place among all REGISTERs: see [`Directory::next_order`](crate::registration::Directory::next_order).
+    pub(crate) order: u64,
 }
 
 /// Waiting for a flow to come back.

@@ -75,8 +75,15 @@ impl Directory {
         }
     }
 
-    /// The requests that a server owes an answer, as far as they are known.
+    /// The requests over a connection, or to a server, that have no answer, as far as they are known.
     pub fn unanswered(&self, flow: &Flow) -> Vec<EntryId> {
+        if flow.connection.is_some() {
+            return self
+                .flows
+                .get(&flow_key(flow))
+                .map(|known| known.unanswered.0.clone())
+                .unwrap_or_default();
+        }
         self.servers.get(&datagram_key(flow)).map(|known| known.0.clone()).unwrap_or_default()
     }
 }

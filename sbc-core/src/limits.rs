@@ -16,6 +16,12 @@ pub const CONNECTIONS: usize = 500_000;
 pub const DIALOGS: usize = 500_000;
 /// Shards of the table of dialog records, each with a lock of its own.
 pub const DIALOG_SHARDS: usize = 256;
+/// Ends of dialogs that one shard remembers: with 256 shards 500 a second for [`ENDED_KEPT`], in 256 KiB.
+pub const ENDED_PER_SHARD: usize = 64;
+/// So long a dialog that ended is not made anew by an answer that comes late: 64*T1.
+pub const ENDED_KEPT: Duration = Duration::from_secs(32);
+/// Timers that one input lets go off; further ones that are due wait for the next, so that messages are read meanwhile.
+pub const TIMERS_AT_ONCE: usize = 256;
 /// Server transactions in progress.
 pub const TRANSACTIONS: usize = 500_000;
 /// Bytes of the requests in progress, as they came. What left for each of them and its answer are kept beside it, so the

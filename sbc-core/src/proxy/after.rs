@@ -69,7 +69,7 @@ impl Core {
                     self.watch_dialogs(turn);
                 }
                 After::Ended(key) => {
-                    if self.dialogs.ended(key) {
+                    if self.dialogs.over(key, turn.now) {
                         self.counters.add(Count::Ended);
                     }
                 }

@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use sbc_core::flow::{ConnectionId, Flow, WorkerId};
+use sbc_core::limits;
 use sbc_core::io::Input;
 use sbc_core::time::Time;
 use sbc_core::wire::{Framing, Index, Limits, Message};
@@ -32,7 +33,7 @@ const CONNECTED: usize = 3;
 /// Messages that are remembered in each direction, to be answered, repeated or garbled.
 const REMEMBERED: usize = 32;
 /// One message leads to no more than these: every branch of a request and its cancelling, and an answer.
-const SENT_AT_ONCE: usize = 2 * sbc_core::limits::BRANCHES + 4;
+const SENT_AT_ONCE: usize = 2 * limits::BRANCHES + 4;
 /// When nobody speaks any more, everything is over after this: an INVITE that rang, its CANCEL, their timers.
 const AFTERMATH: Duration = Duration::from_secs(600);
 
@@ -182,14 +183,17 @@ impl World {
 
     fn hear(&mut self, flow: Flow, bytes: Vec<u8>) {
         self.given.insert(flow.remote);
-        self.step(Input::Received { flow, source: flow.remote, bytes: &bytes }, SENT_AT_ONCE);
+        // What was said over a connection follows whoever has registered over another.
+        let is_register = bytes.windows(8).any(|word| word == b"REGISTER");
+        let followed = if is_register { limits::UNANSWERED_PER_FLOW } else { 0 };
+        self.step(Input::Received { flow, source: flow.remote, bytes: &bytes }, SENT_AT_ONCE + followed);
         remember(&mut self.said, Said { flow, bytes });
     }
 
     fn run_until(&mut self, end: Time) {
         while let Some(due) = self.core.next_deadline(&self.worker).filter(|due| *due <= end) {
             self.now = self.now.max(due);
-            self.step(Input::Deadline, usize::MAX);
+            self.step(Input::Deadline, limits::TIMERS_AT_ONCE * SENT_AT_ONCE);
         }
         self.now = end;
     }

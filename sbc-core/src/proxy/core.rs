@@ -160,7 +160,7 @@ impl Core {
         self.gates.calls(&self.hash, rule)
     }
 
-    /// When `Input::Deadline` is due at this worker.
+    /// When `Input::Deadline` is due at this worker: in the past where one of them was not enough.
     pub fn next_deadline(&self, worker: &Worker) -> Option<Time> {
         worker.wheel.next_deadline()
     }
@@ -274,7 +274,8 @@ impl Core {
 
     fn deadline(&self, turn: &mut Turn<'_>) {
         let now = turn.now;
-        while let Some(timer) = turn.worker.wheel.pop_due(now) {
+        for _ in 0..limits::TIMERS_AT_ONCE {
+            let Some(timer) = turn.worker.wheel.pop_due(now) else { return };
             match timer {
                 Timer::Entry(id, generation) => {
                     self.step(turn, id, |setup, step| setup.on_timer(generation, step));
@@ -284,8 +285,8 @@ impl Core {
                         turn.worker.wheel.schedule(next, timer);
                     }
                 }
-                Timer::Probe(due) => self.probe(turn, due),
                 Timer::Left(id) => self.directory.forget_left(id, now),
+                Timer::Probe(due) => self.probe(turn, due),
                 Timer::Sweep => self.sweep(turn),
                 Timer::SweepDialogs => self.sweep_dialogs(turn),
             }

@@ -148,7 +148,7 @@ fn what_is_due_after_a_pause_is_done_in_parts() {
         let (to, invite) = edge.hear(Flow::to(TRUNK, CARRIER.parse().expect("an address")), &invite);
         assert!(to.listener == INSIDE && invite.starts_with("INVITE "), "{invite}");
     }
-    edge.now = edge.now + Duration::from_secs(2);
+    edge.now += Duration::from_secs(2);
     let now = edge.now;
     let mut inputs = 0;
     while edge.core.next_deadline(&edge.worker).is_some_and(|due| due <= now) {

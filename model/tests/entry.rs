@@ -3,7 +3,10 @@
 
 mod scene;
 
-use scene::{BROWSER_AGAIN, MEMBERS, PHONE, Scene, Sent, header, in_every_order, reply};
+use scene::{
+    BROWSER, BROWSER_AGAIN, MEMBERS, PHONE, Scene, Sent, header, in_every_order, in_every_order_and_then,
+    reply,
+};
 
 /// The different final answers that the phone got to its INVITE.
 fn finals(sent: &[Sent]) -> Vec<u16> {
@@ -164,5 +167,77 @@ fn a_request_that_waits_for_its_binding_meets_the_return() {
             let came = sent.iter().filter(|one| one.is("NOTIFY") && one.flow == BROWSER_AGAIN.flow()).count();
             assert_eq!(came, 1, "the request waits for nobody, or was sent on twice");
         },
+    );
+}
+
+fn notified(sent: &[Sent], party: scene::Party) -> usize {
+    sent.iter().filter(|one| one.is("NOTIFY") && one.flow == party.flow()).count()
+}
+
+/// The REGISTER of the browser over its first connection; its answer is to come.
+fn registering(scene: &mut Scene) {
+    let register = scene.begin(BROWSER, &scene::REGISTER);
+    scene.path = header(&register.text, "Path").expect("a Path").to_owned();
+    scene.kept = register.text.clone();
+    scene.member = register.flow;
+}
+
+fn register_again() -> String {
+    scene::REGISTER.replace("1 REG", "2 REG").replace("bK", "bK2")
+}
+
+#[test]
+fn a_connection_that_closes_meets_the_answer_to_its_register() {
+    in_every_order_and_then(
+        registering,
+        [
+            |scene, worker| scene.closed(worker, BROWSER),
+            |scene, worker| scene.hear(worker, scene.member(), &reply(&scene.kept, 200, scene::GRANTED)),
+        ],
+        |scene, worker| scene.hear(worker, scene.member(), &scene.notify()),
+        |sent| assert_eq!(notified(sent, BROWSER), 0, "its binding is taken for alive"),
+    );
+}
+
+#[test]
+fn the_answer_to_a_register_meets_that_to_the_end_of_the_registration() {
+    in_every_order_and_then(
+        |scene| {
+            registering(scene);
+            let leaves = register_again().replace("expires=600", "expires=0");
+            let leaving = scene.begin(BROWSER, &leaves);
+            scene.other = Some((leaving.text.clone(), leaving.flow));
+        },
+        [
+            |scene, worker| scene.hear(worker, scene.member(), &reply(&scene.kept, 200, scene::GRANTED)),
+            |scene, worker| {
+                let (leaving, member) = scene.other.as_ref().expect("kept");
+                let sent = Sent { flow: *member, text: leaving.clone() };
+                scene.hear(worker, MEMBERS[0].at(&sent), &reply(leaving, 200, ""))
+            },
+        ],
+        |scene, worker| scene.hear(worker, scene.member(), &scene.notify()),
+        |sent| assert_eq!(notified(sent, BROWSER), 0, "it has left"),
+    );
+}
+
+#[test]
+fn a_connection_that_closes_meets_a_request_which_follows_to_the_next_one() {
+    in_every_order_and_then(
+        |scene| {
+            registering(scene);
+            let granted = reply(&scene.kept, 200, scene::GRANTED);
+            scene.begin(scene.member(), &granted);
+        },
+        [
+            |scene, worker| scene.closed(worker, BROWSER),
+            |scene, worker| scene.hear(worker, scene.member(), &scene.notify()),
+        ],
+        |scene, worker| {
+            let again = scene.hear(worker, BROWSER_AGAIN, &register_again());
+            let member = MEMBERS[0].at(&again[0]);
+            scene.hear(worker, member, &reply(&again[0].text, 200, scene::GRANTED))
+        },
+        |sent| assert_eq!(notified(sent, BROWSER_AGAIN), 1, "it is lost with the first connection"),
     );
 }

@@ -8,12 +8,20 @@ pub const BINDINGS_PER_AOR: usize = 32;
 pub const BINDINGS_PER_FLOW: usize = 64;
 /// Bindings known to this node.
 pub const BINDINGS: usize = 1_000_000;
+/// Bindings whose end is remembered until no older REGISTER can be answered any more.
+pub const BINDINGS_LEFT: usize = 100_000;
 /// Connections known to this node.
 pub const CONNECTIONS: usize = 500_000;
 /// Dialog records. Further dialogs work from their tokens alone.
 pub const DIALOGS: usize = 500_000;
 /// Shards of the table of dialog records, each with a lock of its own.
 pub const DIALOG_SHARDS: usize = 256;
+/// Ends of dialogs that one shard remembers: with 256 shards 500 a second for [`ENDED_KEPT`], in 256 KiB.
+pub const ENDED_PER_SHARD: usize = 64;
+/// So long a dialog that ended is not made anew by an answer that comes late: 64*T1.
+pub const ENDED_KEPT: Duration = Duration::from_secs(32);
+/// Timers that one input lets go off; further ones that are due wait for the next, so that messages are read meanwhile.
+pub const TIMERS_AT_ONCE: usize = 256;
 /// Server transactions in progress.
 pub const TRANSACTIONS: usize = 500_000;
 /// Bytes of the requests in progress, as they came. What left for each of them and its answer are kept beside it, so the
@@ -47,6 +55,14 @@ pub const TRIAL: Duration = Duration::from_secs(2);
 pub const IN_FLIGHT_PER_MEMBER: usize = 1024;
 /// The same for each UDP address that somebody is registered at.
 pub const IN_FLIGHT_PER_FLOW: usize = 16;
+/// The same per connection, and per server that is no member: the newest requests that have no answer.
+pub const UNANSWERED_PER_FLOW: usize = 1024;
+/// Servers that are no members whose requests are remembered; what is sent to more of them waits for its timers.
+pub const SERVERS: usize = 4096;
+/// Servers that keep their list while they owe nothing.
+pub const SERVERS_AT_REST: usize = 1024;
+/// A request follows a party that loses its connection to so many next ones.
+pub const SENT_AGAIN: u8 = 3;
 /// Branches that one request may have, all attempts counted.
 pub const BRANCHES: usize = 16;
 /// Answers of one branch that nobody waited for, and that we end ourselves. Further ones are only acknowledged.

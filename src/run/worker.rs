@@ -146,7 +146,11 @@ async fn keep_time(shell: Rc<Shell>) {
             }
         };
         tokio::select! {
-            () = deadline => shell.handle(Input::Deadline),
+            () = deadline => {
+                shell.handle(Input::Deadline);
+                // Where much is due at once, messages are read in between.
+                tokio::task::yield_now().await;
+            }
             () = shell.rearmed.notified() => {}
         }
     }

@@ -56,6 +56,7 @@ fn a_call() -> World {
     world.until_up(BROWSER, leg);
     world.act(BROWSER, |agent, now| agent.bye(now, leg));
     world.until_ended(BROWSER, leg);
+    world.run(1_000);
     world
 }
 

@@ -588,3 +588,23 @@ fn a_bye_crosses_a_re_invite_over_a_bad_link() {
         world.assert_quiet();
     });
 }
+
+/// The member's BYE overtakes its own 200: the call is over when it is answered, and holds no place for hours.
+#[test]
+fn a_bye_that_overtakes_the_200_leaves_no_call_behind() {
+    let mut call = Invited::new("bye-before-200");
+    assert_eq!(statuses(&call.answers(180), PHONE, "INVITE"), [180]);
+    let ok = answer_from(&call.member, &call.there, 200, "member");
+    let bye = inside_from_pool(&call.member, "BYE", &call.there, &ok, 1);
+    let sent = call.stage.say(&call.member.clone(), &bye);
+    let Sent { to: phone, message: bye } = the(&sent, "BYE");
+    assert_eq!(phone, PHONE);
+    call.stage.say(PHONE, &answer_from(PHONE, &bye, 200, "phone"));
+    let sent = call.stage.say(&call.member.clone(), &ok);
+    let ok = to(&sent, PHONE)[0].clone();
+    assert_eq!(ok.status(), 200, "the caller is told all the same");
+    call.stage.say(PHONE, &inside("ACK", &call.invite, &ok, 1));
+    let status = call.stage.world.core().status();
+    assert_eq!((status.calls, status.dialogs), (0, 0));
+    call.stage.assert_at_rest();
+}

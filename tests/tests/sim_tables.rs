@@ -138,3 +138,29 @@ fn requests_in_progress_hold_so_many_bytes_and_no_more() {
     let (there, _) = edge.hear(caller, &message(2_000_001));
     assert_eq!(there.listener, INSIDE, "what has ended makes room");
 }
+
+/// A machine that slept finds much due at once: each input does a bounded part of it, and the next is due at once.
+#[test]
+fn what_is_due_after_a_pause_is_done_in_parts() {
+    const WAITING: u64 = 20_000;
+    let mut edge = Edge::new();
+    let mut sent = 0;
+    for number in 0..WAITING {
+        let invite = request("INVITE", "sip:9196@198.51.100.7:5062", "", number);
+        let (to, invite) = edge.hear(Flow::to(TRUNK, CARRIER.parse().expect("an address")), &invite);
+        assert!(to.listener == INSIDE && invite.starts_with("INVITE "), "{invite}");
+    }
+    edge.now += Duration::from_secs(2);
+    let now = edge.now;
+    let mut inputs = 0;
+    while edge.core.next_deadline(&edge.worker).is_some_and(|due| due <= now) {
+        edge.core.handle(&mut edge.worker, now, Input::Deadline);
+        let messages = edge.worker.outbox.transmits().len();
+        // A repetition and a 100 for each.
+        assert!(messages <= 2 * limits::TIMERS_AT_ONCE, "{messages} messages of one input");
+        edge.worker.outbox.clear();
+        sent += messages as u64;
+        inputs += 1;
+    }
+    assert!(sent >= WAITING, "{sent} messages of {inputs} inputs");
+}

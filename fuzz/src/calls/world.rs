@@ -9,6 +9,7 @@ use std::time::Duration;
 use sbc_core::config::Config;
 use sbc_core::flow::{ConnectionId, Flow, WorkerId};
 use sbc_core::io::{Backlog, Input};
+use sbc_core::limits;
 use sbc_core::time::Time;
 use sbc_core::wire::{Framing, Index, Limits, Message};
 use sbc_core::{Core, Worker};
@@ -34,9 +35,7 @@ const CONNECTED: usize = 3;
 /// Messages that are remembered in each direction, to be answered, repeated or garbled.
 const REMEMBERED: usize = 32;
 /// One message leads to no more than these: every branch of a request and its cancelling, and an answer.
-const SENT_AT_ONCE: usize = 2 * sbc_core::limits::BRANCHES + 4;
-/// A moment leads to no more than these: every request of a script may have its timer then, and each branch of it.
-const SENT_BY_TIME: usize = super::STEPS * SENT_AT_ONCE;
+const SENT_AT_ONCE: usize = 2 * limits::BRANCHES + 4;
 /// When nobody speaks any more, everything is over after this: an INVITE that rang, its CANCEL, their timers.
 const AFTERMATH: Duration = Duration::from_secs(600);
 
@@ -224,7 +223,11 @@ impl World {
             _ => self.next_worker,
         };
         self.next_worker = 1 - self.next_worker;
-        self.step(worker, Input::Received { flow, source: flow.remote, bytes: &bytes }, SENT_AT_ONCE);
+        // What was said over a connection follows whoever has registered over another.
+        let is_register = bytes.windows(8).any(|word| word == b"REGISTER");
+        let followed = if is_register { limits::UNANSWERED_PER_FLOW } else { 0 };
+        let most = SENT_AT_ONCE + followed;
+        self.step(worker, Input::Received { flow, source: flow.remote, bytes: &bytes }, most);
         remember(&mut self.said, Said { flow, bytes });
     }
 
@@ -233,7 +236,7 @@ impl World {
         let next = |world: &Self| (0..world.workers.len()).filter_map(|worker| due(world, worker)).min();
         while let Some((due, worker)) = next(self).filter(|(due, _)| *due <= end) {
             self.now = self.now.max(due);
-            self.step(worker, Input::Deadline, SENT_BY_TIME);
+            self.step(worker, Input::Deadline, limits::TIMERS_AT_ONCE * SENT_AT_ONCE);
         }
         self.now = end;
     }

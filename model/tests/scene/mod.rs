@@ -131,6 +131,8 @@ pub(crate) struct Scene {
     pub(crate) kept: String,
     /// Who got it.
     pub(crate) member: Flow,
+    /// Another message that is to be answered, and who got it.
+    pub(crate) other: Option<(String, Flow)>,
     /// The Path of a registration.
     pub(crate) path: String,
 }
@@ -143,7 +145,15 @@ impl Scene {
             core.handle(&mut worker, START, Input::Opened(party.flow()));
         }
         let member = MEMBERS[0].flow();
-        Self { core, first: Some(worker), sent: Vec::new(), kept: String::new(), member, path: String::new() }
+        Self {
+            core,
+            first: Some(worker),
+            sent: Vec::new(),
+            kept: String::new(),
+            member,
+            other: None,
+            path: String::new(),
+        }
     }
 
     /// What comes before the two steps, at the first worker. Gives the first message that it leads to.
@@ -181,6 +191,10 @@ impl Scene {
         self.input(worker, START, Input::Received { flow, source: flow.remote, bytes: text.as_bytes() })
     }
 
+    pub(crate) fn closed(&self, worker: &mut Worker, party: Party) -> Vec<Sent> {
+        self.input(worker, START, Input::Closed(party.flow().connection.expect("a connection")))
+    }
+
     pub(crate) fn unreachable(&self, worker: &mut Worker, party: Party) -> Vec<Sent> {
         self.input(worker, START, Input::Unreachable(party.flow()))
     }
@@ -210,15 +224,25 @@ type Step = fn(&Scene, &mut Worker) -> Vec<Sent>;
 
 /// Prepare a scene, let two workers take a step each in every order, look at what was sent; then nothing is left.
 pub(crate) fn in_every_order(prepare: fn(&mut Scene), steps: [Step; 2], check: fn(&[Sent])) {
+    in_every_order_and_then(prepare, steps, |_, _| Vec::new(), check);
+}
+
+/// The same, with one more step when both are done.
+pub(crate) fn in_every_order_and_then(
+    prepare: fn(&mut Scene),
+    steps: [Step; 2],
+    then: Step,
+    check: fn(&[Sent]),
+) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(PREEMPTIONS);
     model.max_branches = STEPS;
     model.check(move || {
-        roomy(move || play(prepare, steps, check)).join().expect("no panic");
+        roomy(move || play(prepare, steps, then, check)).join().expect("no panic");
     });
 }
 
-fn play(prepare: fn(&mut Scene), steps: [Step; 2], check: fn(&[Sent])) {
+fn play(prepare: fn(&mut Scene), steps: [Step; 2], then: Step, check: fn(&[Sent])) {
     let mut scene = Scene::new();
     prepare(&mut scene);
     let workers = [scene.first.take().expect("the first"), Worker::new(WorkerId(1), START)];
@@ -241,6 +265,8 @@ fn play(prepare: fn(&mut Scene), steps: [Step; 2], check: fn(&[Sent])) {
         workers.push(worker);
         sent.extend(more);
     }
+    let first = workers.first_mut().expect("two workers");
+    sent.extend(then(&scene, first));
     check(&sent);
     for worker in &mut workers {
         scene.run_until(worker, START + AFTERMATH);

@@ -3,6 +3,7 @@
 //! Routing never depends on a record, as long as both parties follow the addresses they were given. It
 //! tells where the public party was last heard, and how many calls are up.
 
+mod ended;
 mod farewell;
 mod records;
 

@@ -10,6 +10,7 @@ use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::ended::Ended;
 use super::farewell::{Ending, Farewell};
 use crate::flow::Flow;
 use crate::gauge::Held;
@@ -39,8 +40,8 @@ pub struct Inside {
 
 #[derive(Debug)]
 struct Record {
-    /// Where the outside party last sent a valid request of this dialog from.
-    heard: Option<Flow>,
+    /// Where the outside party last sent a valid request of this dialog from, and when.
+    heard: Option<(Flow, Time)>,
     last: Time,
     is_call: bool,
     inside: Option<Box<Inside>>,
@@ -80,6 +81,7 @@ pub struct Records {
     known: AtomicUsize,
     /// Those that are being ended for their members.
     released: AtomicUsize,
+    lately: Ended,
     sweeping: AtomicBool,
     next_sweep: AtomicUsize,
 }
@@ -90,6 +92,7 @@ impl Default for Records {
             shards: (0..limits::DIALOG_SHARDS).map(|_| Lock::default()).collect(),
             known: AtomicUsize::new(0),
             released: AtomicUsize::new(0),
+            lately: Ended::default(),
             sweeping: AtomicBool::new(false),
             next_sweep: AtomicUsize::new(0),
         }
@@ -133,7 +136,7 @@ impl Records {
     pub fn heard(&self, key: DialogKey, member: Option<SocketAddr>, flow: Flow, now: Time) -> bool {
         self.note(key, now, |record| {
             record.member = member;
-            record.heard.replace(flow) != Some(flow)
+            record.heard.replace((flow, now)).map(|(before, _)| before) != Some(flow)
         })
     }
 
@@ -172,7 +175,7 @@ impl Records {
         let mut shard = self.shard(key);
         let record = match shard.entry(key.0) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(_) if self.known() >= limits::DIALOGS => return false,
+            Entry::Vacant(_) if self.known() >= limits::DIALOGS || self.lately.has(key, now) => return false,
             Entry::Vacant(vacant) => {
                 self.known.fetch_add(1, Ordering::Relaxed);
                 vacant.insert(Record::new(now))
@@ -195,9 +198,7 @@ impl Records {
 
     /// Where the outside party was last heard, and when.
     pub fn last_flow(&self, key: DialogKey) -> Option<(Flow, Time)> {
-        let shard = self.shard(key);
-        let record = shard.get(&key.0)?;
-        Some((record.heard?, record.last))
+        self.shard(key).get(&key.0)?.heard
     }
 
     /// The pool member that has the other side of the dialog.
@@ -213,6 +214,12 @@ impl Records {
         let inside =
             record.inside.as_ref().filter(|inside| inside.outside == *outside && inside.tag == tag)?;
         Some((inside.peer, inside.target.to_vec()))
+    }
+
+    /// The dialog ended, and what comes late of it does not bring it back. True where it was a call.
+    pub fn over(&self, key: DialogKey, now: Time) -> bool {
+        self.lately.add(key, now);
+        self.ended(key)
     }
 
     /// The dialog ended. True where it was a call.
@@ -281,6 +288,16 @@ mod tests {
         assert!(!records.heard(key, None, flow(1), Time::ZERO));
         assert!(records.heard(key, None, flow(2), Time::ZERO));
         assert_eq!(records.last_flow(key), Some((flow(2), Time::ZERO)));
+    }
+
+    #[test]
+    fn only_the_party_itself_says_when_it_was_heard() {
+        let records = Records::default();
+        let key = DialogKey(1);
+        let peer = Peer { listener: ListenerTag(1), port: 0, address: PeerAddress::Binding, binding: None };
+        records.heard(key, None, flow(1), Time::from_millis(5));
+        records.taken(key, "10.0.0.2:5080".parse().unwrap(), peer, b"", Time::from_millis(9));
+        assert_eq!(records.last_flow(key), Some((flow(1), Time::from_millis(5))));
     }
 
     #[test]

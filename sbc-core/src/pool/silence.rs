@@ -3,8 +3,8 @@
 //! Down says that it answers no probes. Dead it is only when nothing else comes from it either: a request, an
 //! answer, a late one to a probe.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::lock::Lock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::gauge::{Gauge, Held};

@@ -8,7 +8,7 @@ use crate::proxy::core::Core;
 use crate::proxy::setup::{Setup, Step};
 use crate::proxy::turn::Turn;
 use crate::proxy::worker::{After, Timer};
-use crate::registration::{Binding, Registration, Remembered};
+use crate::registration::{Binding, Lookup, Registration, Remembered};
 use crate::seal::BindingId;
 use crate::transaction::EntryId;
 
@@ -47,7 +47,7 @@ impl Core {
                     left.into_iter().for_each(|(_, setup)| turn.worker.entries.give(setup));
                 }
                 After::Registered { id, binding } => self.registered(turn, id, &binding),
-                After::Unregistered(id) => self.directory.removed(id),
+                After::Unregistered { id, order } => self.unregistered(turn, id, order),
                 After::Answered { key, call } => {
                     if self.dialogs.answered(key, call, turn.now) {
                         self.counters.add(Count::Answered);
@@ -71,9 +71,12 @@ impl Core {
                 After::Retargeted { key, target } => self.dialogs.retarget(key, target),
                 After::Lost { key, tag } => self.release_lost(turn, key, tag),
                 After::Ended(key) => {
-                    if self.dialogs.ended(key) {
+                    if self.dialogs.over(key, turn.now) {
                         self.counters.add(Count::Ended);
                     }
+                }
+                After::Closed(connection) => {
+                    self.step(turn, id, |setup, step| setup.on_closed(connection, step));
                 }
                 After::StopWaiting(key) => self.directory.stop_waiting(key, id),
             }
@@ -95,20 +98,38 @@ impl Core {
             member: binding.member,
             q: binding.q,
             expires: binding.expires,
+            order: binding.order,
         };
         let remembered = self.directory.registered(&registration, turn.now);
         if let Remembered::New { generation } = remembered {
             turn.worker.wheel.schedule(binding.expires, Timer::Binding(id, generation));
         }
-        if remembered != Remembered::Full {
-            self.wake(turn, id.0, binding.flow);
+        let (Remembered::New { .. } | Remembered::Again { .. }, Lookup::Live { flow, .. }) =
+            (remembered, self.directory.lookup(id))
+        else {
+            return;
+        };
+        self.wake(turn, id.0, flow);
+        // The way it has left may be dead long before anybody notices.
+        if let Remembered::Again { before: Some(before) } = remembered
+            && before.connection.is_some()
+        {
+            for waiting in self.directory.unanswered(&before) {
+                self.step(turn, waiting, |setup, step| setup.on_moved(id, before, flow, step));
+            }
         }
+    }
+
+    fn unregistered(&self, turn: &mut Turn<'_>, id: BindingId, order: u64) {
+        let until = turn.now + turn.settings.config.timers.t1.saturating_mul(64);
+        self.directory.unregistered(id, order, until);
+        turn.worker.wheel.schedule(until, Timer::Left(id));
     }
 
     /// A binding or dialog is back at `flow`: requests that waited for it go on.
     fn wake(&self, turn: &mut Turn<'_>, key: Digest, flow: Flow) {
         for waiting in self.directory.wake(key) {
-            self.step(turn, waiting, |setup, step| setup.resume(flow, step));
+            self.step(turn, waiting, |setup, step| setup.resume(key, flow, step));
         }
     }
 

@@ -119,7 +119,9 @@ impl Core {
             }
             Input::Closed(connection) => {
                 self.tickets.closed(connection);
-                self.directory.closed(connection, now);
+                for id in self.directory.closed(connection, now) {
+                    self.step(&mut turn, id, |setup, step| setup.on_closed(connection, step));
+                }
             }
             Input::Unreachable(flow) => self.unreachable(&mut turn, flow),
             Input::Disconnected(flow) => self.disconnected(&mut turn, flow),
@@ -161,7 +163,7 @@ impl Core {
         self.gates.calls(&self.hash, rule)
     }
 
-    /// When `Input::Deadline` is due at this worker.
+    /// When `Input::Deadline` is due at this worker: in the past where one of them was not enough.
     pub fn next_deadline(&self, worker: &Worker) -> Option<Time> {
         worker.wheel.next_deadline()
     }
@@ -249,6 +251,9 @@ impl Core {
                 self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));
             }
         }
+        for id in self.directory.unanswered(&flow) {
+            self.step(turn, id, |setup, step| setup.on_unreachable(flow, step));
+        }
         self.phone_unreachable(turn, flow);
     }
 
@@ -269,11 +274,15 @@ impl Core {
                 self.step(turn, id, |setup, step| setup.on_disconnected(flow, step));
             }
         }
+        for id in self.directory.unanswered(&flow) {
+            self.step(turn, id, |setup, step| setup.on_disconnected(flow, step));
+        }
     }
 
     fn deadline(&self, turn: &mut Turn<'_>) {
         let now = turn.now;
-        while let Some(timer) = turn.worker.wheel.pop_due(now) {
+        for _ in 0..limits::TIMERS_AT_ONCE {
+            let Some(timer) = turn.worker.wheel.pop_due(now) else { return };
             match timer {
                 Timer::Entry(id, generation) => {
                     self.step(turn, id, |setup, step| setup.on_timer(generation, step));
@@ -283,6 +292,7 @@ impl Core {
                         turn.worker.wheel.schedule(next, timer);
                     }
                 }
+                Timer::Left(id) => self.directory.forget_left(id, now),
                 Timer::Probe(due) => {
                     if let Some(next) = self.probe(turn, due) {
                         turn.worker.wheel.schedule(next, timer);

@@ -50,7 +50,7 @@ impl Core {
             Reach::Wait { key, until } => (None, Start::Wait { key, until }),
             Reach::Dead => {
                 self.counters.add(Count::FlowDead);
-                let answer = self.answer_for_the_dead(incoming);
+                let answer = self.answer_for_the_dead(incoming, turn.now);
                 self.answer(turn, incoming, &answer);
                 return;
             }
@@ -72,9 +72,9 @@ impl Core {
     }
 
     /// RFC 5626 §5.3.1: 430. A BYE is granted: there is nobody left to be told.
-    fn answer_for_the_dead(&self, incoming: &Incoming<'_>) -> Answer {
+    fn answer_for_the_dead(&self, incoming: &Incoming<'_>, now: Time) -> Answer {
         let is_bye = incoming.method == Some(Method::Bye);
-        if is_bye && self.dialogs.ended(incoming.dialog(&self.hash)) {
+        if is_bye && self.dialogs.over(incoming.dialog(&self.hash), now) {
             self.counters.add(Count::Ended);
         }
         Answer { status: if is_bye { 200 } else { 430 }, reason: None, retry_after: None, count: None }
@@ -152,7 +152,7 @@ impl Core {
         let Some((peer, dialog)) = waits else { return };
         if let Reach::Flow(flow) = self.reach(&peer, dialog, turn.settings, turn.now) {
             self.directory.stop_waiting(key, id);
-            self.step(turn, id, |setup, step| setup.resume(flow, step));
+            self.step(turn, id, |setup, step| setup.resume(key, flow, step));
         }
     }
 
@@ -171,7 +171,7 @@ impl Core {
             }
             None => Peer { binding: Some(binding), ..self.peer_of(flow, None, settings) },
         });
-        Some(Registers { binding, aor, path })
+        Some(Registers { binding, aor, path, order: self.directory.next_order() })
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Worker {
 pub(crate) enum Timer {
     Entry(EntryId, u32),
     Binding(BindingId, u32),
+    /// A binding that was removed is forgotten.
+    Left(BindingId),
     Probe(ProbeTimer),
     /// The same out of turn, until it is answered or missed.
     Look(ProbeTimer),
@@ -76,8 +78,8 @@ pub(crate) enum After {
     Unmerge(crate::hash::Digest),
     /// The registrar confirmed a binding.
     Registered { id: BindingId, binding: Box<Binding> },
-    /// The registrar removed a binding.
-    Unregistered(BindingId),
+    /// The registrar removed a binding, at the word of the REGISTER with this order.
+    Unregistered { id: BindingId, order: u64 },
     /// A call was answered.
     Answered { key: DialogKey, call: Answered },
     /// A call that was answered keeps its places among the calls of rules.
@@ -99,6 +101,8 @@ pub(crate) enum After {
     Lost { key: DialogKey, tag: crate::hash::Digest },
     /// A dialog ended.
     Ended(DialogKey),
+    /// A connection that something was just sent over is gone.
+    Closed(crate::flow::ConnectionId),
     /// The entry waits for this no longer.
     StopWaiting(crate::hash::Digest),
 }

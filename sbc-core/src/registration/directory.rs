@@ -1,7 +1,9 @@
 //! The directory of flows and the requests that wait for one.
 
+mod unanswered;
+
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::flow::{ConnectionId, Flow};
 use crate::hash::Digest;
@@ -10,6 +12,7 @@ use crate::seal::{BindingId, Peer};
 use crate::table::{DigestMap, Entry};
 use crate::time::Time;
 use crate::transaction::EntryId;
+use unanswered::Unanswered;
 
 /// A binding that the registrar confirmed.
 #[derive(Debug, Clone)]
@@ -30,6 +33,8 @@ pub struct Binding {
     pub q: u16,
     /// When the registrar forgets it.
     pub expires: Time,
+    /// The place of its last REGISTER among all of them: see [`Directory::next_order`].
+    pub order: u64,
     /// When its connection closed, if it did.
     pub closed: Option<Time>,
     /// When it was last registered.
@@ -59,6 +64,35 @@ pub struct Registration<'a> {
     pub q: u16,
     /// When the registrar forgets it.
     pub expires: Time,
+    /// See [`Directory::next_order`].
+    pub order: u64,
+}
+
+impl Registration<'_> {
+    fn binding(&self, flow: Flow, closed: Option<Time>, generation: u32, now: Time) -> Binding {
+        Binding {
+            aor: self.aor,
+            name: self.name.into(),
+            flow,
+            path: self.path,
+            contact: self.contact.into(),
+            member: self.member,
+            q: self.q,
+            expires: self.expires,
+            order: self.order,
+            closed,
+            refreshed: now,
+            generation,
+        }
+    }
+}
+
+/// A binding that was removed a moment ago.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    /// The place of the REGISTER that ended it.
+    order: u64,
+    until: Time,
 }
 
 /// Where a binding is.
@@ -98,11 +132,12 @@ struct Connected {
     bindings: Vec<BindingId>,
     /// The newest requests sent there as datagrams: whom an ICMP error concerns.
     asked: Vec<EntryId>,
+    unanswered: Unanswered,
 }
 
 impl Connected {
-    const fn new(flow: Flow) -> Self {
-        Self { flow, bindings: Vec::new(), asked: Vec::new() }
+    fn new(flow: Flow) -> Self {
+        Self { flow, bindings: Vec::new(), asked: Vec::new(), unanswered: Unanswered::default() }
     }
 }
 
@@ -114,10 +149,15 @@ pub enum Remembered {
         /// See [`Binding::generation`].
         generation: u32,
     },
-    /// It was known.
-    Again,
+    /// It was known; `before` is the flow that it has left for this one.
+    Again {
+        /// Another than now.
+        before: Option<Flow>,
+    },
     /// There are too many.
     Full,
+    /// A REGISTER that came later was answered before: nothing has changed.
+    Late,
 }
 
 /// All bindings and connections of this node.
@@ -125,10 +165,15 @@ pub enum Remembered {
 pub struct Directory {
     connected: AtomicUsize,
     generations: AtomicU32,
+    orders: AtomicU64,
     bindings: DigestMap<Binding>,
+    left: DigestMap<Left>,
     by_aor: DigestMap<Vec<BindingId>>,
     flows: DigestMap<Connected>,
     waiting: DigestMap<Vec<EntryId>>,
+    /// What servers owe: those that are reached without a connection of their own making.
+    servers: DigestMap<Unanswered>,
+    known_servers: AtomicUsize,
 }
 
 /// A connection is its number, a UDP flow its listener and remote.
@@ -158,9 +203,10 @@ impl Directory {
         }
     }
 
-    /// A connection closed: its bindings stay, for their next connection.
-    pub fn closed(&self, connection: ConnectionId, now: Time) {
-        let Some((_, gone)) = self.flows.remove(&Digest::from(connection.0.get())) else { return };
+    /// A connection closed: its bindings stay, for their next connection. Gives what was sent over it and has no
+    /// answer.
+    pub fn closed(&self, connection: ConnectionId, now: Time) -> Vec<EntryId> {
+        let Some((_, gone)) = self.flows.remove(&Digest::from(connection.0.get())) else { return Vec::new() };
         self.connected.fetch_sub(1, Ordering::Relaxed);
         for id in gone.bindings {
             if let Some(mut binding) = self.bindings.get_mut(&id.0)
@@ -169,6 +215,7 @@ impl Directory {
                 binding.closed = Some(now);
             }
         }
+        gone.unanswered.into_entries()
     }
 
     /// The flow of a connection of this process, while it is open.
@@ -191,39 +238,68 @@ impl Directory {
         self.bindings.get(&id.0).map(|binding| binding.path)
     }
 
-    /// The registrar confirmed a binding.
+    /// The place of a REGISTER that just came among all of them.
+    pub fn next_order(&self) -> u64 {
+        self.orders.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The registrar confirmed a binding. What it said of an older REGISTER than the last one changes nothing.
     pub fn registered(&self, registration: &Registration<'_>, now: Time) -> Remembered {
-        let before = self.bindings.get(&registration.id.0).map(|binding| (binding.flow, binding.generation));
-        if before.is_none() && self.bindings.len() >= limits::BINDINGS {
-            return Remembered::Full;
-        }
-        let generation = before
-            .map_or_else(|| self.generations.fetch_add(1, Ordering::Relaxed), |(_, generation)| generation);
-        let is_gone =
-            registration.flow.connection.is_some_and(|connection| self.connection(connection).is_none());
-        self.bindings.insert(
-            registration.id.0,
-            Binding {
-                aor: registration.aor,
-                name: registration.name.into(),
-                flow: registration.flow,
-                path: registration.path,
-                contact: registration.contact.into(),
-                member: registration.member,
-                q: registration.q,
-                expires: registration.expires,
-                // The connection may have closed while the registrar was asked.
-                closed: is_gone.then_some(now),
-                refreshed: now,
-                generation,
-            },
-        );
-        if let Some((flow, _)) = before.filter(|(flow, _)| *flow != registration.flow) {
-            self.unlink_flow(&flow, registration.id);
+        let is_full = self.bindings.len() >= limits::BINDINGS;
+        // The connection may have closed while the registrar was asked.
+        let is_gone = self.is_gone(&registration.flow);
+        let (before, flow, generation) = match self.bindings.entry(registration.id.0) {
+            Entry::Occupied(known) => {
+                let mut known = known.into_ref();
+                if known.order > registration.order {
+                    return Remembered::Late;
+                }
+                let (before, generation) = (known.flow, known.generation);
+                // A flow that is open is not given up for one that is not.
+                let stays = is_gone && known.closed.is_none();
+                let flow = if stays { before } else { registration.flow };
+                *known = registration.binding(flow, (is_gone && !stays).then_some(now), generation, now);
+                (Some(before), flow, generation)
+            }
+            Entry::Vacant(_) if is_full => return Remembered::Full,
+            Entry::Vacant(vacant) => {
+                let generation = self.generations.fetch_add(1, Ordering::Relaxed);
+                let closed = is_gone.then_some(now);
+                vacant.insert(registration.binding(registration.flow, closed, generation, now));
+                (None, registration.flow, generation)
+            }
+        };
+        let moved = before.filter(|before| *before != flow);
+        if let Some(before) = moved {
+            self.unlink_flow(&before, registration.id);
         }
         self.link_aor(registration);
-        self.link_flow(registration);
-        if before.is_some() { Remembered::Again } else { Remembered::New { generation } }
+        self.link_flow(&flow, registration.id);
+        self.look_at_flow_again(&flow, registration.id, now);
+        if self.has_left_since(registration) {
+            self.remove_where(registration.id, |binding| binding.order == registration.order);
+            return Remembered::Late;
+        }
+        if before.is_some() { Remembered::Again { before: moved } } else { Remembered::New { generation } }
+    }
+
+    fn is_gone(&self, flow: &Flow) -> bool {
+        flow.connection.is_some_and(|connection| self.connection(connection).is_none())
+    }
+
+    /// The connection may have closed before the binding was found by it.
+    fn look_at_flow_again(&self, flow: &Flow, id: BindingId, now: Time) {
+        if self.is_gone(flow)
+            && let Some(mut binding) = self.bindings.get_mut(&id.0)
+            && binding.flow == *flow
+        {
+            binding.closed.get_or_insert(now);
+        }
+    }
+
+    /// The registrar removed the binding at the word of a REGISTER that came after this one.
+    fn has_left_since(&self, registration: &Registration<'_>) -> bool {
+        self.left.get(&registration.id.0).is_some_and(|left| left.order > registration.order)
     }
 
     fn link_aor(&self, registration: &Registration<'_>) {
@@ -235,23 +311,38 @@ impl Directory {
         ids.push(registration.id);
     }
 
-    fn link_flow(&self, registration: &Registration<'_>) {
-        let key = flow_key(&registration.flow);
-        let mut connected = match self.flows.entry(key) {
+    fn link_flow(&self, flow: &Flow, id: BindingId) {
+        let mut connected = match self.flows.entry(flow_key(flow)) {
             Entry::Occupied(entry) => entry.into_ref(),
             // A connection that closed meanwhile must not come back to life here.
-            Entry::Vacant(_) if registration.flow.connection.is_some() => return,
-            Entry::Vacant(entry) => entry.insert(Connected::new(registration.flow)),
+            Entry::Vacant(_) if flow.connection.is_some() => return,
+            Entry::Vacant(entry) => entry.insert(Connected::new(*flow)),
         };
         let bindings = &mut connected.bindings;
-        if !bindings.contains(&registration.id) && bindings.len() < limits::BINDINGS_PER_FLOW {
-            bindings.push(registration.id);
+        if !bindings.contains(&id) && bindings.len() < limits::BINDINGS_PER_FLOW {
+            bindings.push(id);
         }
     }
 
-    /// The registrar removed a binding.
-    pub fn removed(&self, id: BindingId) {
-        let Some((_, binding)) = self.bindings.remove(&id.0) else { return };
+    /// The registrar removed a binding at the word of the REGISTER with this order. Until then the answer to an older
+    /// one may still come, which changes nothing; then call [`Self::forget_left`].
+    pub fn unregistered(&self, id: BindingId, order: u64, until: Time) {
+        if self.left.len() < limits::BINDINGS_LEFT {
+            let mut left = self.left.entry(id.0).or_insert(Left { order, until });
+            left.order = left.order.max(order);
+            left.until = left.until.max(until);
+        }
+        self.remove_where(id, |binding| binding.order <= order);
+    }
+
+    /// No answer to a REGISTER from before the end of this binding can come any more.
+    pub fn forget_left(&self, id: BindingId, now: Time) {
+        self.left.remove_if(&id.0, |_, left| left.until <= now);
+    }
+
+    /// Take a binding out, if it is that one.
+    fn remove_where(&self, id: BindingId, is: impl Fn(&Binding) -> bool) {
+        let Some((_, binding)) = self.bindings.remove_if(&id.0, |_, binding| is(binding)) else { return };
         if let Some(mut ids) = self.by_aor.get_mut(&binding.aor) {
             ids.retain(|other| *other != id);
         }
@@ -297,7 +388,7 @@ impl Directory {
         if expires > now {
             return Some(expires);
         }
-        self.removed(id);
+        self.remove_where(id, |binding| binding.generation == generation && binding.expires <= now);
         None
     }
 
@@ -430,6 +521,12 @@ mod tests {
     }
 
     fn register(directory: &Directory, id: u128, flow: Flow, now: Time) {
+        let remembered = register_as(directory, directory.next_order(), id, flow, now);
+        assert!(!matches!(remembered, Remembered::Full | Remembered::Late));
+    }
+
+    /// The answer to the REGISTER that came as this one.
+    fn register_as(directory: &Directory, order: u64, id: u128, flow: Flow, now: Time) -> Remembered {
         let path = Peer {
             listener: ListenerTag(0),
             port: 0,
@@ -447,8 +544,40 @@ mod tests {
             member: (id > 100).then(|| ([10, 0, 2, 10], 5080).into()),
             q: if id > 100 { 500 } else { 1000 },
             expires,
+            order,
         };
-        assert_ne!(directory.registered(&registration, now), Remembered::Full);
+        directory.registered(&registration, now)
+    }
+
+    #[test]
+    fn a_late_answer_to_an_older_register_changes_nothing() {
+        let directory = Directory::default();
+        let (first, second) = (connection(1), connection(2));
+        let orders = [(); 4].map(|()| directory.next_order());
+        directory.connected(first);
+        directory.connected(second);
+        register_as(&directory, orders[1], 5, second, Time::ZERO);
+        assert_eq!(register_as(&directory, orders[0], 5, first, Time::ZERO), Remembered::Late);
+        directory.unregistered(BindingId(5), orders[0], Time::from_millis(32_000));
+        assert!(matches!(directory.lookup(BindingId(5)), Lookup::Live { flow, .. } if flow == second));
+        directory.unregistered(BindingId(5), orders[3], Time::from_millis(32_000));
+        assert_eq!(register_as(&directory, orders[2], 5, first, Time::ZERO), Remembered::Late);
+        assert_eq!(directory.lookup(BindingId(5)), Lookup::Unknown);
+        assert!(directory.by_aor.is_empty());
+        directory.forget_left(BindingId(5), Time::from_millis(32_000));
+        assert!(directory.left.is_empty());
+    }
+
+    #[test]
+    fn a_flow_that_is_open_is_not_given_up_for_one_that_closed_meanwhile() {
+        let directory = Directory::default();
+        let (first, second) = (connection(1), connection(2));
+        directory.connected(first);
+        register(&directory, 5, first, Time::ZERO);
+        register(&directory, 5, second, Time::from_millis(3));
+        assert!(matches!(directory.lookup(BindingId(5)), Lookup::Live { flow, .. } if flow == first));
+        directory.closed(first.connection.unwrap(), Time::from_millis(4));
+        assert_eq!(directory.lookup(BindingId(5)), Lookup::Dead(Time::from_millis(4)));
     }
 
     #[test]

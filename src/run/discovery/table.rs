@@ -85,7 +85,10 @@ impl Found {
             let before = running.iter().find(stands_for);
             let before = before.and_then(|before| known.iter().find(|one| one.discovery == *before));
             if let Some(members) = before.map(|before| before.state.members.clone()) {
-                known.push(Known { discovery: discovery.clone(), state: State { members, ..State::default() } });
+                known.push(Known {
+                    discovery: discovery.clone(),
+                    state: State { members, ..State::default() },
+                });
             }
         }
     }

@@ -70,8 +70,8 @@ impl Deafened {
             broken.push(format!("{good} of {made} calls of a good browser succeeded meanwhile"));
         }
         let [before, most, _] = self.resident;
-        // Until Timer F the transaction of a message keeps it as it came and as it left.
-        let kept = self.messages * 2 * BODY as u64;
+        // Requests in progress, as they came and as they left.
+        let kept = 2 * u64::from(sbc_core::limits::TRANSACTION_BYTES);
         let bound = self.browsers as u64 * (QUEUE + CONNECTION) + kept;
         if most.saturating_sub(before) > bound {
             broken.push(format!("memory grew from {before} to {most} bytes, by more than {bound}"));

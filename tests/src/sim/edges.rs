@@ -117,6 +117,7 @@ impl World {
         let of_it = self.sockets.values().filter(|socket| socket.edge == edge);
         let gone: Vec<_> = of_it.map(|socket| socket.connection).collect();
         self.sockets.retain(|_, socket| socket.edge != edge);
+        self.vanished.retain(|_, socket| socket.edge != edge);
         self.forget_connections(edge);
         self.flying.retain(|_, flying| flying.socket.is_none_or(|socket| !gone.contains(&socket)));
         self.restarts += 1;
@@ -203,13 +204,49 @@ impl World {
                 ticket.map_or(Input::Opened(flow), |ticket| Input::OpenedBy(flow, ticket)),
             );
         });
+        for (to, bytes) in self.unsaid.remove(&address).unwrap_or_default() {
+            self.fly(Flying { from: address, to, socket: Some(connection), bytes });
+        }
+    }
+
+    /// What is on its way over a WebSocket never arrives.
+    fn lose_words(&mut self, browser: SocketAddr, connection: ConnectionId) {
+        let is_lost = |flying: &Flying| flying.socket == Some(connection);
+        let lost = self.flying.values().filter(|flying| is_lost(flying) && flying.from == browser);
+        let words: Vec<_> = lost.map(|flying| (flying.to, flying.bytes.clone())).collect();
+        self.flying.retain(|_, flying| !is_lost(flying));
+        words.into_iter().for_each(|(to, bytes)| self.leave_unsaid(browser, to, bytes));
+    }
+
+    /// A browser has no connection for something.
+    pub(super) fn leave_unsaid(&mut self, browser: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        if self.browsers_repeat {
+            self.unsaid.entry(browser).or_default().push((to, bytes));
+        }
+    }
+
+    /// The network takes the browser's way to us: what either side says over its WebSocket is lost, and sbc does not
+    /// know before [`World::find_out`].
+    pub fn vanish(&mut self, address: &str) {
+        let address = parse(address);
+        let Some(socket) = self.sockets.remove(&address) else { return };
+        self.lose_words(address, socket.connection);
+        self.vanished.insert(address, socket);
+    }
+
+    /// The WebSocket that vanished is closed at last.
+    pub fn find_out(&mut self, address: &str) {
+        let address = parse(address);
+        let Some(Socket { connection, edge }) = self.vanished.remove(&address) else { return };
+        let worker = self.edges[edge].worker_of(address);
+        self.input(edge, worker, |core, worker, now| core.handle(worker, now, Input::Closed(connection)));
     }
 
     /// Cut the WebSocket of the browser at this address.
     pub fn cut(&mut self, address: &str) {
         let address = parse(address);
         let Some(Socket { connection, edge }) = self.sockets.remove(&address) else { return };
-        self.flying.retain(|_, flying| flying.socket != Some(connection));
+        self.lose_words(address, connection);
         let worker = self.edges[edge].worker_of(address);
         self.input(edge, worker, |core, worker, now| core.handle(worker, now, Input::Closed(connection)));
     }

@@ -36,6 +36,7 @@ impl World {
             let open = self.sockets.get(&from).filter(|_| is_browser || by_stream.is_some());
             let socket = open.map(|socket| socket.connection).or(by_stream);
             if is_browser && socket.is_none() {
+                self.leave_unsaid(from, output.to, output.bytes);
                 continue;
             }
             let from = self.translated.get(&from).copied().unwrap_or(from);

@@ -44,6 +44,12 @@ pub struct World {
     pub(super) edges: Vec<Edge>,
     pub(super) nodes: BTreeMap<SocketAddr, Node>,
     pub(super) sockets: BTreeMap<SocketAddr, Socket>,
+    /// Browsers say over their next WebSocket what the last one lost of their words.
+    pub browsers_repeat: bool,
+    /// What they will say then.
+    pub(super) unsaid: BTreeMap<SocketAddr, Vec<(SocketAddr, Vec<u8>)>>,
+    /// WebSockets that lead nowhere, which sbc does not know.
+    pub(super) vanished: BTreeMap<SocketAddr, Socket>,
     pub(super) streams: Streams,
     pub(super) closed_ports: Vec<SocketAddr>,
     /// Servers that accept no connections.
@@ -96,6 +102,9 @@ impl World {
             chance,
             nodes: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            browsers_repeat: false,
+            unsaid: BTreeMap::new(),
+            vanished: BTreeMap::new(),
             streams: Streams::default(),
             closed_ports: Vec::new(),
             without_tcp: Vec::new(),

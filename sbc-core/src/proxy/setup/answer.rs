@@ -34,6 +34,7 @@ impl Setup {
         } else {
             self.on_branch_response(at, response, step);
         }
+        self.was_heard(at, step);
         self.settle(step);
     }
 

@@ -83,9 +83,10 @@ impl Setup {
     }
 
     /// The flow that the request waited for is back.
-    pub(crate) fn resume(&mut self, flow: crate::flow::Flow, step: &mut Step<'_>) {
+    pub(crate) fn resume(&mut self, key: Digest, flow: crate::flow::Flow, step: &mut Step<'_>) {
         if self.waiting.take().is_none() {
-            return;
+            self.follow_to(key, flow, step);
+            return self.settle(step);
         }
         if let Plan::Peer { flow: known, .. } = &mut self.plan {
             *known = Some(flow);
@@ -205,11 +206,6 @@ impl Setup {
         step.core.counters.add(Count::Forwarded);
         let timers = timers_of(&next, step);
         let client = Client::new(self.method == Some(Method::Invite), step.now, &timers, bytes);
-        if let Some(member) = &next.member {
-            member.sent(step.id, next.flow.listener, step.now);
-        } else if !self.in_dialog {
-            step.core.directory.asked(&next.flow, step.id);
-        }
         let call = next.member.as_ref().filter(|_| self.is_new_call());
         let call = call.map(|member| match next.is_paid {
             true => member.hold_unpaced(),
@@ -217,6 +213,7 @@ impl Setup {
         });
         let id = link(branch, incoming, step);
         self.branches.push(Branch { call, breadth, falls_back, ..Branch::new(id, client, timers, &next) });
+        self.remember(self.branches.len() - 1, step);
         if let Some(unused) = next.target.and_then(|target| self.plan.keep(target)) {
             step.worker.spare.give(unused);
         }

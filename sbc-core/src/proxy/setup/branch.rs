@@ -4,6 +4,7 @@ use crate::flow::{Flow, Zone};
 use crate::gauge::Held;
 use crate::hash::Digest;
 use crate::pool::{Health, Seat};
+use crate::proxy::setup::Waiting;
 use crate::proxy::setup::machines::Client;
 use crate::proxy::setup::plan::Next;
 use crate::proxy::setup::unwanted::Unwanted;
@@ -46,8 +47,12 @@ pub(super) struct Branch {
     pub(super) missed: bool,
     /// It goes by a connection only because it is large; without one it goes by UDP.
     pub(super) falls_back: bool,
-    /// It was sent again over a new connection.
-    pub(super) sent_again: bool,
+    /// So often it was sent again over a new connection.
+    pub(super) sent_again: u8,
+    /// The directory knows that it owes an answer.
+    pub(super) is_remembered: bool,
+    /// Its connection closed, and it may return.
+    pub(super) lost: Option<Waiting>,
 }
 
 impl Branch {
@@ -73,7 +78,9 @@ impl Branch {
             unwanted: Vec::new(),
             missed: false,
             falls_back: false,
-            sent_again: false,
+            sent_again: 0,
+            is_remembered: false,
+            lost: None,
         }
     }
 
@@ -89,7 +96,8 @@ impl Branch {
 
     pub(super) fn deadline(&self) -> Option<Time> {
         let extras = self.extras().filter_map(NonInviteClient::deadline);
-        self.client.deadline().into_iter().chain(extras).min()
+        let lost = self.lost.map(|lost| lost.until);
+        self.client.deadline().into_iter().chain(extras).chain(lost).min()
     }
 
     /// The requests of our own that go with it.

@@ -1,7 +1,6 @@
 //! CANCEL, from the caller and towards every branch (RFC 3261 §9 and §16.10).
 
 use crate::proxy::cancelling::write_cancel;
-use crate::proxy::reply::Reply;
 use crate::proxy::setup::{Branch, Client, Setup, Step, with_message};
 use crate::proxy::worker::After;
 use crate::transaction::NonInviteClient;
@@ -20,9 +19,7 @@ impl Setup {
         if let Some(waiting) = self.waiting.take() {
             step.worker.after.push(After::StopWaiting(waiting.key));
         }
-        if self.branches.iter().all(|branch| branch.over) {
-            self.answer(&Reply::status(487), step);
-        }
+        self.answer_if_cancelled(step);
         for at in 0..self.branches.len() {
             self.cancel_branch(at, step);
         }
@@ -74,19 +71,19 @@ impl Setup {
 
     /// The CANCEL that was wanted can be sent.
     pub(super) fn send_cancel(&mut self, at: usize, step: &mut Step<'_>) {
+        // A browser that has reconnected rings all the same. One that is away gets it when it is back.
+        let reached = self.find_again(at, step);
         let reason = self.cancel_reason.as_deref();
         let branch: &mut Branch = &mut self.branches[at];
-        // A browser that has reconnected rings all the same.
-        if let Some(flow) = step.core.reply_flow(branch.flow, &branch.peer, step.settings) {
-            branch.flow = flow;
-        }
         branch.cancel_wanted = false;
         branch.cancel_missed = false;
         let mut bytes = step.worker.spare.take();
         if let Some(sent) = branch.client.request() {
             with_message(sent, &mut step.worker.inner_index, |sent| write_cancel(&sent, reason, &mut bytes));
         }
-        step.worker.outbox.send(branch.flow, &bytes);
+        if reached {
+            step.worker.outbox.send(branch.flow, &bytes);
+        }
         branch.cancel = Some(NonInviteClient::new(step.now, &branch.timers, bytes));
         if let Client::Invite(client) = &mut branch.client {
             client.on_cancel(step.now, &branch.timers);

@@ -1,6 +1,7 @@
 //! Time passes: repetitions, failover, the end of patience (RFC 3261 §16.8 and §17).
 
 use crate::count::Count;
+use crate::flow::Zone;
 use crate::limits;
 use crate::pool::{Health, Seat};
 use crate::proxy::reply::Reply;
@@ -47,6 +48,7 @@ impl Setup {
         if self.waiting.is_some_and(|waiting| waiting.until <= step.now) {
             self.stop_waiting(step);
         }
+        self.end_waits(step);
         if self.patience <= step.now && self.is_unanswered() && self.waiting.is_none() {
             self.give_up(step);
         }
@@ -185,7 +187,11 @@ impl Setup {
             branch.over = true;
             branch.refused = true;
             branch.call = None;
-            branch.client.stop_retransmitting();
+            // Networks err: what ends a call that somebody pays for is said on until its time is over.
+            if self.method != Some(Method::Bye) || branch.zone == Zone::Pool {
+                branch.client.stop_retransmitting();
+            }
+            self.forget_flow(at, step);
         }
         if was_waited_for && !self.takes_its_place(step) && !self.tries_next(step) {
             self.nobody_is_there(step);
@@ -206,19 +212,20 @@ impl Setup {
     /// or its answer be lost: once, it is sent again over the next one. The branch tells a repetition from a new
     /// request.
     pub(crate) fn on_disconnected(&mut self, flow: crate::flow::Flow, step: &mut Step<'_>) {
-        for branch in &mut self.branches {
+        for at in 0..self.branches.len() {
+            let branch = &mut self.branches[at];
             let went_there = branch.flow.listener == flow.listener
                 && branch.flow.remote == flow.remote
                 && branch.flow.connection.is_none();
             let owes = !branch.over && !branch.client.has_provisional() && !branch.client.has_final();
-            if !went_there || !owes || branch.sent_again {
+            if !went_there || !owes || branch.sent_again > 0 {
                 continue;
             }
-            branch.sent_again = true;
-            if let (Some(request), Some(member)) = (branch.client.request(), &branch.member) {
+            branch.sent_again = 1;
+            if let Some(request) = branch.client.request() {
                 step.core.counters.add(Count::SentAgain);
                 step.worker.outbox.send(branch.flow, request);
-                member.sent(step.id, branch.flow.listener, step.now);
+                self.remember(at, step);
             }
         }
     }
@@ -266,7 +273,7 @@ impl Setup {
     }
 
     /// Whether somebody else is being tried, or was asked already, or the caller has its answer.
-    fn tries_next(&mut self, step: &mut Step<'_>) -> bool {
+    pub(super) fn tries_next(&mut self, step: &mut Step<'_>) -> bool {
         self.next_attempt_at = None;
         if self.is_somebody_asked() || self.has_final() {
             return true;
@@ -340,12 +347,7 @@ impl Setup {
         let Some(waiting) = self.waiting.take() else { return };
         step.worker.after.push(After::StopWaiting(waiting.key));
         step.core.counters.add(Count::FlowDead);
-        // RFC 5626 §5.3.1; a dialog whose other side is gone may end in peace.
-        let status = if self.method == Some(Method::Bye) { 200 } else { 430 };
-        if status == 200 {
-            step.worker.after.push(After::Ended(self.dialog));
-        }
-        self.answer(&Reply::status(status), step);
+        self.answer_for_the_lost(step);
     }
 }
 

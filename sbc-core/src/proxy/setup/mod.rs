@@ -13,6 +13,7 @@ mod expire;
 mod failure;
 mod fork;
 mod lesson;
+mod lost;
 mod machines;
 mod plan;
 mod spare;
@@ -71,6 +72,8 @@ pub(crate) struct Registers {
     pub(crate) binding: BindingId,
     pub(crate) aor: Digest,
     pub(crate) path: Peer,
+    /// Its place among all REGISTERs: see [`Directory::next_order`](crate::registration::Directory::next_order).
+    pub(crate) order: u64,
 }
 
 /// Waiting for a flow to come back.
@@ -317,6 +320,10 @@ impl Setup {
     }
 
     fn leave(&mut self, step: &mut Step<'_>) {
+        for at in 0..self.branches.len() {
+            self.forget_flow(at, step);
+            self.stop_awaiting(at, step);
+        }
         for branch in &self.branches {
             step.worker.after.push(After::Unlink(branch.id));
             step.worker.after.extend(branch.unwanted.iter().map(|one| After::Unlink(one.id)));

@@ -226,13 +226,17 @@ impl Setup {
                     member: self.member(at),
                     q,
                     expires: step.now + Duration::from_secs(seconds),
+                    order: registers.order,
                     closed: None,
                     refreshed: step.now,
                     generation: 0,
                 });
                 step.worker.after.push(After::Registered { id: registers.binding, binding });
             }
-            _ => step.worker.after.push(After::Unregistered(registers.binding)),
+            _ => {
+                let (id, order) = (registers.binding, registers.order);
+                step.worker.after.push(After::Unregistered { id, order });
+            }
         }
     }
 }

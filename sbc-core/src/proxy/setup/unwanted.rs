@@ -55,5 +55,6 @@ impl Setup {
         let bye = NonInviteClient::new(step.now, &branch.timers, bye);
         branch.unwanted.push(Unwanted { id, bye });
         step.worker.after.push(After::Link(id));
+        self.remember(at, step);
     }
 }

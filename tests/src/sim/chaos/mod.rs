@@ -209,6 +209,7 @@ impl Chaos {
                 }
             }
             Weather::Disconnected => {
+                self.world.browsers_repeat = true;
                 let cuts: Vec<_> = BROWSERS.iter().map(|browser| (some_time(0), *browser)).collect();
                 for (at, browser) in cuts {
                     self.put(at, Act::Cut(browser));
@@ -327,12 +328,15 @@ impl Chaos {
                     world.act(plan.caller, |agent, now| agent.bye(now, leg));
                 }
             }
-            Act::Cut(browser) => world.cut(browser),
+            // sbc knows at once, or only after the browser is back.
+            Act::Cut(browser) if self.seed.is_multiple_of(2) => world.cut(browser),
+            Act::Cut(browser) => world.vanish(browser),
             Act::Reconnect(browser) => {
                 if !world.is_connected(browser) {
                     world.connect(browser);
                 }
                 world.act(browser, |agent, now| agent.register(now, 300));
+                world.find_out(browser);
             }
             Act::Kill(member, refuses) => world.kill(member, refuses),
             Act::Revive(member) => {

@@ -69,10 +69,7 @@ impl Weather {
 
     /// Whether it takes somebody's memory or way away, so that the other side cannot be told of an end.
     pub(super) const fn kills(self) -> bool {
-        matches!(
-            self,
-            Self::DeadMember | Self::Disconnected | Self::Damaged | Self::Killed | Self::NodeKilled
-        )
+        matches!(self, Self::DeadMember | Self::Damaged | Self::Killed | Self::NodeKilled)
     }
 
     /// What endpoints complain of that is this weather's doing, and not that of whoever stands between them.

@@ -97,6 +97,11 @@ impl Ground {
         }
     }
 
+    /// Which member is chosen depends on what a node has seen, and not on the request alone.
+    pub(super) const fn has_memory(self) -> bool {
+        self.limit.is_some() || self.drains || self.reloads
+    }
+
     /// All members, those of the reserve included.
     pub(super) fn members(self) -> impl Iterator<Item = &'static str> {
         MEMBERS.into_iter().chain(self.reserve.then_some(RESERVE))

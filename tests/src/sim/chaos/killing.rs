@@ -29,8 +29,8 @@ pub struct Kills {
     pub lost_between: u64,
     /// Calls whose failure was lost on the way when sbc was killed: nobody repeats it. Only where datagrams are lost.
     pub answer_lost: u64,
-    /// Calls of browsers whose INVITE never came, or whose failure never left: it was on its way over a WebSocket that
-    /// died, or found none.
+    /// Calls of browsers whose INVITE had no answer of anybody's yet, or whose failure never left: it was on its way over
+    /// a WebSocket that died, or found none.
     pub lost_on_socket: u64,
     /// Calls that the pool answered twice, one member or both.
     pub doubles: u64,
@@ -156,7 +156,7 @@ impl Chaos {
                 kills.lost_between += 1;
             } else if last.answer_lost && !is_browser && self.loses {
                 kills.answer_lost += 1;
-            } else if is_browser && (!last.arrived || last.answer_lost) {
+            } else if is_browser && ((!last.trying && !last.pool_spoke) || last.answer_lost) {
                 kills.lost_on_socket += 1;
             } else {
                 kills.broken.push(format!("seed {}: {} {:?} {last:?}", self.seed, call.call_id, call.state));

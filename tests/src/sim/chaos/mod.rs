@@ -133,6 +133,9 @@ impl Chaos {
         world.forget_departures();
         let mut judge = Judge::new();
         judge.is_damaged = weather == Weather::Damaged;
+        if ground.has_memory() {
+            judge.forgets_places();
+        }
         for (lot, address) in BROWSERS.iter().chain(&PHONES).enumerate() {
             let user = script::user(lot, ground.forks);
             if BROWSERS.contains(address) {

@@ -22,6 +22,8 @@ struct Asked {
     member: SocketAddr,
     branch: String,
     at: Time,
+    /// How many restarts there had been.
+    life: u32,
     /// It said that it does not take the request, and not because of whom it is for.
     refused: bool,
 }
@@ -50,6 +52,8 @@ pub(super) struct Members {
     /// Dialogs that somebody was told of, and whether one of its sides has ended it: by Call-ID.
     dialogs: HashMap<String, bool>,
     restarts: u32,
+    /// Members are limited or drained: a node that was killed chooses among them anew, as if they had no calls.
+    pub(super) forgets_places: bool,
 }
 
 impl Members {
@@ -89,10 +93,13 @@ impl Members {
         let is_double = asked.iter().any(|known| known.member == to);
         let patience = if method == "INVITE" { INVITE_AFTER } else { OTHER_AFTER };
         let is_gone = |one: &Asked| self.unreachable.get(&one.member).is_some_and(|since| *since >= one.at);
+        let life = self.restarts;
+        let is_forgotten = |one: &Asked| self.forgets_places && one.life != life;
         let has_cause = asked.is_empty()
+            || asked.iter().any(is_forgotten)
             || asked.iter().any(|one| one.refused || is_gone(one) || now.since(one.at) >= patience);
         let before = asked.last().map(|one| (one.member, now.since(one.at).as_millis()));
-        asked.push(Asked { member: to, branch, at: now, refused: false });
+        asked.push(Asked { member: to, branch, at: now, life, refused: false });
         match before {
             Some(_) if is_double => Some(format!("{method} of {call_id} reached {to} under two branches")),
             Some((member, millis)) if !has_cause => Some(format!(

@@ -63,6 +63,11 @@ impl Judge {
         self.ways.introduce(address, users);
     }
 
+    /// What members take depends on what a node remembers: one that was killed may choose otherwise.
+    pub fn forgets_places(&mut self) {
+        self.members.forgets_places = true;
+    }
+
     /// A member of a pool.
     pub fn introduce_member(&mut self, address: SocketAddr) {
         self.ways.introduce_member(address);

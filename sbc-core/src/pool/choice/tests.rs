@@ -252,15 +252,15 @@ fn without_probes_one_call_at_a_time_tries_a_member_that_was_left_alone() {
     }
     for _ in 0..2 {
         assert_eq!(choice(now), Some(1));
-        now = now + limits::EJECTION;
+        now += limits::EJECTION;
         assert_eq!(choice(now), Some(0), "it has its turn again");
         seat.sent(EntryId(1), ListenerId(0), now);
         assert_eq!(choice(now), Some(1), "the trial is on");
         seat.missed(now);
-        now = now + limits::TRIAL;
+        now += limits::TRIAL;
         assert_eq!(choice(now), Some(1), "it did not go well");
     }
-    now = now + limits::EJECTION;
+    now += limits::EJECTION;
     seat.sent(EntryId(2), ListenerId(0), now);
     seat.answered();
     assert_eq!(choice(now), Some(0), "it went well");

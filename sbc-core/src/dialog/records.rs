@@ -296,7 +296,7 @@ mod tests {
         let key = DialogKey(1);
         let peer = Peer { listener: ListenerTag(1), port: 0, address: PeerAddress::Binding, binding: None };
         records.heard(key, None, flow(1), Time::from_millis(5));
-        records.taken(key, "10.0.0.2:5080".parse().unwrap(), peer, b"", Time::from_millis(9));
+        records.taken(key, "10.0.0.2:5080".parse().unwrap(), (peer, b""), None, None, Time::from_millis(9));
         assert_eq!(records.last_flow(key), Some((flow(1), Time::from_millis(5))));
     }
 

@@ -173,7 +173,7 @@ impl Core {
                 return;
             }
         }
-        if self.dialogs.ended(key) {
+        if self.dialogs.over(key, turn.now) {
             self.counters.add(Count::Ended);
         }
     }

@@ -232,7 +232,8 @@ impl World {
     }
 
     fn run_until(&mut self, end: Time) {
-        let due = |world: &Self, worker: usize| Some((world.core.next_deadline(&world.workers[worker])?, worker));
+        let due =
+            |world: &Self, worker: usize| Some((world.core.next_deadline(&world.workers[worker])?, worker));
         let next = |world: &Self| (0..world.workers.len()).filter_map(|worker| due(world, worker)).min();
         while let Some((due, worker)) = next(self).filter(|(due, _)| *due <= end) {
             self.now = self.now.max(due);
@@ -248,9 +249,8 @@ impl World {
         assert!(sent <= at_most, "one input led to {sent} messages");
         let outbox = &worker.outbox;
         let leaving = outbox.transmits().iter();
-        let leaving: Vec<Said> = leaving
-            .map(|one| Said { flow: one.flow, bytes: outbox.bytes(&one.range).to_vec() })
-            .collect();
+        let leaving: Vec<Said> =
+            leaving.map(|one| Said { flow: one.flow, bytes: outbox.bytes(&one.range).to_vec() }).collect();
         worker.outbox.clear();
         for said in leaving {
             self.check(&said);

@@ -61,6 +61,11 @@ pub const UNANSWERED_PER_FLOW: usize = 1024;
 pub const SERVERS: usize = 4096;
 /// Servers that keep their list while they owe nothing.
 pub const SERVERS_AT_REST: usize = 1024;
+/// Whoever owes more answers than these when its connection closes does not read: what was outside a dialog has failed,
+/// and its sender may ask again.
+pub const OWED_BY_READERS: usize = 16;
+/// A request outside a dialog follows only up to this size, as it came: what nobody may ever read is not kept.
+pub const FOLLOWING_BYTES: usize = 4096;
 /// A request follows a party that loses its connection to so many next ones.
 pub const SENT_AGAIN: u8 = 3;
 /// Branches that one request may have, all attempts counted.

@@ -19,7 +19,7 @@ const PHONES: ListenerId = ListenerId(1);
 /// A message may cost as much as so many INVITEs, each of which costs some 10 to 15 µs where it is compiled for speed: no
 /// more than about a millisecond. What comes nearest is the answer to a REGISTER of 64 Contacts, each of which is looked
 /// for among 64: some 55.
-const MOST_INVITES: u32 = 100;
+const MOST_INVITES: u32 = 40;
 const ROUNDS: usize = 40;
 /// Bytes of the largest message that a listener passes on.
 const LARGEST: usize = 64 * 1024;

@@ -76,7 +76,7 @@ impl Core {
                     }
                 }
                 After::Closed(connection) => {
-                    self.step(turn, id, |setup, step| setup.on_closed(connection, step));
+                    self.step(turn, id, |setup, step| setup.on_closed(connection, true, step));
                 }
                 After::StopWaiting(key) => self.directory.stop_waiting(key, id),
             }

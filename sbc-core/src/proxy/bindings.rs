@@ -57,28 +57,41 @@ fn thousandths(text: &[u8]) -> Option<u16> {
 
 /// How long the registrar keeps `uri`, in seconds; `None`: it does not list it.
 pub(crate) fn granted(response: &Message<'_>, uri: &[u8]) -> Option<u64> {
+    let own = Address::of(uri);
+    listed(response).filter(|(address, _)| address.is(&own)).map(|(_, seconds)| seconds).max()
+}
+
+/// What a registrar lists, each with its time in seconds.
+fn listed<'a>(response: &Message<'a>) -> impl Iterator<Item = (Address<'a>, u64)> {
     let default = number(response.value(HeaderName::Expires)).unwrap_or(3600);
     let contacts = response.all(HeaderName::Contact).flat_map(|header| split(header.value));
-    contacts
-        .take(limits::CONTACTS)
-        .filter_map(|item| NameAddr::parse(item.text).ok())
-        .filter(|address| same_uri(address.uri, uri))
-        .map(|address| address.params.value("expires").and_then(number).unwrap_or(default))
-        .max()
+    contacts.take(limits::CONTACTS).filter_map(|item| NameAddr::parse(item.text).ok()).map(move |address| {
+        let seconds = address.params.value("expires").and_then(number).unwrap_or(default);
+        (Address::of(address.uri), seconds)
+    })
 }
 
 fn number(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.trim().parse().ok()
 }
 
-/// Registrars may write a URI anew: user, host, port and nothing else decides.
-fn same_uri(a: &[u8], b: &[u8]) -> bool {
-    if a == b {
-        return true;
+/// A Contact URI, read once however often it is compared: registrars may write it anew, and user, host and port are
+/// all that decides.
+struct Address<'a> {
+    text: &'a [u8],
+    uri: Option<Uri<'a>>,
+}
+
+impl<'a> Address<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        Self { text, uri: Uri::parse(text).ok() }
     }
-    match (Uri::parse(a), Uri::parse(b)) {
-        (Ok(a), Ok(b)) => a.user == b.user && a.port == b.port && eq_ignore_case(a.host, b.host),
-        _ => false,
+
+    fn is(&self, other: &Self) -> bool {
+        self.text == other.text
+            || self.uri.as_ref().zip(other.uri.as_ref()).is_some_and(|(one, other)| {
+                one.user == other.user && one.port == other.port && eq_ignore_case(one.host, other.host)
+            })
     }
 }
 
@@ -87,10 +100,13 @@ pub(crate) fn own_contacts_only(request: &Message<'_>, response: &Message<'_>, e
     for header in response.all(HeaderName::Contact) {
         edits.delete(header.line());
     }
+    let listed: Vec<_> = listed(response).collect();
     let own = request.all(HeaderName::Contact).flat_map(|header| split(header.value)).take(limits::CONTACTS);
     for item in own {
         let Ok(address) = NameAddr::parse(item.text) else { continue };
-        let Some(seconds) = granted(response, address.uri) else { continue };
+        let own = Address::of(address.uri);
+        let granted = listed.iter().filter(|(address, _)| address.is(&own)).map(|(_, seconds)| seconds);
+        let Some(seconds) = granted.max() else { continue };
         edits.insert_with(response.head_end(), |out| {
             out.extend_from_slice(b"Contact: ");
             write_without_expires(item.text, &address, out);

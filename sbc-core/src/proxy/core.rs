@@ -119,8 +119,10 @@ impl Core {
             }
             Input::Closed(connection) => {
                 self.tickets.closed(connection);
-                for id in self.directory.closed(connection, now) {
-                    self.step(&mut turn, id, |setup, step| setup.on_closed(connection, step));
+                let owed = self.directory.closed(connection, now);
+                let reads = owed.len() <= limits::OWED_BY_READERS;
+                for id in owed {
+                    self.step(&mut turn, id, |setup, step| setup.on_closed(connection, reads, step));
                 }
             }
             Input::Unreachable(flow) => self.unreachable(&mut turn, flow),

@@ -74,14 +74,16 @@ impl Setup {
         step.worker.after.extend(lost.map(|lost| After::StopWaiting(lost.key)));
     }
 
-    /// A connection closed.
-    pub(crate) fn on_closed(&mut self, connection: ConnectionId, step: &mut Step<'_>) {
+    /// A connection closed. `reads`: its party did not owe so much that it cannot have read any more.
+    pub(crate) fn on_closed(&mut self, connection: ConnectionId, reads: bool, step: &mut Step<'_>) {
+        let is_kept = self.in_dialog || self.method == Some(Method::Invite);
+        let may_wait = is_kept || (reads && self.request.len() <= limits::FOLLOWING_BYTES);
         for at in 0..self.branches.len() {
             let branch = &mut self.branches[at];
             if branch.flow.connection == Some(connection) && branch.lost.is_none() {
                 branch.is_remembered = false;
                 if branch.owes() {
-                    self.flow_is_lost(at, step);
+                    self.flow_is_lost(at, may_wait, step);
                 }
             }
         }
@@ -102,11 +104,9 @@ impl Setup {
         self.settle(step);
     }
 
-    fn flow_is_lost(&mut self, at: usize, step: &mut Step<'_>) {
-        // Its sender may say it again; what a client never reads must not be kept.
-        let is_message = !self.in_dialog && self.method != Some(Method::Invite);
+    fn flow_is_lost(&mut self, at: usize, may_wait: bool, step: &mut Step<'_>) {
         match self.where_it_is(at, step) {
-            Reach::Wait { .. } if is_message => self.flow_is_dead(at, step),
+            Reach::Wait { .. } if !may_wait => self.flow_is_dead(at, step),
             _ if self.branches[at].sent_again >= limits::SENT_AGAIN => self.flow_is_dead(at, step),
             Reach::Flow(flow) => self.follow(at, flow, step),
             Reach::Wait { key, until } if step.core.directory.wait(key, step.id) => {

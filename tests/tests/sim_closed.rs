@@ -27,6 +27,13 @@ fn request(method: &str, uri: &str, route: &str, call_id: &str) -> String {
     )
 }
 
+/// A message that is larger than what follows its party.
+fn large(uri: &str, route: &str, call_id: &str) -> String {
+    let message = request("MESSAGE", uri, route, call_id);
+    let message = message.replace("Content-Length: 0\r\n\r\n", "Content-Length: 5000\r\n\r\n");
+    format!("{message}{:x<5000}", "")
+}
+
 /// What the member is answered until `millis` have passed: when, and with which status.
 fn answers(world: &mut World, call_id: &str, millis: u64) -> Vec<(u64, u16)> {
     let member: SocketAddr = MEMBERS[0].parse().unwrap();
@@ -109,14 +116,25 @@ fn a_request_whose_caller_gives_up_earlier_waits_no_longer_than_he() {
 fn a_large_request_outside_a_dialog_has_failed_at_once() {
     let (mut world, contact, path) = silent_browser();
     let route = format!("Route: {path}\r\n");
-    let large = request("MESSAGE", &contact, &route, "unread");
-    let large = large.replace("Content-Length: 0\r\n\r\n", "Content-Length: 5000\r\n\r\n");
-    world.inject(MEMBERS[0], INSIDE, format!("{large}{:x<5000}", "").as_bytes());
+    world.inject(MEMBERS[0], INSIDE, large(&contact, &route, "unread").as_bytes());
     world.run(1_000);
     world.cut(BROWSER);
     let told = answers(&mut world, "unread", 2_000);
     assert!(matches!(told[..], [(at, 430)] if at < 200), "{told:?}");
     assert_eq!(world.core().counters().get(Count::FlowDead), 1);
+    world.run(40_000);
+    assert!(world.core().status().is_at_rest(), "{:?}", world.core().status());
+}
+
+#[test]
+fn a_user_who_is_nowhere_else_is_gone_at_once() {
+    let (mut world, _, _) = silent_browser();
+    world.inject(MEMBERS[0], INSIDE, large("sip:1001@example.test", "", "away").as_bytes());
+    world.run(100);
+    world.cut(BROWSER);
+    let told = answers(&mut world, "away", 2_000);
+    assert!(matches!(told[..], [(at, 480)] if at < 200), "{told:?}");
+    assert_eq!(world.core().counters().get(Count::NoTarget), 1);
     world.run(40_000);
     assert!(world.core().status().is_at_rest(), "{:?}", world.core().status());
 }

@@ -11,7 +11,7 @@ use crate::hash::Digest;
 use crate::limits;
 use crate::proxy::reach::Reach;
 use crate::proxy::reply::Reply;
-use crate::proxy::setup::{Branch, Setup, Step, Waiting};
+use crate::proxy::setup::{Branch, Plan, Setup, Step, Waiting};
 use crate::proxy::worker::After;
 use crate::seal::BindingId;
 use crate::sip::Method;
@@ -110,6 +110,9 @@ impl Setup {
             _ if self.branches[at].sent_again >= limits::SENT_AGAIN => self.flow_is_dead(at, step),
             Reach::Flow(flow) => self.follow(at, flow, step),
             Reach::Wait { key, until } if step.core.directory.wait(key, step.id) => {
+                // Whoever asked for anything but a call waits no longer than 64*T1 himself.
+                let is_call = self.method == Some(Method::Invite);
+                let until = if is_call { until } else { until.min(self.patience) };
                 self.branches[at].lost = Some(Waiting { key, until });
                 // It may have come back between the look and the wait.
                 if let Reach::Flow(flow) = self.where_it_is(at, step) {
@@ -206,6 +209,9 @@ impl Setup {
             self.conclude(step);
         } else if self.cancelled {
             self.answer(&Reply::status(487), step);
+        } else if matches!(self.plan, Plan::Bindings(_)) {
+            step.core.counters.add(Count::NoTarget);
+            self.answer(&Reply::status(480), step);
         } else {
             self.answer_for_the_lost(step);
         }

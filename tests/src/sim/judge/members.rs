@@ -12,6 +12,8 @@ use crate::ua::message::Message;
 /// What the pools of simulated worlds say: so long is one member waited for, with an INVITE and with another request.
 const INVITE_AFTER: Duration = Duration::from_secs(2);
 const OTHER_AFTER: Duration = Duration::from_secs(6);
+/// Probes without an answer that take a member down.
+const FALL: u32 = 2;
 
 /// One request, whatever way it takes: Call-ID, CSeq number, method, tags of From and To.
 type Request = (String, u32, String, [String; 2]);
@@ -45,6 +47,8 @@ pub(super) struct Members {
     requests: HashMap<Request, Vec<Asked>>,
     /// When the network said last that nobody is there.
     unreachable: HashMap<SocketAddr, Time>,
+    /// Probes that left since it last answered one.
+    probes: HashMap<SocketAddr, u32>,
     /// INVITEs outside dialogs that left, by the branch of their top Via; and how many restarts there had been.
     invites: HashMap<String, u32>,
     /// By Call-ID and the tag of whoever answered.
@@ -80,6 +84,10 @@ impl Members {
         if zone != Zone::Pool || matches!(message.method(), "ACK" | "CANCEL") {
             return None;
         }
+        if message.method() == "OPTIONS" {
+            *self.probes.entry(to).or_default() += 1;
+            return None;
+        }
         let (branch, _) = message.top_via()?;
         let (method, call_id) = (message.method().to_owned(), message.call_id().to_owned());
         let tags = |to| [message.tag("From"), to];
@@ -93,11 +101,14 @@ impl Members {
         let is_double = asked.iter().any(|known| known.member == to);
         let patience = if method == "INVITE" { INVITE_AFTER } else { OTHER_AFTER };
         let is_gone = |one: &Asked| self.unreachable.get(&one.member).is_some_and(|since| *since >= one.at);
+        let is_down = |one: &Asked| self.probes.get(&one.member).is_some_and(|probes| *probes >= FALL);
         let life = self.restarts;
         let is_forgotten = |one: &Asked| self.forgets_places && one.life != life;
         let has_cause = asked.is_empty()
             || asked.iter().any(is_forgotten)
-            || asked.iter().any(|one| one.refused || is_gone(one) || now.since(one.at) >= patience);
+            || asked
+                .iter()
+                .any(|one| one.refused || is_gone(one) || is_down(one) || now.since(one.at) >= patience);
         let before = asked.last().map(|one| (one.member, now.since(one.at).as_millis()));
         asked.push(Asked { member: to, branch, at: now, life, refused: false });
         match before {
@@ -110,6 +121,10 @@ impl Members {
     }
 
     pub(super) fn arrived(&mut self, from: SocketAddr, zone: Zone, message: &Message) {
+        if message.method() == "OPTIONS" {
+            self.probes.remove(&from);
+            return;
+        }
         if message.is_request() {
             if message.method() == "BYE" {
                 self.dialogs.entry(message.call_id().to_owned()).and_modify(|ended| *ended = true);

@@ -142,6 +142,7 @@ impl Judge {
     /// A message was written into a connection that is gone.
     pub(super) fn swallowed(&mut self, bytes: &[u8]) {
         if let Ok(message) = Message::read(bytes) {
+            self.ways.swallowed(&message);
             self.members.passed(&message);
         }
     }

@@ -25,6 +25,8 @@ pub(super) struct Ways {
     askers: HashMap<(String, String, u32, String), Addresses>,
     /// Who was asked under a branch.
     asked: HashMap<String, Addresses>,
+    /// Branches of what was said into a connection that was gone.
+    swallowed: BTreeSet<String>,
     /// Who bears a tag in a call.
     tags: HashMap<(String, String), Addresses>,
     /// Users that the pool has asked for.
@@ -76,6 +78,12 @@ impl Ways {
         }
     }
 
+    pub(super) fn swallowed(&mut self, message: &Message) {
+        if message.is_request() {
+            self.swallowed.extend(message.top_via().map(|(branch, _)| branch));
+        }
+    }
+
     pub(super) fn departed(&mut self, to: SocketAddr, zone: Zone, message: &Message) -> Option<String> {
         let is_right = match message.is_request() {
             true => self.may_be_asked(to, zone, message),
@@ -98,14 +106,15 @@ impl Ways {
     fn may_be_asked(&mut self, to: SocketAddr, zone: Zone, message: &Message) -> bool {
         let branch = message.top_via().map(|(branch, _)| branch).unwrap_or_default();
         let method = message.method();
-        // Hop by hop, these go where their INVITE went.
+        // Hop by hop, these go where their INVITE went, or to where its party is now.
         if method == "ACK" && self.asked.contains_key(&branch) {
-            return self.asked[&branch].contains(&to);
+            return self.was_asked(&branch, to);
         }
         if method == "CANCEL" {
             // Every member is asked that may have an INVITE which this process does not know.
             let is_sought = zone == Zone::Pool && self.members.contains(&to);
-            return is_sought || self.asked.get(&branch).is_some_and(|asked| asked.contains(&to));
+            let is_he = || self.means(&uri_user(message.uri()), to);
+            return is_sought || self.was_asked(&branch, to) || (self.swallowed.contains(&branch) && is_he());
         }
         self.asked.entry(branch).or_default().insert(to);
         let tag = message.tag("To");
@@ -116,14 +125,24 @@ impl Ways {
         if zone == Zone::Pool { self.members.contains(&to) } else { self.is_meant(to, message) }
     }
 
+    fn was_asked(&self, branch: &str, to: SocketAddr) -> bool {
+        let Some(asked) = self.asked.get(branch) else { return false };
+        let is_he = |one: &Addresses| one.contains(&to) && !one.is_disjoint(asked);
+        asked.contains(&to) || self.people.values().any(is_he)
+    }
+
     /// A request outside dialogs leaves for somebody outside: both what it says now and what the pool asked for mean
     /// him.
     fn is_meant(&self, to: SocketAddr, message: &Message) -> bool {
-        let means = |user: &str| match user.starts_with('+') {
+        let wanted = self.wanted.get(&request(message));
+        self.means(&uri_user(message.uri()), to) && wanted.is_some_and(|user| self.means(user, to))
+    }
+
+    fn means(&self, user: &str, to: SocketAddr) -> bool {
+        match user.starts_with('+') {
             true => self.carriers.contains(&to),
             false => self.people.get(user).is_some_and(|people| people.contains(&to)),
-        };
-        means(&uri_user(message.uri())) && self.wanted.get(&request(message)).is_some_and(|user| means(user))
+        }
     }
 }
 

@@ -269,6 +269,10 @@ pub struct Admission {
     pub max_calls_per_user: Option<u32>,
     /// Calls that one source of the public zone may have at once.
     pub max_calls_per_source: Option<u32>,
+    /// Calls that one user of the public zone may begin.
+    pub call_rate_per_user: Option<Rate>,
+    /// Calls that one source of the public zone may begin.
+    pub call_rate_per_source: Option<Rate>,
     /// When a source is not heard any more; `None`: never.
     pub ban: Option<BanPolicy>,
     /// Signatures of scanners beside the built-in ones.
@@ -339,6 +343,8 @@ impl Default for Admission {
             strangers: rate(1000),
             max_calls_per_user: None,
             max_calls_per_source: None,
+            call_rate_per_user: None,
+            call_rate_per_source: None,
             ban: Some(BanPolicy::default()),
             scanners: Vec::new(),
         }

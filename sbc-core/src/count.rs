@@ -231,6 +231,10 @@ counters! {
     UserCalls = "sbc_admission_refused_total", "user_calls";
     /// Calls of a source that has as many as it may.
     SourceCalls = "sbc_admission_refused_total", "source_calls";
+    /// Calls over the rate of their user.
+    UserCallRate = "sbc_admission_refused_total", "user_call_rate";
+    /// Calls over the rate of their source.
+    SourceCallRate = "sbc_admission_refused_total", "source_call_rate";
     /// Requests for a domain that is not served.
     NotServed = "sbc_admission_refused_total", "not_served";
     /// Requests under somebody else's name.

@@ -1,11 +1,12 @@
-//! Limits of calls. The `limit` of rules: calls counted from the INVITE to the end of the dialog, requests by GCRA.
+//! Limits of calls, of rules (`limit`), of users and of sources: calls counted from the INVITE to the end of the dialog,
+//! rates by GCRA.
 //!
 //! A gate belongs to the name of its rule, so that it keeps its count when rules are loaded anew. A [`Permit`] is one
 //! call that passed; whoever holds it (the transaction, then the dialog's record) frees the place by dropping it.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use routing_rules::Limit;
@@ -23,50 +24,110 @@ pub struct Gates {
     by_rule: Table,
 }
 
-/// The calls of users and of sources: nobody has more at once than `most`.
+/// The calls of users and of sources.
 #[derive(Default)]
 pub struct Callers {
     by_caller: Table,
 }
 
+/// What one caller may do; `None`: as much as it likes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// Calls at once.
+    pub calls: Option<u32>,
+    /// Calls that begin.
+    pub rate: Option<Rate>,
+}
+
 impl Callers {
-    /// A place for one more call of a caller; `None` where it has as many as it may.
-    pub fn take_place(&self, caller: Digest, most: u32) -> Option<Permit> {
-        self.by_caller.gate(caller).take_place(most)
+    /// Let one more call of a caller pass; nothing is counted of whoever may do as he likes.
+    ///
+    /// # Errors
+    /// What it would pass of its allowance; then nothing is counted either.
+    pub fn pass(&self, caller: Digest, allowance: &Allowance, now: Time) -> Result<Option<Permit>, Over> {
+        if *allowance == Allowance::default() {
+            return Ok(None);
+        }
+        let gate = self.by_caller.gate(caller, now);
+        let mut permit = match allowance.calls {
+            Some(most) => gate.take_place(most).ok_or(Over::Calls)?,
+            None => Permit { gate, has_place: false, counted: None },
+        };
+        if let Some(rate) = allowance.rate {
+            let due = permit.gate.count(&rate, now)?;
+            permit.counted = Some(Counted { rate, due });
+        }
+        Ok(Some(permit))
     }
 }
 
-/// Gates by what they belong to. Those where nobody holds a place are forgotten when there are too many.
+/// Gates by what they belong to. Those where nobody holds a place and no rate is owed are forgotten when there are too many.
 #[derive(Default)]
 struct Table {
     gates: DigestMap<Arc<Gate>>,
     /// So many are too many; looking at all of them is for each time that their number has doubled.
     crowd: AtomicUsize,
+    /// Of whoever comes when there can be no more.
+    shared: Arc<Gate>,
+    /// Not before this they are looked at again, in microseconds.
+    next_look: AtomicU64,
 }
 
 impl Table {
-    fn gate(&self, key: Digest) -> Arc<Gate> {
+    fn gate(&self, key: Digest, now: Time) -> Arc<Gate> {
         if let Some(known) = self.gates.get(&key) {
             return Arc::clone(&known);
         }
-        let crowd = self.crowd.load(Ordering::Relaxed).max(limits::GATES);
-        if self.gates.len() >= crowd {
-            self.gates.retain(|_, gate| Arc::strong_count(gate) > 1);
-            self.crowd.store(2 * self.gates.len(), Ordering::Relaxed);
+        let crowd = self.crowd.load(Ordering::Relaxed).clamp(limits::GATES, limits::CALLERS);
+        if self.gates.len() >= crowd && !self.make_room(now) {
+            return Arc::clone(&self.shared);
         }
         Arc::clone(&self.gates.entry(key).or_default())
     }
+
+    /// False: there is none.
+    fn make_room(&self, now: Time) -> bool {
+        if now.as_micros() < self.next_look.load(Ordering::Relaxed) {
+            return self.gates.len() < limits::CALLERS;
+        }
+        self.gates.retain(|_, gate| Arc::strong_count(gate) > 1 || !gate.due.lock().is_past(now));
+        let left = self.gates.len();
+        self.crowd.store(2 * left, Ordering::Relaxed);
+        if left >= limits::CALLERS {
+            self.next_look.store((now + limits::CALLERS_LOOK).as_micros(), Ordering::Relaxed);
+        }
+        left < limits::CALLERS
+    }
 }
 
-/// What one rule has let through.
+/// What one rule has let through, or one caller has begun.
 #[derive(Debug, Default)]
 struct Gate {
     calls: AtomicU32,
     due: Lock<Due>,
 }
 
-/// A place among a rule's calls, free again once this is dropped.
-pub struct Permit(Arc<Gate>);
+/// A call that passed a gate: its place, if places are counted, is free again once this is dropped.
+pub struct Permit {
+    gate: Arc<Gate>,
+    has_place: bool,
+    /// How it was counted for its caller's rate.
+    counted: Option<Counted>,
+}
+
+struct Counted {
+    rate: Rate,
+    due: Due,
+}
+
+impl Permit {
+    /// It came to no call: uncount it for its caller's rate.
+    pub fn give_back(&mut self, now: Time) {
+        if let Some(Counted { rate, due }) = self.counted.take() {
+            rate.give_back(&mut self.gate.due.lock(), due, now);
+        }
+    }
+}
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,7 +137,9 @@ impl fmt::Debug for Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+        if self.has_place {
+            self.gate.calls.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -86,7 +149,10 @@ pub enum Over {
     /// There are as many calls as there may be.
     Calls,
     /// Requests come too fast.
-    Rate,
+    Rate {
+        /// The next would pass after this.
+        wait: Duration,
+    },
 }
 
 impl Gates {
@@ -102,15 +168,16 @@ impl Gates {
         is_call: bool,
         now: Time,
     ) -> Result<Option<Permit>, Over> {
-        let gate = self.by_rule.gate(key_of(hash, rule));
+        let gate = self.by_rule.gate(key_of(hash, rule), now);
         let permit = match limit.calls.filter(|_| is_call) {
             Some(most) => Some(gate.take_place(most).ok_or(Over::Calls)?),
             None => None,
         };
-        match &limit.rate {
-            Some(rate) if !gate.conforms(rate, now) => Err(Over::Rate),
-            _ => Ok(permit),
+        if let Some(asked) = &limit.rate {
+            let time = Duration::from_secs(u64::from(asked.seconds));
+            gate.count(&Rate::new(asked.count, time, asked.burst), now)?;
         }
+        Ok(permit)
     }
 
     /// Calls that hold a place of the rule.
@@ -128,23 +195,23 @@ impl Gate {
     fn take_place(self: &Arc<Self>, most: u32) -> Option<Permit> {
         let more = |calls: u32| (calls < most).then_some(calls + 1);
         let taken = self.calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        taken.is_ok().then(|| Permit(Arc::clone(self)))
+        taken.is_ok().then(|| Permit { gate: Arc::clone(self), has_place: true, counted: None })
     }
 
-    /// Whether one more request is within the rate; counts it if it is.
-    fn conforms(&self, asked: &routing_rules::Rate, now: Time) -> bool {
-        let rate = Rate::new(asked.count, Duration::from_secs(u64::from(asked.seconds)), asked.burst);
+    /// Count one more request if it is within the rate: what is owed then.
+    fn count(&self, rate: &Rate, now: Time) -> Result<Due, Over> {
         // Whoever panicked with it has left a time that is as good as any.
-        rate.take(&mut self.due.lock(), now, 1)
+        let mut due = self.due.lock();
+        if rate.take(&mut due, now, 1) { Ok(*due) } else { Err(Over::Rate { wait: rate.wait(*due, now) }) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use routing_rules::Rate;
+    use routing_rules::Rate as Asked;
 
-    fn limit(calls: Option<u32>, rate: Option<Rate>) -> Limit {
+    fn limit(calls: Option<u32>, rate: Option<Asked>) -> Limit {
         Limit { calls, rate, status: 503, retry_after: None }
     }
 
@@ -170,7 +237,7 @@ mod tests {
     #[test]
     fn a_rate_lets_its_burst_through_and_then_one_for_each_interval() {
         let (gates, hash) = (Gates::default(), hash());
-        let ten = limit(None, Some(Rate { count: 10, seconds: 1, burst: 3 }));
+        let ten = limit(None, Some(Asked { count: 10, seconds: 1, burst: 3 }));
         let passed = |millis: u64| gates.pass(&hash, "a", &ten, true, Time::from_millis(millis)).is_ok();
         let at_once = (0..10).filter(|_| passed(1000)).count();
         assert_eq!(at_once, 3);
@@ -184,9 +251,10 @@ mod tests {
     #[test]
     fn a_call_over_the_rate_takes_no_place() {
         let (gates, hash) = (Gates::default(), hash());
-        let both = limit(Some(5), Some(Rate { count: 1, seconds: 1, burst: 1 }));
+        let both = limit(Some(5), Some(Asked { count: 1, seconds: 1, burst: 1 }));
         let kept = gates.pass(&hash, "a", &both, true, Time::ZERO).unwrap();
-        assert_eq!(gates.pass(&hash, "a", &both, true, Time::ZERO).unwrap_err(), Over::Rate);
+        let over = gates.pass(&hash, "a", &both, true, Time::ZERO).unwrap_err();
+        assert_eq!(over, Over::Rate { wait: Duration::from_secs(1) });
         assert_eq!(gates.calls(&hash, "a"), 1);
         drop(kept);
         assert_eq!(gates.calls(&hash, "a"), 0);
@@ -195,15 +263,70 @@ mod tests {
     #[test]
     fn a_caller_has_places_of_its_own_and_is_forgotten_without_a_call() {
         let callers = Callers::default();
-        let first = callers.take_place(1, 1).unwrap();
-        assert!(callers.take_place(1, 1).is_none());
+        let one = Allowance { calls: Some(1), rate: None };
+        let call = |caller| callers.pass(caller, &one, Time::ZERO);
+        let first = call(1).unwrap();
+        assert_eq!(call(1).unwrap_err(), Over::Calls);
         for other in 2..5 * limits::GATES as u128 {
-            assert!(callers.take_place(other, 1).is_some());
+            assert!(call(other).unwrap().is_some());
         }
         assert!(callers.by_caller.gates.len() <= 2 * limits::GATES);
-        assert!(callers.take_place(1, 1).is_none(), "its call is still up");
+        assert_eq!(call(1).unwrap_err(), Over::Calls, "its call is still up");
         drop(first);
-        assert!(callers.take_place(1, 1).is_some());
+        assert!(call(1).is_ok());
+    }
+
+    fn two_a_second(calls: Option<u32>) -> Allowance {
+        Allowance { calls, rate: Some(Rate::per_second(2, 4)) }
+    }
+
+    #[test]
+    fn a_caller_begins_its_burst_of_calls_and_then_its_rate() {
+        let (callers, two) = (Callers::default(), two_a_second(None));
+        let begun = |caller, from: u64, to: u64| {
+            (from..to).filter(|at| callers.pass(caller, &two, Time::from_millis(*at)).is_ok()).count()
+        };
+        assert_eq!(begun(1, 0, 20), 4);
+        assert_eq!(begun(2, 10, 30), 4, "another caller has a rate of its own");
+        assert_eq!(begun(1, 20, 10_000), 19);
+        assert!(callers.pass(1, &Allowance::default(), Time::ZERO).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_passes_one_half_of_an_allowance_only_is_not_counted() {
+        let (callers, both) = (Callers::default(), two_a_second(Some(3)));
+        let call = || callers.pass(1, &both, Time::ZERO);
+        let up = [call().unwrap(), call().unwrap(), call().unwrap()];
+        assert_eq!(call().unwrap_err(), Over::Calls);
+        drop(up);
+        let last = call().unwrap();
+        assert!(matches!(call().unwrap_err(), Over::Rate { .. }));
+        assert_eq!(last.unwrap().gate.calls.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_call_that_is_given_back_was_none() {
+        let (callers, two) = (Callers::default(), two_a_second(None));
+        for _ in 0..50 {
+            callers.pass(1, &two, Time::ZERO).unwrap().unwrap().give_back(Time::ZERO);
+        }
+        assert_eq!((0..50).filter(|_| callers.pass(1, &two, Time::ZERO).is_ok()).count(), 4);
+    }
+
+    #[test]
+    fn callers_that_owe_something_are_remembered_up_to_a_bound() {
+        let (callers, two) = (Callers::default(), two_a_second(None));
+        let begun = |caller, at| (0..9).filter(|_| callers.pass(caller, &two, at).is_ok()).count();
+        assert_eq!(begun(0, Time::ZERO), 4);
+        for other in 1..limits::CALLERS as u128 {
+            callers.pass(other, &two, Time::ZERO).unwrap();
+        }
+        assert_eq!(begun(0, Time::ZERO), 0, "nobody buys a new rate by a crowd");
+        assert_eq!(begun(u128::MAX, Time::ZERO), 4);
+        assert_eq!(begun(u128::MAX - 1, Time::ZERO), 0, "those without a place share one allowance");
+        assert_eq!(callers.by_caller.gates.len(), limits::CALLERS);
+        assert_eq!(begun(u128::MAX - 1, Time::from_millis(2_000)), 4);
+        assert_eq!(callers.by_caller.gates.len(), 1);
     }
 
     #[test]

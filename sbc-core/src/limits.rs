@@ -35,6 +35,10 @@ pub const WAITING_PER_PEER: usize = 8;
 pub const WAITING: usize = 50_000;
 /// Rules with a limit whose calls and rates are remembered, those of rules that are no more included.
 pub const GATES: usize = 40_000;
+/// Users and sources whose calls and rates are counted apart, in about 50 MiB; those beyond share one allowance.
+pub const CALLERS: usize = 500_000;
+/// Where there are as many, those that owe nothing any more are looked for so often.
+pub const CALLERS_LOOK: Duration = Duration::from_secs(1);
 /// Tags that are counted, those of rules that are no more included.
 pub const TAGS: usize = 1024;
 /// Members of one pool.

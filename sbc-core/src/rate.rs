@@ -53,6 +53,18 @@ impl Rate {
         true
     }
 
+    /// How long a request at `now` would have to wait; zero where it would pass.
+    pub fn wait(&self, due: Due, now: Time) -> Duration {
+        due.0.since(now).saturating_sub(self.tolerance())
+    }
+
+    /// Uncount a request that was counted when this was `due`. What time has paid back since is not given back again.
+    pub fn give_back(&self, owed: &mut Due, due: Due, now: Time) {
+        if !due.is_past(now) {
+            owed.0 = Time::ZERO + owed.0.since(Time::ZERO).saturating_sub(self.interval(1));
+        }
+    }
+
     /// Whether a request at `now` would be refused.
     pub fn is_spent(&self, due: Due, now: Time) -> bool {
         due.0.since(now) > self.tolerance()
@@ -100,6 +112,30 @@ mod tests {
         let mut due = Due::default();
         assert_eq!(taken(4, 0, 100, &mut due), 17);
         assert_eq!(taken(4, 100, 100, &mut due), 4);
+    }
+
+    #[test]
+    fn the_wait_ends_when_the_next_passes() {
+        let mut due = Due::default();
+        assert_eq!(rate().wait(due, Time::ZERO), Duration::ZERO);
+        taken(1, 0, 5, &mut due);
+        assert_eq!(rate().wait(due, Time::ZERO), Duration::from_millis(100));
+        assert_eq!(rate().wait(due, Time::from_millis(99)), Duration::from_millis(1));
+        assert_eq!((taken(1, 99, 1, &mut due), taken(1, 100, 1, &mut due)), (0, 1));
+    }
+
+    #[test]
+    fn what_is_given_back_makes_room_for_one_unless_time_has_done_so() {
+        let mut due = Due::default();
+        taken(1, 0, 1, &mut due);
+        let first = due;
+        taken(1, 0, 4, &mut due);
+        rate().give_back(&mut due, first, Time::from_millis(50));
+        assert_eq!(taken(1, 50, 9, &mut due), 1);
+        let last = due;
+        assert_eq!(taken(1, 2_000, 9, &mut due), 5);
+        rate().give_back(&mut due, last, Time::from_millis(2_000));
+        assert_eq!(taken(1, 2_000, 9, &mut due), 0);
     }
 
     #[test]

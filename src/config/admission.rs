@@ -16,6 +16,7 @@ const MOST_DOMAINS: usize = 10_000;
 const MOST_NETWORKS: usize = 100_000;
 const MOST_SIGNATURES: usize = 100;
 const CALLS: RangeInclusive<u32> = 1..=1_000_000;
+const RATE: &str = "a rate as \"100/s\" or \"600/m\"";
 const BURST: RangeInclusive<u32> = 1..=1_000_000;
 const SCORE: RangeInclusive<u32> = 1..=10_000;
 const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
@@ -35,11 +36,14 @@ const ADMISSION_KEYS: Keys = Keys {
         "scanners",
         "max_calls_per_user",
         "max_calls_per_source",
+        "call_rate_per_user",
+        "call_rate_per_source",
     ],
     later: &[],
 };
 const PER_SOURCE_KEYS: Keys = Keys { known: &["requests", "burst", "invites", "registers"], later: &[] };
 const RATE_KEYS: Keys = Keys { known: &["requests", "burst"], later: &[] };
+const CALL_RATE_KEYS: Keys = Keys { known: &["calls", "burst"], later: &[] };
 const BAN_KEYS: Keys = Keys { known: &["score", "window", "time", "dry_run"], later: &[] };
 const SCANNER_KEYS: Keys = Keys { known: &["header", "contains"], later: &[] };
 
@@ -67,6 +71,10 @@ pub(super) fn read(root: &Section<'_, '_>) -> Option<Admission> {
         let most_calls = |name| section.or(name, None, |value| value.integer(CALLS).map(Some));
         let (per_user_calls, per_source_calls) =
             (most_calls("max_calls_per_user"), most_calls("max_calls_per_source"));
+        let (user_call_rate, source_call_rate) = (
+            section.or("call_rate_per_user", None, |value| call_rate(value).map(Some)),
+            section.or("call_rate_per_source", None, |value| call_rate(value).map(Some)),
+        );
         let ban = section.or("ban", default.ban, ban);
         let scanners = section.or("scanners", Vec::new(), |value| {
             const EXPECTED: &str = "a list as [{ header = \"User-Agent\", contains = \"scan\" }]";
@@ -83,6 +91,8 @@ pub(super) fn read(root: &Section<'_, '_>) -> Option<Admission> {
             strangers: strangers?,
             max_calls_per_user: per_user_calls?,
             max_calls_per_source: per_source_calls?,
+            call_rate_per_user: user_call_rate?,
+            call_rate_per_source: source_call_rate?,
             ban: ban?,
             scanners: scanners?,
         })
@@ -118,13 +128,24 @@ fn source_rates(value: &Value<'_, '_>, default: SourceRates) -> Option<SourceRat
 fn rate(value: &Value<'_, '_>, default: Rate) -> Option<Rate> {
     let section = value.section(RATE_KEYS)?;
     let requests = section.or("requests", default, per_second);
+    with_own_burst(&section, requests)
+}
+
+/// `{ calls = "2/s", burst = 4 }`.
+fn call_rate(value: &Value<'_, '_>) -> Option<Rate> {
+    let section = value.section(CALL_RATE_KEYS)?;
+    let calls = section.require("calls", RATE).and_then(|value| per_second(&value));
+    with_own_burst(&section, calls)
+}
+
+fn with_own_burst(section: &Section<'_, '_>, rate: Option<Rate>) -> Option<Rate> {
     let burst = section.or("burst", None, |value| value.integer(BURST).map(Some));
-    let (requests, burst) = (requests?, burst?);
-    Some(burst.map_or(requests, |burst| requests.with_burst(burst)))
+    let (rate, burst) = (rate?, burst?);
+    Some(burst.map_or(rate, |burst| rate.with_burst(burst)))
 }
 
 fn per_second(value: &Value<'_, '_>) -> Option<Rate> {
-    value.parsed("a rate as \"100/s\" or \"600/m\"", units::rate)
+    value.parsed(RATE, units::rate)
 }
 
 /// `false` bans nobody.

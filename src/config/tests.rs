@@ -405,6 +405,21 @@ fn values_out_of_bounds_name_what_would_be_right() {
         ),
         (
             "[timers]",
+            "call_rate_per_user = { burst = 4 }\n[timers]",
+            "sbc.toml:51:22: admission.call_rate_per_user.calls: found nothing, expected a rate as \"100/s\" or \"600/m\"",
+        ),
+        (
+            "[timers]",
+            "call_rate_per_source = { calls = \"20/s\", burst = 0 }\n[timers]",
+            "sbc.toml:51:49: admission.call_rate_per_source.burst: found 0, expected a whole number from 1 to 1000000",
+        ),
+        (
+            "[timers]",
+            "call_rate_per_source = \"20/s\"\n[timers]",
+            "sbc.toml:51:24: admission.call_rate_per_source: found \"20/s\", expected a table",
+        ),
+        (
+            "[timers]",
             "ban = { time = \"0s\" }\n[timers]",
             "sbc.toml:51:16: admission.ban.time: found \"0s\", expected a duration from \"1s\" to \"168h\"",
         ),

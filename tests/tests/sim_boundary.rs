@@ -87,6 +87,58 @@ fn a_stranger_asserts_nothing_in_any_spelling() {
     }
 }
 
+/// What a member is asked to put into the INVITE that a REFER wants: of the header part of the Refer-To what it gets.
+fn referred(world: &mut World, from: &str, to: &str, number: usize, refer_to: &str) -> String {
+    let call_id = format!("refer-{number}");
+    let domain = if to == TRUNK { "198.51.100.7:5062" } else { "example.test" };
+    let text = invite(from, domain, &call_id, &format!("{refer_to}\r\n")).replace("INVITE", "REFER");
+    at_the_pool(world, from, to, &text, &call_id).get("Refer-To").unwrap_or("nothing").to_owned()
+}
+
+/// RFC 3261 §19.1.5: FreeSWITCH would say it in the name of the pool.
+#[test]
+fn a_refer_to_asks_for_nothing_but_the_end_of_another_call() {
+    const REPLACES: &str = "Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2";
+    let mut world = by_hand();
+    let cases = [
+        ("", ""),
+        ("?", ""),
+        ("?X-AUTH-IP=10.0.2.10", ""),
+        ("?P-Asserted-Identity=%3Csip:boss@example.test%3E&Route=%3Csip:192.0.2.99;lr%3E", ""),
+        ("?%52oute=%3Csip:192.0.2.99;lr%3E", ""),
+        ("?%70%2d%61sserted-identity=x&x%2Dauth%2Dip=1&rOUTE=a", ""),
+        ("?Replaces", ""),
+        ("?XReplaces=a&Replaces.=a&%20Replaces=a", ""),
+        ("?Require=100rel&body=hello", ""),
+        (&format!("?{REPLACES}"), REPLACES),
+        (&format!("?%72eplaces={}", &REPLACES[9..]), REPLACES),
+        (&format!("?Route=%3Csip:x%3E&{REPLACES}&From=boss&{REPLACES}9"), REPLACES),
+        (&format!("?require=replaces&REPLACES={}", &REPLACES[9..]), &format!("Require=replaces&{REPLACES}")),
+        (&format!("?{REPLACES}&Require=Replaces&Require=replaces"), &format!("{REPLACES}&Require=Replaces")),
+        // It would be two headers once it is unescaped.
+        ("?Replaces=a%3Bto-tag%3D1%3Bfrom-tag%3D2%0D%0ARoute:%20x", ""),
+        (&format!("?Replaces=a%0aRoute:x&{REPLACES}"), ""),
+    ];
+    let mut number = 0;
+    for (from, to) in [(PHONE, PHONES), (CARRIER, TRUNK)] {
+        for (asked, kept) in cases {
+            let kept = if kept.is_empty() { String::new() } else { format!("?{kept}") };
+            for uri in
+                ["sip:1001@example.test", "sip:1001@example.test;user=phone", "sips:a?Route=b@example.test"]
+            {
+                number += 1;
+                let arrived =
+                    referred(&mut world, from, to, number, &format!("Refer-To: \"A?\" <{uri}{asked}>;x=y"));
+                assert_eq!(arrived, format!("\"A?\" <{uri}{kept}>;x=y"), "{asked}");
+            }
+            number += 1;
+            let compact = format!("r:<sip:1001@example.test\r\n ;user=phone{asked}>");
+            let arrived = referred(&mut world, from, to, number, &compact);
+            assert!(arrived.ends_with(&format!("user=phone{kept}>")), "{compact}: {arrived}");
+        }
+    }
+}
+
 #[test]
 fn compact_forms_of_what_a_stranger_claims_stop_too() {
     let mut world = by_hand();

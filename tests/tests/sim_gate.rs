@@ -7,7 +7,8 @@ use sbc_core::count::Count;
 use sbc_core::flow::ListenerId;
 use sbc_core::rate::Rate;
 use sbc_tests::agent::{Registered, State};
-use sbc_tests::sim::{BROWSER, EdgeSettings, MEMBERS, PHONE, PHONES, WSS, World, cast};
+use sbc_tests::sim::stage::{self, Sent, Stage, answer_from, the, to};
+use sbc_tests::sim::{BROWSER, EdgeSettings, MEMBERS, PHONE, PHONES, WSS, World, cast, replace};
 use sbc_tests::ua::message::Message;
 
 const STRANGER: &str = "192.0.2.66:5066";
@@ -373,4 +374,135 @@ fn calls_of_a_user_and_of_a_source_are_counted_to_their_end() {
         let fourth = call(&mut world);
         world.until_up(PHONE, fourth);
     }
+}
+
+/// Calls that are begun by hand, so that it is known when.
+struct Caller {
+    stage: Stage,
+    calls: usize,
+}
+
+impl Caller {
+    fn limited(admission: Admission) -> Self {
+        let stage = Stage::new(&EdgeSettings { admission, ..EdgeSettings::new(&MEMBERS) });
+        Self { stage, calls: 0 }
+    }
+
+    /// A user calls from an address of the public zone; what leaves within 20 ms.
+    fn begins(&mut self, user: &str, from: &str) -> (Message, Vec<Sent>) {
+        self.calls += 1;
+        let id = format!("rate-{}", self.calls);
+        let mut invite = stage::request("INVITE", &id, &id);
+        replace(&mut invite, "Via", &[format!("SIP/2.0/UDP {from};rport;branch=z9hG4bK{id}")]);
+        replace(&mut invite, "From", &[format!("<sip:{user}@example.test>;tag=phone")]);
+        let sent = self.stage.say(from, &invite);
+        (invite, sent)
+    }
+
+    /// The refusal and its Retry-After; `None`: a member is asked.
+    fn refusal(&mut self, user: &str, from: &str) -> Option<(u16, String)> {
+        let (_, sent) = self.begins(user, from);
+        let refusal = to(&sent, from).into_iter().find(|answer| answer.status() > 100)?;
+        assert_eq!(to(&sent, from).len(), sent.len(), "nobody is asked: {sent:?}");
+        Some((refusal.status(), refusal.get("Retry-After").expect("a Retry-After").to_owned()))
+    }
+}
+
+/// Two at once, and one a second.
+fn one_a_second() -> Option<Rate> {
+    Some(Rate::per_second(1, 2))
+}
+
+#[test]
+fn a_user_begins_calls_at_his_rate_from_wherever_he_calls() {
+    let mut caller =
+        Caller::limited(Admission { call_rate_per_user: one_a_second(), ..Admission::default() });
+    let refused = Some((480, "1".to_owned()));
+    assert_eq!(caller.refusal("1003", PHONE), None);
+    assert_eq!(caller.refusal("1003", STRANGER), None);
+    assert_eq!(caller.refusal("1003", PHONE), refused);
+    assert_eq!(caller.refusal("1003", "192.0.2.99:5060"), refused);
+    assert_eq!(caller.refusal("1004", PHONE), None, "another user has a rate of his own");
+    caller.stage.pass(840);
+    assert_eq!(caller.refusal("1003", PHONE), refused, "after 0.94 s");
+    caller.stage.pass(60);
+    assert_eq!(caller.refusal("1003", PHONE), None, "after 1.02 s");
+    assert_eq!(caller.refusal("1003", PHONE), refused);
+    assert_eq!(count(&caller.stage.world, Count::UserCallRate), 4);
+}
+
+#[test]
+fn a_source_begins_calls_at_its_rate_in_whatever_name() {
+    let mut caller =
+        Caller::limited(Admission { call_rate_per_source: one_a_second(), ..Admission::default() });
+    let other_port = "192.0.2.66:6000";
+    assert_eq!(caller.refusal("1003", STRANGER), None);
+    assert_eq!(caller.refusal("1004", other_port), None);
+    assert_eq!(caller.refusal("1005", STRANGER), Some((503, "1".to_owned())));
+    assert_eq!(caller.refusal("1005", PHONE), None, "another source has a rate of its own");
+    assert_eq!(count(&caller.stage.world, Count::SourceCallRate), 1);
+    caller.stage.pass(1_000);
+    assert_eq!(caller.refusal("1005", STRANGER), None);
+}
+
+#[test]
+fn nobody_is_charged_for_a_call_that_the_other_rate_refuses() {
+    let slow = Some(Rate::new(1, Duration::from_secs(60), 1));
+    let mut caller = Caller::limited(Admission {
+        call_rate_per_user: Some(Rate::new(1, Duration::from_secs(60), 2)),
+        call_rate_per_source: slow,
+        ..Admission::default()
+    });
+    assert_eq!(caller.refusal("1003", STRANGER), None);
+    for _ in 0..5 {
+        assert_eq!(caller.refusal("1003", STRANGER).map(|(status, _)| status), Some(503));
+    }
+    assert_eq!(caller.refusal("1003", PHONE), None);
+    assert_eq!(caller.refusal("1003", "192.0.2.99:5060").map(|(status, _)| status), Some(480));
+}
+
+/// A call is an INVITE and once more the same with credentials; and what is asked inside it begins none.
+#[test]
+fn a_challenge_and_what_is_asked_in_a_call_count_for_no_rate() {
+    let rate = Some(Rate::new(1, Duration::from_secs(60), 1));
+    let mut caller = Caller::limited(Admission {
+        call_rate_per_user: rate,
+        call_rate_per_source: rate,
+        ..Admission::default()
+    });
+    for _ in 0..3 {
+        let (_, sent) = caller.begins("1003", PHONE);
+        let there = the(&sent, "INVITE");
+        let mut challenge = answer_from(&there.to, &there.message, 407, "member");
+        challenge.push("Proxy-Authenticate", "Digest realm=\"example.test\", nonce=\"abc\"");
+        challenge.close(None);
+        let sent = caller.stage.say(&there.to, &challenge);
+        assert_eq!(stage::statuses(&sent, PHONE, "INVITE"), [407]);
+    }
+    let (invite, sent) = caller.begins("1003", PHONE);
+    let there = the(&sent, "INVITE");
+    let ok = answer_from(&there.to, &there.message, 200, "member");
+    let ok = to(&caller.stage.say(&there.to, &ok), PHONE)[0].clone();
+    caller.stage.say(PHONE, &stage::inside("ACK", &invite, &ok, 1));
+    assert_eq!(caller.refusal("1003", PHONE).map(|(status, _)| status), Some(480));
+    let sent = caller.stage.say(PHONE, &stage::inside("INVITE", &invite, &ok, 2));
+    assert_eq!(the(&sent, "INVITE").to, there.to);
+}
+
+#[test]
+fn whoever_is_allowed_calls_as_much_as_he_likes() {
+    let none = Some(Rate::new(1, Duration::from_secs(60), 1));
+    let mut caller = Caller::limited(Admission {
+        allow: vec!["192.0.2.66/32".parse().unwrap()],
+        max_calls_per_user: Some(1),
+        max_calls_per_source: Some(1),
+        call_rate_per_user: none,
+        call_rate_per_source: none,
+        ..Admission::default()
+    });
+    for _ in 0..5 {
+        assert_eq!(caller.refusal("1003", STRANGER), None);
+    }
+    assert_eq!(caller.refusal("1003", PHONE), None, "what he begins is not held against another");
+    assert!(caller.begins("1003", PHONE).1.iter().any(|sent| sent.message.status() == 486));
 }

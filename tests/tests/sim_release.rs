@@ -286,6 +286,42 @@ fn a_member_that_comes_back_in_time_keeps_its_calls() {
     assert_eq!(call.calls(), 1);
 }
 
+/// After a restart the party asks first, then its member refreshes the call: that says all of what its BYE needs.
+#[test]
+fn a_call_that_its_member_refreshed_since_a_restart_is_ended() {
+    for refreshes in [true, false] {
+        let mut call = Call::up("restarted");
+        let member = call.member.clone();
+        call.stage.world.restart();
+        call.stage.pass(5_000);
+        let there = the(&call.stage.say(PHONE, &inside("INFO", &call.invite, &call.ok, 2)), "INFO");
+        assert_eq!(there.to, member);
+        call.stage.say(&member, &answer_from(&member, &there.message, 200, "member"));
+        if refreshes {
+            for number in [900, 901] {
+                let change = inside_from_pool(&member, "INVITE", &call.there, &call.ok_there, number);
+                let there = the(&call.stage.say(&member, &change), "INVITE").message;
+                call.stage.say(PHONE, &contact_of_phone(answer(&there, 200, "")));
+                let ack = inside_from_pool(&member, "ACK", &call.there, &call.ok_there, number);
+                assert_eq!(the(&call.stage.say(&member, &ack), "ACK").to, PHONE);
+            }
+        }
+        let sent = call.dies();
+        assert_eq!(byes(&sent) > 0, refreshes);
+        if refreshes {
+            let bye = the(&sent, "BYE");
+            assert_eq!(
+                (&*bye.to, bye.message.cseq(), bye.message.tag("From")),
+                (PHONE, 902, "member".to_owned())
+            );
+            assert_eq!(bye.message.uri(), format!("sip:1003@{PHONE}"));
+            assert!(!sent.iter().any(|one| one.message.method() == "ACK"), "it was acknowledged");
+            call.hangs_up(&bye.message);
+            call.stage.assert_at_rest();
+        }
+    }
+}
+
 /// `sofia recover` on another member, in time: the call is that member's, and is not ended with the dead one.
 #[test]
 fn a_call_that_another_member_has_taken_over_goes_on() {

@@ -38,6 +38,11 @@ impl Ending {
         self.farewell = farewell;
     }
 
+    /// Whether it is neither known nor said.
+    pub(super) const fn is_open(&self) -> bool {
+        self.farewell.is_none() && !self.is_said
+    }
+
     /// The pool's side asks something.
     pub(super) fn asked(&mut self, number: u32, is_invite: bool) {
         let Some(farewell) = &mut self.farewell else { return };

@@ -68,6 +68,7 @@ impl Core {
                     }
                     self.watch_dialogs(turn);
                 }
+                After::Refreshed { key, farewell } => self.dialogs.refreshed(key, farewell),
                 After::Retargeted { key, target } => self.dialogs.retarget(key, target),
                 After::Lost { key, tag } => self.release_lost(turn, key, tag),
                 After::Ended(key) => {

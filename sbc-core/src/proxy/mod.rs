@@ -4,6 +4,7 @@ mod acknowledge;
 mod after;
 mod bindings;
 mod bounded;
+mod callers;
 mod cancelling;
 mod contact;
 mod core;

@@ -189,7 +189,8 @@ fn towards_pool(
     credentials::restore_opaque(message, settings, edits);
     // A member finds a dialog of its own by Call-ID, whatever the URI says.
     let elsewhere = hop.replaced_at.filter(|member| *member != hop.flow.remote);
-    refer::open_refer_to(message, elsewhere, settings, edits)
+    let from_outside = incoming.upstream.zone != Zone::Pool;
+    refer::open_refer_to(message, from_outside, elsewhere, settings, edits)
 }
 
 fn towards_outside(

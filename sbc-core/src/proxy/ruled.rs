@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use routing_rules::{Action, Changes, Decision, Rules, Scratch, ToPool};
 
-use crate::config::{Admission, Balance};
+use crate::config::Balance;
 use crate::count::Count;
 use crate::flow::Zone;
-use crate::hash::Digest;
 use crate::limiting::Permit;
-use crate::limits;
 use crate::pool::{Places, PoolState};
 use crate::proxy::core::Core;
 use crate::proxy::hop::{Answer, Route, is_served};
@@ -123,17 +121,17 @@ impl Core {
                 let Some(to) = Pooled::of(&to, turn.settings) else {
                     return Answer::refuse(500, Count::NoTarget);
                 };
-                self.within_limits(turn.settings, &decision, asked, turn.now)
+                self.within_limits(&decision, asked, turn)
                     .map_or_else(Route::Answer, |ruled| Route::Pool(to, ruled))
             }
-            Action::Bindings { fork } => self
-                .within_limits(turn.settings, &decision, asked, turn.now)
-                .map_or_else(Route::Answer, |ruled| {
+            Action::Bindings { fork } => {
+                self.within_limits(&decision, asked, turn).map_or_else(Route::Answer, |ruled| {
                     let aor = turn.settings.aor(&changed(uri, ruled.changes.as_deref()));
                     let mut left = self.directory.of_aor(aor, turn.now);
                     left.reverse();
                     Route::Bindings(Bound { left, fork, asked: None }, ruled)
-                }),
+                })
+            }
             Action::Reject { status, reason, retry_after } => Route::Answer(Answer {
                 status,
                 reason: (!reason.is_empty()).then(|| reason.to_owned()),
@@ -148,25 +146,25 @@ impl Core {
     /// Take the places that the limits of the rules ask for; an error is the answer when there are none.
     fn within_limits(
         &self,
-        settings: &Settings,
         decision: &Decision<'_>,
         asked: &Asked<'_>,
-        now: Time,
+        turn: &Turn<'_>,
     ) -> Result<Ruled, Answer> {
         let changes = (!decision.changes.is_empty()).then(|| Box::new(decision.changes.clone()));
         if asked.was_counted {
             return Ok(Ruled { changes, permits: Vec::new() });
         }
-        let rules = &settings.config.rules;
+        let rules = &turn.settings.config.rules;
         let is_call = asked.incoming.method == Some(Method::Invite);
-        let mut permits = self.places_of_caller(asked, &settings.config.admission, settings)?;
+        let mut permits = self.permits_of_caller(asked, turn)?;
         for id in decision.held {
             let Some(limit) = rules.limit(*id) else { continue };
             let name = rules.name(*id).unwrap_or_default();
-            match self.gates.pass(&self.hash, name, limit, is_call, now) {
+            match self.gates.pass(&self.hash, name, limit, is_call, turn.now) {
                 Ok(permit) => permits.extend(permit),
                 Err(over) => {
                     tracing::debug!(rule = name, ?over, "over the limit of a rule");
+                    permits.iter_mut().for_each(|permit| permit.give_back(turn.now));
                     return Err(Answer {
                         status: limit.status,
                         reason: None,
@@ -177,38 +175,6 @@ impl Core {
             }
         }
         Ok(Ruled { changes, permits })
-    }
-
-    /// A call from the public zone takes a place among its user's and its source's.
-    fn places_of_caller(
-        &self,
-        asked: &Asked<'_>,
-        admission: &Admission,
-        settings: &Settings,
-    ) -> Result<Vec<Permit>, Answer> {
-        let incoming = &asked.incoming;
-        let mut permits = Vec::new();
-        if incoming.method != Some(Method::Invite) || incoming.upstream.zone != Zone::Public {
-            return Ok(permits);
-        }
-        if let Some(most) = admission.max_calls_per_user {
-            let user = self.hash.of(&[b"caller", &incoming.caller_aor(settings).to_be_bytes()]);
-            permits.push(self.place_of(user, most, 486, Count::UserCalls)?);
-        }
-        if let Some(most) = admission.max_calls_per_source {
-            let source = self.gate.key_of(incoming.upstream.source.ip());
-            permits.push(self.place_of(source, most, 503, Count::SourceCalls)?);
-        }
-        Ok(permits)
-    }
-
-    fn place_of(&self, caller: Digest, most: u32, status: u16, count: Count) -> Result<Permit, Answer> {
-        self.callers.take_place(caller, most).ok_or_else(|| Answer {
-            status,
-            reason: Some("Too Many Calls".into()),
-            retry_after: (status == 503).then_some(limits::RETRY_AFTER_SECONDS),
-            count: Some(count),
-        })
     }
 
     /// Tags go into the log and are counted, once for each request.

@@ -95,6 +95,8 @@ pub(crate) enum After {
         hold: Option<Held>,
         farewell: Option<Box<Farewell>>,
     },
+    /// The member that has a dialog refreshed it, and nothing was known of how it would end.
+    Refreshed { key: DialogKey, farewell: Box<crate::dialog::Farewell> },
     /// The outside party of a dialog is reached by another URI.
     Retargeted { key: DialogKey, target: Box<[u8]> },
     /// The member that has a dialog does not know it; `tag` is its own tag there, hashed.

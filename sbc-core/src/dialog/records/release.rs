@@ -26,6 +26,18 @@ impl Records {
         }
     }
 
+    /// Whether nothing is known of how the dialog would end. Not where it is being ended.
+    pub fn lacks_farewell(&self, key: DialogKey) -> bool {
+        self.shard(key).get(&key.0).is_some_and(|record| record.ending.is_open())
+    }
+
+    /// Its member has said how it would end, where that was not known.
+    pub fn refreshed(&self, key: DialogKey, farewell: Box<Farewell>) {
+        if let Some(record) = self.shard(key).get_mut(&key.0).filter(|record| record.ending.is_open()) {
+            record.ending.set(Some(farewell));
+        }
+    }
+
     /// Whether the outside party is known by another URI than this, which it has just given.
     pub fn leads_elsewhere(&self, key: DialogKey, target: &[u8]) -> bool {
         self.shard(key).get(&key.0).is_some_and(|record| record.ending.leads_elsewhere(target))

@@ -194,6 +194,10 @@ impl Setup {
     /// Answer with the best there was.
     pub(super) fn conclude(&mut self, step: &mut Step<'_>) {
         if let Some(best) = self.best.take() {
+            if is_challenge(best.status) {
+                // What comes with credentials is the call, and counts.
+                self.ruled.permits.iter_mut().for_each(|permit| permit.give_back(step.now));
+            }
             self.finish(best.bytes, step);
         }
     }

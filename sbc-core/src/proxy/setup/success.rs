@@ -150,19 +150,27 @@ impl Setup {
         self.retargeted(response, step);
     }
 
-    /// The same for the pool's side: another member has the dialog now.
+    /// The same for the pool's side: another member has the dialog now. Or the same one says what the record of it lacks:
+    /// after a restart it may be of what the party outside asked first.
     fn taken(&self, response: &Message<'_>, step: &mut Step<'_>) {
-        let (key, member) = (self.dialog, self.upstream.address());
-        let known = step.core.dialogs.member(key);
-        if !self.refreshes() || known == Some(member) {
+        if !self.refreshes() {
             return;
         }
+        let (key, member) = (self.dialog, self.upstream.address());
+        let is_known = step.core.dialogs.member(key) == Some(member);
         let is_released = is_released(member, step);
+        if is_known && !(is_released && step.core.dialogs.lacks_farewell(key)) {
+            return;
+        }
         let (target, farewell) = with_message(&self.request, &mut step.worker.inner_index, |request| {
             let farewell = is_released.then(|| as_asked(&request, response, &step.core.hash)).flatten();
             (contact(&request).unwrap_or_default(), farewell.map(Box::new))
         })
         .unwrap_or_default();
+        if is_known {
+            step.worker.after.extend(farewell.map(|farewell| After::Refreshed { key, farewell }));
+            return;
+        }
         let peer = Peer { port: 0, ..self.upstream_peer };
         let seat = step.settings.member_at(self.upstream.flow.listener, member);
         let hold = seat.map(|member| member.hold_unpaced());

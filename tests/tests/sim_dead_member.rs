@@ -227,3 +227,23 @@ fn whoever_hangs_up_on_a_dead_member_is_free() {
         assert_eq!(world.core().status().calls, 0);
     });
 }
+
+/// The member answers a re-INVITE after its caller was told 503: it is acknowledged, and the call goes on.
+#[test]
+fn a_change_of_the_session_that_is_granted_too_late_ends_no_call() {
+    let mut call = up("late-change");
+    let member = call.member.clone();
+    call.stage.silence(&member, false);
+    call.stage.pass(15_000);
+    let mut sent = call.stage.say(PHONE, &inside("INVITE", &call.invite, &call.ok, 2));
+    let there = the(&sent, "INVITE").message;
+    sent.extend(call.stage.pass(5_000));
+    assert!(statuses(&sent, PHONE, "INVITE").contains(&503), "{sent:?}");
+    let late = answer_from(&member, &there, 200, "member");
+    for _ in 0..2 {
+        let sent = call.stage.say(&member, &late);
+        assert_eq!(the(&sent, "ACK").to, member);
+        assert!(sent.iter().all(|one| one.message.method() != "BYE"), "{sent:?}");
+    }
+    assert_eq!(call.stage.world.core().status().calls, 1);
+}

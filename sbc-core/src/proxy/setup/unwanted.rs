@@ -43,6 +43,10 @@ impl Setup {
         write_ack_of_success(response, &target, listener, port, ack_branch.as_bytes(), &ours, &mut ack);
         step.worker.outbox.send(branch.flow, &ack);
         step.worker.spare.give(ack);
+        if self.in_dialog {
+            // Its caller was told that a change of the session has failed: that ends no call (RFC 3261 §14.1).
+            return;
+        }
         let id = step.core.hash.of(&[b"branch", bye_branch.as_bytes(), response.value(HeaderName::CallId)]);
         let is_known = branch.unwanted.iter().any(|one| one.id == id);
         if is_known || branch.unwanted.len() >= limits::UNWANTED_ANSWERS {

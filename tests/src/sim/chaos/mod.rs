@@ -349,7 +349,9 @@ impl Chaos {
             Act::Reload(is_whole) => {
                 let mut settings = self.settings.clone();
                 if !is_whole {
-                    settings.members.pop();
+                    // The one that takes less, so that there is room for all.
+                    settings.members.remove(0);
+                    settings.shares.truncate(settings.shares.len().saturating_sub(1));
                 }
                 // Where it needs a restart this is no reload, and the world is wrong.
                 world.reload(&settings).expect("members come and go without a restart");

@@ -120,6 +120,9 @@ impl Chaos {
             broken.extend(judge.complaints().iter().cloned());
             if self.weather != Weather::Damaged {
                 broken.extend(judge.ghosts());
+            }
+            // A node that was away, or had no part in it, hears nothing of the end of a dialog.
+            if !matches!(self.weather, Weather::Damaged | Weather::Killed | Weather::NodeKilled) {
                 broken.extend(self.kept_dialogs(judge.open_dialogs()));
             }
             figures.failovers = judge.failovers();
@@ -152,9 +155,15 @@ impl Chaos {
             let status = core.status();
             let members = status.pools.iter().flat_map(|pool| &pool.members);
             let calls: u32 = members.map(|member| member.calls).sum();
-            let counts = [("records of dialogs", status.dialogs), ("calls at members", calls as usize)];
-            let too_many = counts.into_iter().filter(|(_, count)| *count > open);
-            kept.extend(too_many.map(|(what, count)| format!("{count} {what} are left, {open} may be")));
+            // A call between two members has a place at each.
+            let counts = [
+                ("records of dialogs", status.dialogs, open),
+                ("calls at members", calls as usize, 2 * open),
+            ];
+            let too_many = counts.into_iter().filter(|(_, count, most)| count > most);
+            kept.extend(
+                too_many.map(|(what, count, most)| format!("{count} {what} are left, {most} may be")),
+            );
         }
         kept
     }

@@ -60,7 +60,7 @@ struct Arguments {
 enum Scenario {
     /// sbc is killed under calls.
     Kills,
-    /// One of three members is gone, stopped, full, or hears nothing, under calls.
+    /// One of three members is gone, stopped, full, paused, or hears nothing, under calls.
     Faults,
     /// The configuration is read again under calls.
     Reloads,
@@ -115,7 +115,7 @@ impl Scenario {
                 Ok(told(&killed, killed.broken()))
             }
             Self::Faults => {
-                let moods = [Mood::Gone, Mood::Stopped, Mood::Full, Mood::Deaf].into_iter();
+                let moods = [Mood::Gone, Mood::Stopped, Mood::Full, Mood::Paused, Mood::Deaf].into_iter();
                 let failed = moods.map(|mood| fail(mood, arguments.rate));
                 let failed = failed.chain(std::iter::once_with(|| stop_process(arguments.rate)));
                 Ok(failed.flat_map(|failed| told(&failed, failed.broken())).collect())

@@ -10,6 +10,9 @@ use crate::ua::message::Message;
 const LENGTH: Duration = Duration::from_secs(1);
 /// How long calls go on before it fails, while it has failed, and when it is back, in seconds.
 const PARTS: [u32; 3] = [1, 4, 5];
+/// The same where it is full. It is asked again after ten seconds, however long it wants to be left alone: once when it
+/// still is, and once when it has room again.
+const PARTS_WHEN_FULL: [u32; 3] = [1, 12, 12];
 
 /// What came of it.
 #[derive(Debug, Clone)]
@@ -42,7 +45,10 @@ impl Failed {
         if orphaned > most_up {
             broken.push(format!("{mood:?}: {orphaned} calls found nobody to end them"));
         }
-        if self.asked_in_vain > 0 {
+        // Who is full is asked whether he still is: with the calls that come until he has answered, a tenth of a second
+        // of them.
+        let may_ask = if mood == Mood::Full { self.rate.div_ceil(10) } else { 0 };
+        if self.asked_in_vain > may_ask {
             broken.push(format!("{mood:?}: {} calls were tried at it", self.asked_in_vain));
         }
         if self.back.calls == 0 || self.back.probes_before_calls < 2 {
@@ -74,18 +80,19 @@ pub fn fail(mood: Mood, rate: u32) -> Failed {
     let members: Vec<_> = site.pool().into_iter().map(Puppet::start).collect();
     let failing = &members[0];
     let sbc = Sbc::start(&site, Balance::CallId);
-    let mut caller = Caller::start(&site, rate * PARTS.iter().sum::<u32>(), rate, LENGTH);
+    let parts = if mood == Mood::Full { PARTS_WHEN_FULL } else { PARTS };
+    let mut caller = Caller::start(&site, rate * parts.iter().sum::<u32>(), rate, LENGTH);
     let answered = |calls: u32| until("calls are answered", || caller.answered() >= u64::from(calls));
-    answered(rate * PARTS[0]);
+    answered(rate * parts[0]);
     failing.turn(mood);
     until("it is known", || !sbc.has_up(site.members[0]));
-    if matches!(mood, Mood::Full | Mood::Deaf) {
+    if matches!(mood, Mood::Full | Mood::Paused | Mood::Deaf) {
         // What was sent before it was known has come when later probes have.
         let asked = failing.heard().asked;
         until("probes go on", || failing.heard().asked > asked + 2);
     }
     let known = failing.heard();
-    answered(rate * (PARTS[0] + PARTS[1]));
+    answered(rate * (parts[0] + parts[1]));
     let asked_in_vain = failing.heard().calls - known.calls;
     failing.turn(Mood::Well);
     until("calls go to it again", || failing.heard().calls > 0);

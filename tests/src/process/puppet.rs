@@ -23,8 +23,10 @@ pub enum Mood {
     Gone,
     /// It is stopped (SIGSTOP): the kernel takes what comes, nobody reads it until it goes on.
     Stopped,
-    /// It answers INVITE and OPTIONS with 503.
+    /// It has all the calls it may have: whatever is new gets 503, and its probes 200, as FreeSWITCH does it.
     Full,
+    /// It takes nothing, and says so to its probes, too.
+    Paused,
     /// Nothing that is sent to it arrives.
     Deaf,
 }
@@ -118,7 +120,7 @@ fn live(address: SocketAddr, first: Option<UdpSocket>, memory: &Mutex<Memory>, o
                 std::thread::sleep(LOOK);
             }
             Mood::Stopped => std::thread::sleep(LOOK),
-            Mood::Well | Mood::Full | Mood::Deaf => {
+            Mood::Well | Mood::Full | Mood::Paused | Mood::Deaf => {
                 let socket = socket.get_or_insert_with(|| open(address));
                 if stale {
                     answer_the_past(socket, &mut buffer, memory);
@@ -147,31 +149,47 @@ fn hear(socket: &UdpSocket, bytes: &[u8], from: SocketAddr, memory: &Mutex<Memor
     }
     let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
     let mood = memory.mood;
-    let is_full = mood == Mood::Full && matches!(request.method(), "INVITE" | "OPTIONS");
-    memory.note(&request, mood == Mood::Well, counts);
+    let refused = refuses(mood, &request);
+    let is_good = matches!(mood, Mood::Well | Mood::Full);
+    memory.note(&request, is_good, counts);
     drop(memory);
-    if !matches!(mood, Mood::Well | Mood::Full) {
+    if matches!(mood, Mood::Gone | Mood::Stopped | Mood::Deaf) {
         return;
     }
-    let mut response = answer(&request, if is_full { 503 } else { 200 }, "puppet");
-    if request.method() == "INVITE" && !is_full {
-        let own = socket.local_addr().expect("a bound socket");
-        response.push("Contact", format!("<sip:9196@{own}>"));
+    let mut response = answer(&request, if refused { 503 } else { 200 }, "puppet");
+    match request.method() {
+        // As long as FreeSWITCH says at its limit.
+        _ if refused && mood == Mood::Full => response.push("Retry-After", "300"),
+        "INVITE" if !refused => {
+            let own = socket.local_addr().expect("a bound socket");
+            response.push("Contact", format!("<sip:9196@{own}>"));
+        }
+        _ => {}
     }
     response.close(None);
     // A datagram that cannot be sent is a lost one.
     let _ = socket.send_to(&response.to_bytes(), from);
 }
 
+/// Whatever happens in a call that it has goes on.
+fn refuses(mood: Mood, request: &Message) -> bool {
+    let is_new = request.tag("To").is_empty();
+    match request.method() {
+        "INVITE" | "REGISTER" | "NOTIFY" | "INFO" => is_new && matches!(mood, Mood::Full | Mood::Paused),
+        "OPTIONS" => is_new && mood == Mood::Paused,
+        _ => false,
+    }
+}
+
 impl Memory {
-    fn note(&mut self, request: &Message, is_well: bool, counts: bool) {
+    fn note(&mut self, request: &Message, is_good: bool, counts: bool) {
         match request.method() {
             "OPTIONS" if counts => {
                 self.heard.asked += 1;
-                self.heard.probes += u32::from(is_well);
+                self.heard.probes += u32::from(is_good);
             }
             // Of the probes that it finds when it goes on, the last one may still be waited for.
-            "OPTIONS" => self.heard.probes = u32::from(is_well),
+            "OPTIONS" => self.heard.probes = u32::from(is_good),
             "INVITE" if self.known.insert(request.call_id().to_owned()) && counts => {
                 if self.heard.calls == 0 {
                     self.heard.probes_before_calls = self.heard.probes;

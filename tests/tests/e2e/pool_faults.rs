@@ -38,6 +38,11 @@ fn no_new_call_fails_when_a_member_is_full() {
 }
 
 #[test]
+fn no_new_call_fails_when_a_member_takes_nothing_and_says_so_to_its_probes() {
+    no_call_fails(Mood::Paused);
+}
+
+#[test]
 fn no_new_call_fails_when_nothing_arrives_at_a_member() {
     no_call_fails(Mood::Deaf);
 }

@@ -1,13 +1,18 @@
 //! A member of the pool in this very process, which fails as it is told: what it was asked, and when, is known to the
 //! last message.
 
+mod door;
+
 use std::collections::HashSet;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use sbc_core::flow::Transport;
+
+use self::door::Door;
 use crate::sim::answer;
 use crate::ua::message::Message;
 
@@ -19,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub enum Mood {
     /// It answers calls and probes.
     Well,
-    /// It is gone: its host says by ICMP that nobody has the port.
+    /// It is gone: its host says that nobody has the port, by ICMP, or closes its connections and refuses others.
     Gone,
     /// It is stopped (SIGSTOP): the kernel takes what comes, nobody reads it until it goes on.
     Stopped,
@@ -62,17 +67,17 @@ pub struct Puppet {
 }
 
 impl Puppet {
-    /// A member at this address, well.
+    /// A member at this address, reached by UDP or TCP, well.
     ///
     /// # Panics
     /// When the address is taken.
-    pub fn start(address: SocketAddr) -> Self {
+    pub fn start(address: SocketAddr, transport: Transport) -> Self {
         let memory =
             Memory { mood: Mood::Well, stale: false, heard: Heard::default(), known: HashSet::new() };
         let (memory, over) = (Arc::new(Mutex::new(memory)), Arc::new(AtomicBool::new(false)));
-        let first = Some(open(address));
+        let first = Some(Door::open(address, transport));
         let (its_memory, its_end) = (Arc::clone(&memory), Arc::clone(&over));
-        let thread = std::thread::spawn(move || live(address, first, &its_memory, &its_end));
+        let thread = std::thread::spawn(move || live((address, transport), first, &its_memory, &its_end));
         Self { memory, over, thread: Some(thread) }
     }
 
@@ -100,15 +105,8 @@ impl Drop for Puppet {
     }
 }
 
-fn open(address: SocketAddr) -> UdpSocket {
-    let socket = UdpSocket::bind(address).expect("the member's address is free");
-    socket.set_read_timeout(Some(LOOK)).expect("a time to look up");
-    socket
-}
-
-fn live(address: SocketAddr, first: Option<UdpSocket>, memory: &Mutex<Memory>, over: &AtomicBool) {
-    let mut socket = first;
-    let mut buffer = vec![0; 65_536];
+fn live(own: (SocketAddr, Transport), first: Option<Door>, memory: &Mutex<Memory>, over: &AtomicBool) {
+    let mut door = first;
     while !over.load(Ordering::Relaxed) {
         let (mood, stale) = {
             let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,34 +114,33 @@ fn live(address: SocketAddr, first: Option<UdpSocket>, memory: &Mutex<Memory>, o
         };
         match mood {
             Mood::Gone => {
-                socket = None;
+                door = None;
                 std::thread::sleep(LOOK);
             }
             Mood::Stopped => std::thread::sleep(LOOK),
             Mood::Well | Mood::Full | Mood::Paused | Mood::Deaf => {
-                let socket = socket.get_or_insert_with(|| open(address));
-                if stale {
-                    answer_the_past(socket, &mut buffer, memory);
+                let door = door.get_or_insert_with(|| Door::open(own.0, own.1));
+                // What came while it was stopped says nothing of whom it is asked by now.
+                while let Some(heard) = stale.then(|| door.hear(Duration::ZERO)).flatten() {
+                    take(door, own, heard, memory, false);
                 }
-                if let Ok((length, from)) = socket.recv_from(&mut buffer) {
-                    hear(socket, buffer.get(..length).unwrap_or_default(), from, memory, true);
+                if let Some(heard) = door.hear(LOOK) {
+                    take(door, own, heard, memory, true);
                 }
             }
         }
     }
 }
 
-/// What came while it was stopped says nothing of whom it is asked by now.
-fn answer_the_past(socket: &UdpSocket, buffer: &mut [u8], memory: &Mutex<Memory>) {
-    socket.set_nonblocking(true).expect("a socket");
-    while let Ok((length, from)) = socket.recv_from(buffer) {
-        hear(socket, buffer.get(..length).unwrap_or_default(), from, memory, false);
-    }
-    socket.set_nonblocking(false).expect("a socket");
-}
-
-fn hear(socket: &UdpSocket, bytes: &[u8], from: SocketAddr, memory: &Mutex<Memory>, counts: bool) {
-    let Ok(request) = Message::read(bytes) else { return };
+fn take(
+    door: &mut Door,
+    own: (SocketAddr, Transport),
+    heard: (Vec<u8>, SocketAddr),
+    memory: &Mutex<Memory>,
+    counts: bool,
+) {
+    let (bytes, from) = heard;
+    let Ok(request) = Message::read(&bytes) else { return };
     if !request.is_request() || request.method() == "ACK" {
         return;
     }
@@ -161,14 +158,13 @@ fn hear(socket: &UdpSocket, bytes: &[u8], from: SocketAddr, memory: &Mutex<Memor
         // As long as FreeSWITCH says at its limit.
         _ if refused && mood == Mood::Full => response.push("Retry-After", "300"),
         "INVITE" if !refused => {
-            let own = socket.local_addr().expect("a bound socket");
-            response.push("Contact", format!("<sip:9196@{own}>"));
+            let by = if own.1 == Transport::Tcp { ";transport=tcp" } else { "" };
+            response.push("Contact", format!("<sip:9196@{}{by}>", own.0));
         }
         _ => {}
     }
     response.close(None);
-    // A datagram that cannot be sent is a lost one.
-    let _ = socket.send_to(&response.to_bytes(), from);
+    door.say(from, &response.to_bytes());
 }
 
 /// Whatever happens in a call that it has goes on.

@@ -114,14 +114,14 @@ impl Site {
         }
     }
 
-    /// A new place with a pool of three.
+    /// The same place with a third member in its pool.
     ///
     /// # Panics
-    /// When the machine has no free ports or no room for files.
-    pub fn with_third_member(name: &str) -> Self {
-        let mut site = Self::new(name);
-        site.third_member = Some(free_udp(Ipv4Addr::new(127, site.network[0], site.network[1], 7)));
-        site
+    /// When the machine has no free ports.
+    #[must_use]
+    pub fn and_third_member(mut self) -> Self {
+        self.third_member = Some(free_udp(Ipv4Addr::new(127, self.network[0], self.network[1], 7)));
+        self
     }
 
     /// All members of the pool.

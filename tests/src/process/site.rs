@@ -258,6 +258,18 @@ format = "text"
         let file = self.directory.join("routes.toml");
         fs::write(file, format!("{more}{ROUTES}")).expect("a file in the temporary directory");
     }
+
+    /// Writes `sbc.toml` and `routes.toml` once more, as `change` has made them of the usual ones.
+    ///
+    /// # Panics
+    /// When they cannot be written.
+    pub fn rewrite(&self, change: impl Fn(&str, &str) -> (String, String)) {
+        let path = self.write_config(Balance::CallId);
+        let config = fs::read_to_string(&path).expect("the configuration");
+        let (config, rules) = change(&config, ROUTES);
+        fs::write(&path, config).expect("a file in the temporary directory");
+        fs::write(self.directory.join("routes.toml"), rules).expect("a file in the temporary directory");
+    }
 }
 
 impl Streams {

@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
+use sbc_core::flow::Transport;
 use sbc_tests::load::{
     Flood, Way, Weather, deafen, fail, kills, overload, reload, silence, stop_process, travel,
 };
@@ -60,7 +61,7 @@ struct Arguments {
 enum Scenario {
     /// sbc is killed under calls.
     Kills,
-    /// One of three members is gone, stopped, full, or hears nothing, under calls.
+    /// One of three members is gone, stopped, full, paused, or hears nothing, under calls.
     Faults,
     /// The configuration is read again under calls.
     Reloads,
@@ -115,8 +116,11 @@ impl Scenario {
                 Ok(told(&killed, killed.broken()))
             }
             Self::Faults => {
-                let moods = [Mood::Gone, Mood::Stopped, Mood::Full, Mood::Deaf].into_iter();
-                let failed = moods.map(|mood| fail(mood, arguments.rate));
+                let by_udp = [Mood::Gone, Mood::Stopped, Mood::Full, Mood::Paused, Mood::Deaf];
+                let by_udp = by_udp.map(|mood| (mood, Transport::Udp));
+                let by_tcp = [Mood::Gone, Mood::Stopped].map(|mood| (mood, Transport::Tcp));
+                let all = by_udp.into_iter().chain(by_tcp);
+                let failed = all.map(|(mood, transport)| fail(mood, transport, arguments.rate));
                 let failed = failed.chain(std::iter::once_with(|| stop_process(arguments.rate)));
                 Ok(failed.flat_map(|failed| told(&failed, failed.broken())).collect())
             }

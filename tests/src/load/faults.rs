@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use sbc_core::flow::Transport;
+
 use crate::process::{Balance, Caller, Heard, Mood, Outcome, PATIENCE, Puppet, Sbc, SippMember, Site, until};
 use crate::ua::message::Message;
 
@@ -10,12 +12,17 @@ use crate::ua::message::Message;
 const LENGTH: Duration = Duration::from_secs(1);
 /// How long calls go on before it fails, while it has failed, and when it is back, in seconds.
 const PARTS: [u32; 3] = [1, 4, 5];
+/// The same where it is full. It is asked again after ten seconds, however long it wants to be left alone: once when it
+/// still is, and once when it has room again.
+const PARTS_WHEN_FULL: [u32; 3] = [1, 12, 12];
 
 /// What came of it.
 #[derive(Debug, Clone)]
 pub struct Failed {
     /// How it failed.
     pub mood: Mood,
+    /// How it is reached.
+    pub transport: Transport,
     /// What the caller counted.
     pub outcome: Outcome,
     /// Calls a second.
@@ -30,23 +37,29 @@ impl Failed {
     /// What is not as it must be.
     pub fn broken(&self) -> Vec<String> {
         let Outcome { begun, answered, failed, unexpected, orphaned, .. } = self.outcome;
-        let mood = self.mood;
+        let Self { mood, transport, .. } = *self;
         let mut broken = Vec::new();
         if answered != begun || failed + unexpected > 0 {
             broken.push(format!(
-                "{mood:?}: {answered} of {begun} calls answered, {failed} failed, {unexpected} unexpected"
+                "{mood:?} by {transport}: {answered} of {begun} calls answered, {failed} failed, {unexpected} unexpected"
             ));
         }
         // Only calls that were up there when it failed can have lost their other end.
         let most_up = u64::from(self.rate) * (LENGTH.as_secs() + 1);
         if orphaned > most_up {
-            broken.push(format!("{mood:?}: {orphaned} calls found nobody to end them"));
+            broken.push(format!("{mood:?} by {transport}: {orphaned} calls found nobody to end them"));
         }
-        if self.asked_in_vain > 0 {
-            broken.push(format!("{mood:?}: {} calls were tried at it", self.asked_in_vain));
+        // Who is full is asked whether he still is: with the calls that come until he has answered, a tenth of a second
+        // of them.
+        let may_ask = if mood == Mood::Full { self.rate.div_ceil(10) } else { 0 };
+        if self.asked_in_vain > may_ask {
+            broken.push(format!("{mood:?} by {transport}: {} calls were tried at it", self.asked_in_vain));
         }
         if self.back.calls == 0 || self.back.probes_before_calls < 2 {
-            broken.push(format!("{mood:?}: it was not taken back after two good probes: {:?}", self.back));
+            broken.push(format!(
+                "{mood:?} by {transport}: it was not taken back after two good probes: {:?}",
+                self.back
+            ));
         }
         broken
     }
@@ -55,7 +68,7 @@ impl Failed {
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Outcome { begun, answered, failed, orphaned, .. } = self.outcome;
-        writeln!(f, "one of three members {:?}", self.mood)?;
+        writeln!(f, "one of three members {:?}, by {}", self.mood, self.transport)?;
         writeln!(f, "calls                       {begun:>7}")?;
         writeln!(f, "answered                    {answered:>7}")?;
         writeln!(f, "failed                      {failed:>7}")?;
@@ -65,32 +78,39 @@ impl fmt::Display for Failed {
     }
 }
 
-/// Let one of three members fail like this and come back, under so many calls a second.
+/// Let one of three members, reached by UDP or TCP, fail like this and come back, under so many calls a second.
 ///
 /// # Panics
 /// When a program does not start or does not end.
-pub fn fail(mood: Mood, rate: u32) -> Failed {
-    let site = Site::with_third_member(&format!("{mood:?}").to_lowercase());
-    let members: Vec<_> = site.pool().into_iter().map(Puppet::start).collect();
-    let failing = &members[0];
+pub fn fail(mood: Mood, transport: Transport, rate: u32) -> Failed {
+    let name = format!("{mood:?}-{transport}").to_lowercase();
+    let by_tcp = transport == Transport::Tcp;
+    let site =
+        if by_tcp { Site::with_streams(&name, transport) } else { Site::new(&name) }.and_third_member();
+    let by = |place| if by_tcp && place == 1 { Transport::Tcp } else { Transport::Udp };
+    let start = |(place, address)| Puppet::start(address, by(place));
+    let members: Vec<_> = site.pool().into_iter().enumerate().map(start).collect();
+    // The second one is the one that TCP may reach.
+    let failing = &members[1];
     let sbc = Sbc::start(&site, Balance::CallId);
-    let mut caller = Caller::start(&site, rate * PARTS.iter().sum::<u32>(), rate, LENGTH);
+    let parts = if mood == Mood::Full { PARTS_WHEN_FULL } else { PARTS };
+    let mut caller = Caller::start(&site, rate * parts.iter().sum::<u32>(), rate, LENGTH);
     let answered = |calls: u32| until("calls are answered", || caller.answered() >= u64::from(calls));
-    answered(rate * PARTS[0]);
+    answered(rate * parts[0]);
     failing.turn(mood);
-    until("it is known", || !sbc.has_up(site.members[0]));
-    if matches!(mood, Mood::Full | Mood::Deaf) {
+    until("it is known", || !sbc.has_up(site.members[1]));
+    if matches!(mood, Mood::Full | Mood::Paused | Mood::Deaf) {
         // What was sent before it was known has come when later probes have.
         let asked = failing.heard().asked;
         until("probes go on", || failing.heard().asked > asked + 2);
     }
     let known = failing.heard();
-    answered(rate * (PARTS[0] + PARTS[1]));
+    answered(rate * (parts[0] + parts[1]));
     let asked_in_vain = failing.heard().calls - known.calls;
     failing.turn(Mood::Well);
     until("calls go to it again", || failing.heard().calls > 0);
     let outcome = caller.finish_within(2 * PATIENCE);
-    Failed { mood, outcome, rate, asked_in_vain, back: failing.heard() }
+    Failed { mood, transport, outcome, rate, asked_in_vain, back: failing.heard() }
 }
 
 /// The same with a process that is stopped (SIGSTOP) and goes on (SIGCONT): what came for it meanwhile waits in the
@@ -99,9 +119,9 @@ pub fn fail(mood: Mood, rate: u32) -> Failed {
 /// # Panics
 /// When a program does not start or does not end.
 pub fn stop_process(rate: u32) -> Failed {
-    let site = Site::with_third_member("sigstop");
+    let site = Site::new("sigstop").and_third_member();
     let [stopped, _other] = SippMember::pair(&site);
-    let _third = site.pool().last().copied().map(Puppet::start);
+    let _third = site.pool().last().map(|address| Puppet::start(*address, Transport::Udp));
     let sbc = Sbc::start(&site, Balance::CallId);
     let mut caller = Caller::start(&site, rate * PARTS.iter().sum::<u32>(), rate, LENGTH);
     let answered = |calls: u32| until("calls are answered", || caller.answered() >= u64::from(calls));
@@ -128,7 +148,7 @@ pub fn stop_process(rate: u32) -> Failed {
     let missed = sbc.metric("sbc_pool_probes_missed_total") - missed_before;
     let outcome = caller.finish_within(2 * PATIENCE);
     let back = judge(&since(), missed, is_new);
-    Failed { mood: Mood::Stopped, outcome, rate, asked_in_vain: 0, back }
+    Failed { mood: Mood::Stopped, transport: Transport::Udp, outcome, rate, asked_in_vain: 0, back }
 }
 
 /// Calls of SIPp are numbered from 1, first thing in their Call-ID.

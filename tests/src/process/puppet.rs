@@ -1,13 +1,18 @@
 //! A member of the pool in this very process, which fails as it is told: what it was asked, and when, is known to the
 //! last message.
 
+mod door;
+
 use std::collections::HashSet;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use sbc_core::flow::Transport;
+
+use self::door::Door;
 use crate::sim::answer;
 use crate::ua::message::Message;
 
@@ -19,12 +24,14 @@ const LOOK: Duration = Duration::from_millis(20);
 pub enum Mood {
     /// It answers calls and probes.
     Well,
-    /// It is gone: its host says by ICMP that nobody has the port.
+    /// It is gone: its host says that nobody has the port, by ICMP, or closes its connections and refuses others.
     Gone,
     /// It is stopped (SIGSTOP): the kernel takes what comes, nobody reads it until it goes on.
     Stopped,
-    /// It answers INVITE and OPTIONS with 503.
+    /// It has all the calls it may have: whatever is new gets 503, and its probes 200, as FreeSWITCH does it.
     Full,
+    /// It takes nothing, and says so to its probes, too.
+    Paused,
     /// Nothing that is sent to it arrives.
     Deaf,
 }
@@ -60,17 +67,17 @@ pub struct Puppet {
 }
 
 impl Puppet {
-    /// A member at this address, well.
+    /// A member at this address, reached by UDP or TCP, well.
     ///
     /// # Panics
     /// When the address is taken.
-    pub fn start(address: SocketAddr) -> Self {
+    pub fn start(address: SocketAddr, transport: Transport) -> Self {
         let memory =
             Memory { mood: Mood::Well, stale: false, heard: Heard::default(), known: HashSet::new() };
         let (memory, over) = (Arc::new(Mutex::new(memory)), Arc::new(AtomicBool::new(false)));
-        let first = Some(open(address));
+        let first = Some(Door::open(address, transport));
         let (its_memory, its_end) = (Arc::clone(&memory), Arc::clone(&over));
-        let thread = std::thread::spawn(move || live(address, first, &its_memory, &its_end));
+        let thread = std::thread::spawn(move || live((address, transport), first, &its_memory, &its_end));
         Self { memory, over, thread: Some(thread) }
     }
 
@@ -98,15 +105,8 @@ impl Drop for Puppet {
     }
 }
 
-fn open(address: SocketAddr) -> UdpSocket {
-    let socket = UdpSocket::bind(address).expect("the member's address is free");
-    socket.set_read_timeout(Some(LOOK)).expect("a time to look up");
-    socket
-}
-
-fn live(address: SocketAddr, first: Option<UdpSocket>, memory: &Mutex<Memory>, over: &AtomicBool) {
-    let mut socket = first;
-    let mut buffer = vec![0; 65_536];
+fn live(own: (SocketAddr, Transport), first: Option<Door>, memory: &Mutex<Memory>, over: &AtomicBool) {
+    let mut door = first;
     while !over.load(Ordering::Relaxed) {
         let (mood, stale) = {
             let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,64 +114,78 @@ fn live(address: SocketAddr, first: Option<UdpSocket>, memory: &Mutex<Memory>, o
         };
         match mood {
             Mood::Gone => {
-                socket = None;
+                door = None;
                 std::thread::sleep(LOOK);
             }
             Mood::Stopped => std::thread::sleep(LOOK),
-            Mood::Well | Mood::Full | Mood::Deaf => {
-                let socket = socket.get_or_insert_with(|| open(address));
-                if stale {
-                    answer_the_past(socket, &mut buffer, memory);
+            Mood::Well | Mood::Full | Mood::Paused | Mood::Deaf => {
+                let door = door.get_or_insert_with(|| Door::open(own.0, own.1));
+                // What came while it was stopped says nothing of whom it is asked by now.
+                while let Some(heard) = stale.then(|| door.hear(Duration::ZERO)).flatten() {
+                    take(door, own, heard, memory, false);
                 }
-                if let Ok((length, from)) = socket.recv_from(&mut buffer) {
-                    hear(socket, buffer.get(..length).unwrap_or_default(), from, memory, true);
+                if let Some(heard) = door.hear(LOOK) {
+                    take(door, own, heard, memory, true);
                 }
             }
         }
     }
 }
 
-/// What came while it was stopped says nothing of whom it is asked by now.
-fn answer_the_past(socket: &UdpSocket, buffer: &mut [u8], memory: &Mutex<Memory>) {
-    socket.set_nonblocking(true).expect("a socket");
-    while let Ok((length, from)) = socket.recv_from(buffer) {
-        hear(socket, buffer.get(..length).unwrap_or_default(), from, memory, false);
-    }
-    socket.set_nonblocking(false).expect("a socket");
-}
-
-fn hear(socket: &UdpSocket, bytes: &[u8], from: SocketAddr, memory: &Mutex<Memory>, counts: bool) {
-    let Ok(request) = Message::read(bytes) else { return };
+fn take(
+    door: &mut Door,
+    own: (SocketAddr, Transport),
+    heard: (Vec<u8>, SocketAddr),
+    memory: &Mutex<Memory>,
+    counts: bool,
+) {
+    let (bytes, from) = heard;
+    let Ok(request) = Message::read(&bytes) else { return };
     if !request.is_request() || request.method() == "ACK" {
         return;
     }
     let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
     let mood = memory.mood;
-    let is_full = mood == Mood::Full && matches!(request.method(), "INVITE" | "OPTIONS");
-    memory.note(&request, mood == Mood::Well, counts);
+    let refused = refuses(mood, &request);
+    let is_good = matches!(mood, Mood::Well | Mood::Full);
+    memory.note(&request, is_good, counts);
     drop(memory);
-    if !matches!(mood, Mood::Well | Mood::Full) {
+    if matches!(mood, Mood::Gone | Mood::Stopped | Mood::Deaf) {
         return;
     }
-    let mut response = answer(&request, if is_full { 503 } else { 200 }, "puppet");
-    if request.method() == "INVITE" && !is_full {
-        let own = socket.local_addr().expect("a bound socket");
-        response.push("Contact", format!("<sip:9196@{own}>"));
+    let mut response = answer(&request, if refused { 503 } else { 200 }, "puppet");
+    match request.method() {
+        // As long as FreeSWITCH says at its limit.
+        _ if refused && mood == Mood::Full => response.push("Retry-After", "300"),
+        "INVITE" if !refused => {
+            let by = if own.1 == Transport::Tcp { ";transport=tcp" } else { "" };
+            response.push("Contact", format!("<sip:9196@{}{by}>", own.0));
+        }
+        _ => {}
     }
     response.close(None);
-    // A datagram that cannot be sent is a lost one.
-    let _ = socket.send_to(&response.to_bytes(), from);
+    door.say(from, &response.to_bytes());
+}
+
+/// Whatever happens in a call that it has goes on.
+fn refuses(mood: Mood, request: &Message) -> bool {
+    let is_new = request.tag("To").is_empty();
+    match request.method() {
+        "INVITE" | "REGISTER" | "NOTIFY" | "INFO" => is_new && matches!(mood, Mood::Full | Mood::Paused),
+        "OPTIONS" => is_new && mood == Mood::Paused,
+        _ => false,
+    }
 }
 
 impl Memory {
-    fn note(&mut self, request: &Message, is_well: bool, counts: bool) {
+    fn note(&mut self, request: &Message, is_good: bool, counts: bool) {
         match request.method() {
             "OPTIONS" if counts => {
                 self.heard.asked += 1;
-                self.heard.probes += u32::from(is_well);
+                self.heard.probes += u32::from(is_good);
             }
             // Of the probes that it finds when it goes on, the last one may still be waited for.
-            "OPTIONS" => self.heard.probes = u32::from(is_well),
+            "OPTIONS" => self.heard.probes = u32::from(is_good),
             "INVITE" if self.known.insert(request.call_id().to_owned()) && counts => {
                 if self.heard.calls == 0 {
                     self.heard.probes_before_calls = self.heard.probes;

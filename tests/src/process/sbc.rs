@@ -95,18 +95,26 @@ impl<'s> Sbc<'s> {
         });
     }
 
-    /// Writes one more rule, numbered, and lets it be read.
+    /// Lets it read its configuration again, or go back to what ran before. What has changed, as it says itself.
     ///
     /// # Panics
     /// When it is not taken over.
-    pub fn reload_with_rule(&self, number: u32) {
-        self.site.write_rules(&format!(
-            "[[rule]]\nname = \"number {number}\"\nmatch = {{ user = \"{number}\" }}\nreject = {{ status = 404 }}\n"
-        ));
+    pub fn reload(&self, previous: bool) -> Vec<String> {
         let url = format!("http://{}/api/v1/reload", self.site.admin);
         let request = ureq::post(&url).header("Content-Type", "application/json");
-        let reply = request.send("{}").expect("the rules are taken over");
-        assert_eq!(reply.status(), 200);
+        let mut reply =
+            request.send(format!("{{\"previous\":{previous}}}")).expect("the configuration is taken over");
+        let reply = reply.body_mut().read_to_string().expect("text");
+        let reply: Value = serde_json::from_str(&reply).expect("JSON");
+        let changes = reply["changes"].as_array().cloned().unwrap_or_default();
+        changes.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    /// The members that it has now, in the order of the file.
+    pub fn members(&self) -> Vec<String> {
+        let status = self.status();
+        let members = members_of(&status["pools"][0]).into_iter();
+        members.filter_map(|member| member["address"].as_str().map(str::to_owned)).collect()
     }
 
     /// Whether it gives calls to the member at this address.

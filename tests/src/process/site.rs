@@ -114,14 +114,14 @@ impl Site {
         }
     }
 
-    /// A new place with a pool of three.
+    /// The same place with a third member in its pool.
     ///
     /// # Panics
-    /// When the machine has no free ports or no room for files.
-    pub fn with_third_member(name: &str) -> Self {
-        let mut site = Self::new(name);
-        site.third_member = Some(free_udp(Ipv4Addr::new(127, site.network[0], site.network[1], 7)));
-        site
+    /// When the machine has no free ports.
+    #[must_use]
+    pub fn and_third_member(mut self) -> Self {
+        self.third_member = Some(free_udp(Ipv4Addr::new(127, self.network[0], self.network[1], 7)));
+        self
     }
 
     /// All members of the pool.
@@ -257,6 +257,18 @@ format = "text"
     pub fn write_rules(&self, more: &str) {
         let file = self.directory.join("routes.toml");
         fs::write(file, format!("{more}{ROUTES}")).expect("a file in the temporary directory");
+    }
+
+    /// Writes `sbc.toml` and `routes.toml` once more, as `change` has made them of the usual ones.
+    ///
+    /// # Panics
+    /// When they cannot be written.
+    pub fn rewrite(&self, change: impl Fn(&str, &str) -> (String, String)) {
+        let path = self.write_config(Balance::CallId);
+        let config = fs::read_to_string(&path).expect("the configuration");
+        let (config, rules) = change(&config, ROUTES);
+        fs::write(&path, config).expect("a file in the temporary directory");
+        fs::write(self.directory.join("routes.toml"), rules).expect("a file in the temporary directory");
     }
 }
 

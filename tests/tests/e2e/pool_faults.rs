@@ -3,26 +3,37 @@
 
 use std::time::Duration;
 
+use sbc_core::flow::Transport;
 use sbc_tests::agent::{LegId, State};
 use sbc_tests::load::{fail, reload, stop_process};
 use sbc_tests::process::{Balance, FsMember, Live, Mood, PublicView, Sbc, Site, alone, until, until_within};
 
 const RATE: u32 = 50;
 
-fn no_call_fails(mood: Mood) {
+fn no_call_fails(mood: Mood, transport: Transport) {
     let _turn = alone();
-    let failed = fail(mood, RATE);
+    let failed = fail(mood, transport, RATE);
     assert_eq!(failed.broken(), Vec::<String>::new(), "{failed}");
 }
 
 #[test]
 fn no_new_call_fails_when_a_member_is_gone_and_its_host_says_so() {
-    no_call_fails(Mood::Gone);
+    no_call_fails(Mood::Gone, Transport::Udp);
 }
 
 #[test]
 fn no_new_call_fails_when_a_member_is_stopped() {
-    no_call_fails(Mood::Stopped);
+    no_call_fails(Mood::Stopped, Transport::Udp);
+}
+
+#[test]
+fn no_new_call_fails_when_a_member_behind_connections_is_gone() {
+    no_call_fails(Mood::Gone, Transport::Tcp);
+}
+
+#[test]
+fn no_new_call_fails_when_a_member_behind_connections_is_stopped() {
+    no_call_fails(Mood::Stopped, Transport::Tcp);
 }
 
 #[test]
@@ -34,12 +45,17 @@ fn no_new_call_fails_when_the_process_of_a_member_is_stopped() {
 
 #[test]
 fn no_new_call_fails_when_a_member_is_full() {
-    no_call_fails(Mood::Full);
+    no_call_fails(Mood::Full, Transport::Udp);
+}
+
+#[test]
+fn no_new_call_fails_when_a_member_takes_nothing_and_says_so_to_its_probes() {
+    no_call_fails(Mood::Paused, Transport::Udp);
 }
 
 #[test]
 fn no_new_call_fails_when_nothing_arrives_at_a_member() {
-    no_call_fails(Mood::Deaf);
+    no_call_fails(Mood::Deaf, Transport::Udp);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sbc_core::config::Strictness;
+use sbc_core::rate::Rate;
 
 use sbc_core::config::{Balance, Registrations, Share};
 
@@ -280,6 +281,20 @@ fn several_members_without_a_word_on_registrations_are_worth_a_warning() {
 }
 
 #[test]
+fn the_burst_of_a_call_rate_is_twice_the_rate_unless_it_is_said() {
+    let files = Files::new("call-rates");
+    let rates =
+        "call_rate_per_user = { calls = \"2/s\", burst = 3 }\ncall_rate_per_source = { calls = \"600/m\" }\n";
+    let admission = check(&files.0, &GOOD.replace("[timers]", &format!("{rates}[timers]")))
+        .expect("no problems")
+        .admission;
+    assert_eq!(admission.call_rate_per_user, Some(Rate::per_second(2, 3)));
+    assert_eq!(admission.call_rate_per_source, Some(Rate::new(600, Duration::from_secs(60), 1200)));
+    let unsaid = check(&files.0, GOOD).expect("no problems").admission;
+    assert_eq!((unsaid.call_rate_per_user, unsaid.call_rate_per_source), (None, None));
+}
+
+#[test]
 fn values_out_of_bounds_name_what_would_be_right() {
     let files = Files::new("values");
     let cases = [
@@ -411,7 +426,7 @@ fn values_out_of_bounds_name_what_would_be_right() {
         (
             "[timers]",
             "call_rate_per_source = { calls = \"20/s\", burst = 0 }\n[timers]",
-            "sbc.toml:51:49: admission.call_rate_per_source.burst: found 0, expected a whole number from 1 to 1000000",
+            "sbc.toml:51:50: admission.call_rate_per_source.burst: found 0, expected a whole number from 1 to 1000000",
         ),
         (
             "[timers]",

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sbc_core::config::{HostPort, Listener, Member, Pool, Strictness};
+use sbc_core::config::{HostPort, Listener, Member, Pool, Share, Strictness};
 use sbc_core::flow::{ListenerId, Transport, Zone, is_websocket};
 use sbc_tls::ServerName;
 
@@ -33,6 +33,7 @@ pub(super) struct Checked {
     pub listeners: Vec<ListenerSettings>,
     pub pools: Vec<Pool>,
     pub discoveries: Vec<Discovery>,
+    pub discovered: Vec<Share>,
 }
 
 /// Runs every check; each reports for itself.
@@ -60,7 +61,8 @@ pub(super) fn all(parts: Parts<'_, '_, '_>) -> Option<Checked> {
     let routes: Option<Vec<_>> = routes.into_iter().collect();
     let (workers, routes, advertised) = (workers?, routes?, advertised?);
     let discoveries = parts.pools.whole.iter().zip(&routes);
-    let discoveries = discoveries.filter_map(|(pool, ways)| discovery(&parts, pool, ways)).collect();
+    let discoveries = discoveries.filter_map(|(pool, ways)| discovery(&parts, pool, ways));
+    let (discoveries, discovered) = discoveries.unzip();
     let names: Vec<_> = (0..advertised.len()).map(|index| server_names(&parts, &routes, index)).collect();
     let pools = parts
         .pools
@@ -72,7 +74,7 @@ pub(super) fn all(parts: Parts<'_, '_, '_>) -> Option<Checked> {
     let listeners = parts.listeners.whole.into_iter().zip(advertised).zip(names);
     let finish = |((listener, advertise), names)| finish_listener(listener, advertise, names, workers);
     let listeners = listeners.map(finish).collect();
-    Some(Checked { workers, listeners, pools, discoveries })
+    Some(Checked { workers, listeners, pools, discoveries, discovered })
 }
 
 fn unique_names(parts: &Parts<'_, '_, '_>) {
@@ -203,16 +205,17 @@ fn workers(parts: &Parts<'_, '_, '_>) -> Option<u8> {
     enough.then_some(asked.value)
 }
 
-/// What is to be asked of DNS for a pool.
-fn discovery(parts: &Parts<'_, '_, '_>, pool: &RawPool, ways: &Ways) -> Option<Discovery> {
+/// What is to be asked of DNS for a pool, and what those take that it lists.
+fn discovery(parts: &Parts<'_, '_, '_>, pool: &RawPool, ways: &Ways) -> Option<(Discovery, Share)> {
     let (source, index) = (pool.discover.as_ref()?.value.clone(), ways.discovered?);
     let listener = parts.listeners.whole.get(index)?;
-    Some(Discovery {
+    let discovery = Discovery {
         pool: pool.name.as_str().into(),
         source,
         listener: ListenerId(u16::try_from(index).ok()?),
         ipv6: listener.bind.value.is_ipv6(),
-    })
+    };
+    Some((discovery, pool.discovered.clone()))
 }
 
 type Names = Vec<(SocketAddr, ServerName<'static>)>;

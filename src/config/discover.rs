@@ -21,6 +21,13 @@ pub(crate) struct Source {
     pub transport: Transport,
 }
 
+impl Source {
+    /// Whether its answers say which part of the requests each member gets.
+    pub(crate) const fn has_weights(&self) -> bool {
+        self.port.is_none()
+    }
+}
+
 /// Reads `discover`.
 pub(super) fn read(value: &Value<'_, '_>) -> Option<At<Source>> {
     let source = value.parsed(EXPECTED, parse)?;

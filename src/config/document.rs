@@ -223,14 +223,15 @@ impl<'s, 'd> Section<'s, 'd> {
             return Vec::new();
         };
         let under = items.iter().filter_map(|item| item.get_ref().as_table()?.get(name));
-        let words = under.flat_map(|value| match value.get_ref() {
-            DeValue::Array(words) => words.iter().filter_map(|word| word.get_ref().as_str()).collect(),
-            word => word.as_str().into_iter().collect::<Vec<_>>(),
-        });
-        let mut words: Vec<_> = words.collect();
+        let mut words: Vec<_> = under.flat_map(|value| words_of(value.get_ref())).collect();
         words.sort_unstable();
         words.dedup();
         words
+    }
+
+    /// The strings under `name`, which is a string or a list of them.
+    pub(super) fn words(&self, name: &str) -> Vec<&'s str> {
+        self.get(name).map(|value| words_of(value.value)).unwrap_or_default()
     }
 
     /// A table in here, of which nothing is reported.
@@ -263,6 +264,13 @@ impl<'s, 'd> Section<'s, 'd> {
 pub(crate) struct At<T> {
     pub value: T,
     pub place: Place,
+}
+
+fn words_of<'s>(value: &'s DeValue<'s>) -> Vec<&'s str> {
+    match value {
+        DeValue::Array(words) => words.iter().filter_map(|word| word.get_ref().as_str()).collect(),
+        word => word.as_str().into_iter().collect(),
+    }
 }
 
 /// A value of the file with its key.

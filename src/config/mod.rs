@@ -18,6 +18,7 @@ mod pool;
 mod reach;
 mod routes;
 mod service;
+mod share;
 mod ticket;
 mod tls;
 mod units;
@@ -32,7 +33,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sbc_core::config::{Admission, Config, Headers, Key, Listener, Overload, Pool, Rules, Timers};
+use sbc_core::config::{
+    Admission, Config, Headers, Key, Listener, Member, Overload, Pool, Rules, Share, Timers,
+};
 use sbc_core::flow::ListenerId;
 use sbc_tls::ServerName;
 
@@ -89,6 +92,8 @@ pub(crate) struct Settings {
     pub pools: Vec<Pool>,
     /// What is asked of DNS for them.
     pub discoveries: Vec<Discovery>,
+    /// What each member takes that one of these lists, in the same order.
+    pub discovered: Vec<Share>,
     /// Which DNS server is asked; `None`: those of `/etc/resolv.conf`.
     pub resolver: Option<SocketAddr>,
     /// Compiled against `pools` and `listeners`.
@@ -145,6 +150,17 @@ pub(crate) struct Discovery {
     pub listener: ListenerId,
     /// Which addresses it reaches.
     pub ipv6: bool,
+}
+
+impl Discovery {
+    /// What a member takes that it lists: as the file says, but for what the answer says itself.
+    pub(crate) fn share_of(&self, listed: &Member, share: &Share) -> Share {
+        let mut share = share.clone();
+        if self.source.has_weights() {
+            (share.weight, share.priority) = (listed.share.weight, listed.share.priority);
+        }
+        share
+    }
 }
 
 impl Settings {
@@ -247,6 +263,7 @@ fn read(root: &Section<'_, '_>, directory: &Path, machine: &Machine) -> Option<S
         listeners: checked.listeners,
         pools: checked.pools,
         discoveries: checked.discoveries,
+        discovered: checked.discovered,
         resolver: node.resolver,
         rules: Arc::new(rules?),
         admission: admission?,

@@ -12,14 +12,12 @@ use sbc_tls::ServerName;
 use super::discover::{self, Source};
 use super::document::{At, Keys, Section, Value};
 use super::error::Place;
-use super::{listener, units};
+use super::{listener, share, units};
 
 /// Most pools of one node.
 pub(super) const MOST_POOLS: usize = 64;
 /// Most members of one pool.
 const MOST_MEMBERS: usize = limits::MEMBERS_PER_POOL;
-/// Most tags of one member.
-const MOST_TAGS: usize = 16;
 const PROBE_INTERVAL: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(600);
 const PROBE_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
 /// Shorter than this, a restart or a lost cable would look like a death.
@@ -33,6 +31,7 @@ const KEYS: Keys = Keys {
     known: &[
         "members",
         "discover",
+        "discovered",
         "zone",
         "listener",
         "balance",
@@ -71,6 +70,8 @@ pub(super) struct RawPool {
     pub members: Vec<At<RawMember>>,
     /// Where others are listed.
     pub discover: Option<At<Source>>,
+    /// What each of those takes.
+    pub discovered: Share,
     pub balance: Balance,
     pub registrations: Registrations,
     pub probe: Option<Probe>,
@@ -113,6 +114,7 @@ pub(super) fn read(name: &str, place: Place, value: &Value<'_, '_>) -> Option<Ra
         .or("zone", Zone::Pool, |value| value.word(&[("pool", Zone::Pool), ("trunk", Zone::Trunk)], &[]));
     let listener = section.maybe("listener", |value| listener::name_of(value).map(|name| name.value));
     let discover = section.or("discover", None, |value| discover::read(value).map(Some));
+    let discovered = share::discovered(&section, discover.as_ref().map(Option::as_ref));
     let members = match section.get("members") {
         Some(value) => members(&value),
         None if section.get("discover").is_some() => Some(Vec::new()),
@@ -143,6 +145,7 @@ pub(super) fn read(name: &str, place: Place, value: &Value<'_, '_>) -> Option<Ra
         listener: listener?,
         members,
         discover,
+        discovered: discovered?,
         balance: balance?,
         registrations: registrations.map_or(Registrations::Shared, |at| at.value),
         probe: probe?,
@@ -193,7 +196,7 @@ fn member(value: &Value<'_, '_>) -> Option<At<RawMember>> {
     let text = uri.text("a URI as \"sip:10.0.2.10:5080\"")?;
     let address = member_address(&uri, text);
     let server_name = section.maybe("server_name", server_name);
-    let share = share(&section)?;
+    let share = share::share(&section)?;
     let (address, transport) = address?;
     let server_name = server_name?;
     if let Some(name) = server_name.as_ref().filter(|_| transport != Transport::Tls) {
@@ -211,39 +214,6 @@ fn server_name(value: &Value<'_, '_>) -> Option<ServerName<'static>> {
     value.parsed("the name in its certificate as \"sip.example.com\"", |text| {
         ServerName::try_from(text.to_owned()).ok()
     })
-}
-
-/// What it takes of the pool's requests.
-fn share(section: &Section<'_, '_>) -> Option<Share> {
-    let whole = Share::default();
-    let weight = section.or("weight", whole.weight, |value| {
-        value.integer(1..=1000).and_then(|weight| u16::try_from(weight).ok())
-    });
-    let priority = section.or("priority", whole.priority, |value| {
-        value.integer(0..=255).and_then(|priority| u8::try_from(priority).ok())
-    });
-    let region = section.maybe("region", |value| listener::name_of(value).map(|name| name.value));
-    let tags = section.or("tags", Box::default(), tags);
-    let max_calls = section.maybe("max_calls", |value| value.integer(1..=1_000_000));
-    let max_cps = section.maybe("max_cps", |value| value.integer(1..=100_000));
-    Some(Share {
-        weight: weight?,
-        priority: priority?,
-        region: region?.map(|region| region.value.into()),
-        tags: tags?,
-        max_calls: max_calls?.map(|most| most.value),
-        max_cps: max_cps?.map(|most| most.value),
-    })
-}
-
-/// The words by which routes choose among the members.
-fn tags(value: &Value<'_, '_>) -> Option<Box<[Box<str>]>> {
-    let expected = "a list of 1 or more tags as [\"large\"]";
-    let tags = value.list_of(MOST_TAGS, expected, |item| listener::name_of(item).map(|tag| tag.value))?;
-    if tags.is_empty() {
-        return value.wrong(expected);
-    }
-    Some(tags.into_iter().map(Into::into).collect())
 }
 
 /// `sip:IP:PORT`, with the transport or nothing behind.

@@ -40,11 +40,17 @@ pub(super) fn read(root: &Section<'_, '_>, directory: &Path) -> Option<Rules> {
     }
 }
 
-/// The tags and regions of a pool's members as written; `None` where it has members that are not in the file.
+/// The tags and regions of a pool's members as written, and of those that DNS lists.
 fn words_of_members<'s>(root: &Section<'s, '_>, pool: &str) -> Option<(Vec<&'s str>, Vec<&'s str>)> {
     let pool = root.child("pool")?.child(pool)?;
-    let is_whole = pool.get("discover").is_none();
-    is_whole.then(|| (pool.words_in("members", "tags"), pool.words_in("members", "region")))
+    let words = |name: &str| {
+        let mut words = pool.words_in("members", name);
+        words.extend(pool.child("discovered").map(|section| section.words(name)).unwrap_or_default());
+        words.sort_unstable();
+        words.dedup();
+        words
+    };
+    Some((words("tags"), words("region")))
 }
 
 /// The files beside the routes file.

@@ -804,6 +804,66 @@ fn members_may_be_listed_by_dns_alone() {
 }
 
 #[test]
+fn the_file_says_what_those_take_that_dns_lists() {
+    let files = Files::new("discovered");
+    let beside = |discover: &str, discovered: &str| {
+        format!("balance = \"hash:aor\"\ndiscover = \"{discover}\"\ndiscovered = {{ {discovered} }}")
+    };
+    let with = |new: &str| GOOD.replace("balance = \"hash:aor\"", new);
+    let (srv, host) = ("srv:_sip._udp.fs.test", "host:fs.test:5080");
+    let said = "region = \"eu\", tags = [\"new\"], max_calls = 300, max_cps = 20";
+    let share = Share {
+        region: Some("eu".into()),
+        tags: ["new".into()].into(),
+        max_calls: Some(300),
+        max_cps: Some(20),
+        ..Share::default()
+    };
+    let settings = check(&files.0, &with(&beside(srv, said))).expect("right");
+    assert_eq!((settings.discoveries.len(), &settings.discovered[..]), (1, &[share.clone()][..]));
+    let settings = check(&files.0, &with(&beside(host, &format!("weight = 3, {said}")))).expect("right");
+    assert_eq!(settings.discovered, [Share { weight: 3, ..share }]);
+    let without = with("balance = \"hash:aor\"\ndiscover = \"host:fs.test:5080\"");
+    assert_eq!(check(&files.0, &without).expect("right").discovered, [Share::default()]);
+    for (to, expected) in [
+        (
+            "balance = \"hash:aor\"\ndiscovered = { max_calls = 300 }".to_owned(),
+            "sbc.toml:41:14: pool.freeswitch.discovered: found a key without effect here, expected `discover` beside it, or `max_calls` and the like in each of `members`",
+        ),
+        (
+            beside(srv, "max_calls = 300, priority = 2"),
+            "sbc.toml:42:44: pool.freeswitch.discovered.priority: found a key without effect here, expected neither `weight` nor `priority`: SRV records say them",
+        ),
+        (
+            beside(host, "max_cps = 0"),
+            "sbc.toml:42:26: pool.freeswitch.discovered.max_cps: found 0, expected a whole number from 1 to 100000",
+        ),
+        (
+            beside(host, "uri = \"sip:10.0.2.10:5080\""),
+            "sbc.toml:42:16: pool.freeswitch.discovered.uri: found an unknown key, expected one of: weight, priority, region, tags, max_calls, max_cps",
+        ),
+    ] {
+        wrong(&files, "balance = \"hash:aor\"", &to, expected);
+    }
+}
+
+#[test]
+fn rules_may_choose_by_the_tags_of_those_that_dns_lists() {
+    let files = Files::new("discovered-tags");
+    let rule = "[[rule]]\nname = \"new ones\"\nroute = { pool = \"freeswitch\", tag = \"new\" }\n";
+    std::fs::write(files.0.join("routes.toml"), rule).expect("a file");
+    let with = |tag: &str| {
+        let discovered = format!(
+            "balance = \"hash:aor\"\ndiscover = \"host:fs.test:5080\"\ndiscovered = {{ tags = [\"{tag}\"] }}"
+        );
+        check(&files.0, &GOOD.replace("balance = \"hash:aor\"", &discovered))
+    };
+    with("new").expect("right");
+    let told = with("old").expect_err("nobody has that tag").to_string();
+    assert!(told.contains("tag") && told.contains("new"), "{told}");
+}
+
+#[test]
 fn overload_has_limits_that_can_be_changed_or_taken_away() {
     use sbc_core::config::Overload;
     let files = Files::new("overload");

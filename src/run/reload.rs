@@ -132,7 +132,7 @@ impl Reloader {
     /// What the core is told: the file, and the members that DNS lists beside it.
     fn config(&self, settings: &Settings) -> anyhow::Result<Config> {
         let mut config = core_config(settings, &self.state)?;
-        self.found.add_to(&mut config, &settings.discoveries);
+        self.found.add_to(&mut config, &settings.discoveries, &settings.discovered);
         Ok(config)
     }
 

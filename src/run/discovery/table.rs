@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sbc_core::config::{Config, Member};
+use sbc_core::config::{Config, Member, Pool, Share};
 use sbc_core::limits;
 
 use super::lookup::Failure;
@@ -114,26 +114,34 @@ impl Found {
         found.map(|known| known.state.clone()).unwrap_or_default()
     }
 
-    /// Put the members that DNS lists behind those of the file.
-    pub(in crate::run) fn add_to(&self, config: &mut Config, asked: &[Discovery]) {
-        for discovery in asked {
+    /// Put the members that DNS lists behind those of the file; each takes what is said of all that one source lists.
+    /// What was listed stays the same whatever that is.
+    pub(in crate::run) fn add_to(&self, config: &mut Config, asked: &[Discovery], shares: &[Share]) {
+        for (discovery, share) in asked.iter().zip(shares) {
             let Some(pool) = config.pools.iter_mut().find(|pool| pool.name == discovery.pool) else {
                 continue;
             };
-            for member in self.state(discovery).members {
-                let is_new = pool.members.iter().all(|known| known.address != member.address);
-                if is_new && pool.members.len() < limits::MEMBERS_PER_POOL {
-                    pool.members.push(member);
-                }
-            }
+            add(pool, &self.state(discovery).members, discovery, share);
+        }
+    }
+}
+
+fn add(pool: &mut Pool, listed: &[Member], discovery: &Discovery, share: &Share) {
+    for member in listed {
+        let is_new = pool.members.iter().all(|known| known.address != member.address);
+        if is_new && pool.members.len() < limits::MEMBERS_PER_POOL {
+            let share = discovery.share_of(member, share);
+            pool.members.push(Member { share, ..member.clone() });
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use sbc_core::config::Share;
-    use sbc_core::flow::{ListenerId, Transport};
+    use std::time::Duration;
+
+    use sbc_core::config::{Balance, Failover, Large, Registrations};
+    use sbc_core::flow::{ListenerId, Transport, Zone};
 
     use super::*;
     use crate::config::Source;
@@ -200,5 +208,50 @@ mod tests {
         assert_eq!(found.note(&typo, Err(Failure::Empty)), News::Fails);
         assert_eq!(found.state(&typo).members, members);
         assert_eq!(found.note(&typo, Ok(vec![member("10.0.2.11:5080")])), News::Members);
+    }
+
+    /// What the members of a pool take, where this is said of those that DNS lists.
+    fn shares(found: &Found, asked: &Discovery, share: &Share) -> Vec<Share> {
+        let mut pool = Pool {
+            name: "freeswitch".into(),
+            zone: Zone::Pool,
+            listener: ListenerId(0),
+            members: vec![member("10.0.2.9:5080")],
+            balance: Balance::HashCallId,
+            registrations: Registrations::Shared,
+            probe: None,
+            failover: Failover {
+                invite_after: Duration::from_secs(2),
+                other_after: Duration::from_secs(6),
+                attempts: 3,
+            },
+            large: Large::Never,
+            release: None,
+        };
+        add(&mut pool, &found.state(asked).members, asked, share);
+        pool.members.into_iter().map(|member| member.share).collect()
+    }
+
+    #[test]
+    fn what_members_take_is_said_anew_and_they_stay() {
+        let (found, srv) = (Found::default(), discovery("a"));
+        let host = Discovery { source: Source { port: Some(5080), ..srv.source.clone() }, ..srv.clone() };
+        let mut heavy = member("10.0.2.10:5080");
+        heavy.share = Share { weight: 7, priority: 2, ..Share::default() };
+        for asked in [&srv, &host] {
+            found.note(asked, Ok(vec![heavy.clone()]));
+        }
+        let small =
+            Share { weight: 3, max_calls: Some(300), tags: ["new".into()].into(), ..Share::default() };
+        let own = Share::default();
+        // SRV records say weights and priorities, and all else is said by the file; addresses say nothing.
+        let by_srv = Share { weight: 7, priority: 2, ..small.clone() };
+        assert_eq!(shares(&found, &srv, &small), [own.clone(), by_srv.clone()]);
+        assert_eq!(shares(&found, &host, &small), [own.clone(), small.clone()]);
+        // Another configuration is nothing that DNS would have to be asked for.
+        let large = Share { max_calls: Some(900), ..small };
+        let by_srv = Share { max_calls: Some(900), ..by_srv };
+        assert_eq!(shares(&found, &srv, &large), [own.clone(), by_srv]);
+        assert_eq!(shares(&found, &host, &large), [own, large]);
     }
 }

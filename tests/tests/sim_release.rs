@@ -411,6 +411,8 @@ fn whom_a_dead_member_called_stops_ringing() {
         world.agent(PHONE).policy = Policy::Ring;
         let leg = world.act(BROWSER, |agent, now| agent.call(now, "sip:1003@example.test"));
         let rings = world.until_called(PHONE);
+        // Before it has heard that, it would be given to another member.
+        assert!(world.until(10_000, |world| world.state(BROWSER, leg) == State::Ringing));
         world.run(1_000);
         let has_calls = |member: &&str| calls_of(&world, member) > 0;
         let dead = MEMBERS.into_iter().find(has_calls).expect("one has the call");

@@ -220,7 +220,7 @@ fn call(door: &mut Door) -> Dialog {
     });
     let said = door.said();
     let at = said.rfind("SIP/2.0 200 ").expect("just seen");
-    let ok = Message::read(said[at..].as_bytes()).expect("an answer");
+    let ok = Message::read(&said.as_bytes()[at..]).expect("an answer");
     let header = |name: &str| ok.get(name).expect("a header").to_owned();
     let target = ok.uri_of("Contact").expect("a Contact");
     Dialog { target, from: header("From"), to: header("To"), call_id: ANSWERED.into() }
@@ -290,10 +290,9 @@ fn nothing_goes_to_an_address_that_somebody_outside_has_chosen() {
     let mut number = 0;
     for place in 0..places() {
         for spelling in SPELLINGS {
-            for at in 0..doors.len() {
+            for (at, door) in doors.iter_mut().enumerate() {
                 number += 1;
                 let method = METHODS[(number + place) % METHODS.len()];
-                let door = &mut doors[at];
                 let (own, edge) = (door.own.to_string(), door.edge.to_string());
                 if !door.say(&lure(&door.sender(&own, &edge), method, place, spelling, canary.port, number)) {
                     // What cannot be framed has ended the stream.
@@ -341,12 +340,12 @@ fn no_line_and_no_trust_header_of_somebody_outside_reaches_the_pool() {
     let _sbc = start(&site);
     let mut doors = doors(&site);
     let mut sent = 0;
-    for at in 0..doors.len() {
-        let (own, edge) = (doors[at].own.to_string(), doors[at].edge.to_string());
-        for text in claims(&doors[at].sender(&own, &edge), at * 10_000) {
+    for (at, door) in doors.iter_mut().enumerate() {
+        let (own, edge) = (door.own.to_string(), door.edge.to_string());
+        for text in claims(&door.sender(&own, &edge), at * 10_000) {
             sent += 1;
-            if !doors[at].say(&text) {
-                doors[at] = Door::tcp(&site);
+            if !door.say(&text) {
+                *door = Door::tcp(&site);
             }
             if sent % VOLLEY == 0 {
                 std::thread::sleep(PAUSE);

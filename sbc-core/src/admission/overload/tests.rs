@@ -166,7 +166,7 @@ fn of_what_is_read_the_part_is_refused_that_the_sieve_left() {
     let mut overload = Overload::new(Time::ZERO);
     overload.passes = [0, WHOLE / 10, WHOLE, WHOLE];
     let refused = |overload: &mut Overload, read: u32| {
-        let ids = (0..10_000_u128).map(|number| number << 64 | number * 2_654_435_761 % (1 << 32));
+        let ids = (0..10_000_u128).map(|number| (number << 64) | (number * 2_654_435_761 % (1 << 32)));
         ids.filter(|id| overload.refuses(Class::Call, *id, read).is_some()).count()
     };
     assert!((8_900..=9_100).contains(&refused(&mut overload, WHOLE)));

@@ -64,14 +64,17 @@ impl Ground {
         let forks = chance.percent(35);
         let reserve = chance.percent(35);
         let limit = chance.percent(35).then(|| LEAST_TAKEN + chance.below(MORE_TAKEN));
+        // A node that comes back knows no calls of members and no orders: it would choose among them anew.
+        let remembers = !matches!(weather, Weather::Killed | Weather::NodeKilled);
+        let limit = limit.filter(|_| remembers);
         Self {
             transport,
             trunk,
             forks,
             reserve,
             limit: limit.and_then(|calls| u32::try_from(calls).ok()),
-            reloads: chance.percent(35),
-            drains: chance.percent(35),
+            reloads: chance.percent(35) && remembers,
+            drains: chance.percent(35) && remembers,
         }
     }
 

@@ -12,8 +12,8 @@ use crate::ua::message::Message;
 /// What the pools of simulated worlds say: so long is one member waited for, with an INVITE and with another request.
 const INVITE_AFTER: Duration = Duration::from_secs(2);
 const OTHER_AFTER: Duration = Duration::from_secs(6);
-/// Probes without an answer that take a member down.
-const FALL: u32 = 2;
+/// A probe without an answer takes a member down together with a request that it does not answer.
+const FALL: u32 = 1;
 
 /// One request, whatever way it takes: Call-ID, CSeq number, method, tags of From and To.
 type Request = (String, u32, String, [String; 2]);

@@ -4,7 +4,8 @@
 use sbc_core::config::{Balance, Share};
 use sbc_core::pool::Order;
 use sbc_tests::agent::{LegId, State};
-use sbc_tests::sim::{EdgeSettings, MEMBERS, PHONE, World, cast};
+use sbc_tests::sim::stage::{Stage, answer_from, request, the};
+use sbc_tests::sim::{EdgeSettings, MEMBERS, PHONE, RESERVE, World, cast, replace};
 
 /// Milliseconds between calls.
 const EVERY: u64 = 20;
@@ -189,4 +190,35 @@ fn a_challenged_call_counts_once_for_the_pace_of_its_member() {
     assert!(sent(&world, BAD, "INVITE") >= 80, "they are challenged");
     finish(&mut world, &legs);
     world.assert_quiet();
+}
+
+/// Who challenged a call has become full when the answer to the challenge comes: the pool behind it has room.
+#[test]
+fn a_challenged_call_goes_on_to_the_reserve_where_its_challenger_is_full() {
+    let usual = EdgeSettings::new(&MEMBERS[..1]);
+    let rule = "[[rule]]\nname = \"overflow\"\nmatch = { zone = \"public\", method = \"INVITE\" }\n\
+                route = { pool = \"freeswitch\", fallback = [\"reserve\"] }\n";
+    let settings = EdgeSettings {
+        rules: format!("{rule}{}", usual.rules),
+        reserve: vec![RESERVE.parse().expect("an address")],
+        shares: vec![Share { max_calls: Some(1), ..Share::default() }],
+        ..usual
+    };
+    let mut stage = Stage::new(&settings);
+    let asked = request("INVITE", "challenged", "challenged1");
+    let there = the(&stage.say(PHONE, &asked), "INVITE");
+    assert_eq!(there.to, MEMBERS[0]);
+    let mut challenge = answer_from(MEMBERS[0], &there.message, 407, "member");
+    challenge.push("Proxy-Authenticate", "Digest realm=\"example.test\", nonce=\"n\"");
+    stage.say(MEMBERS[0], &challenge);
+    let other = request("INVITE", "other", "other");
+    let there = the(&stage.say(PHONE, &other), "INVITE");
+    stage.say(MEMBERS[0], &answer_from(MEMBERS[0], &there.message, 200, "busy"));
+    let mut again = request("INVITE", "challenged", "challenged2");
+    replace(&mut again, "CSeq", &["2 INVITE".to_owned()]);
+    again.push(
+        "Proxy-Authorization",
+        "Digest username=\"1003\", realm=\"example.test\", nonce=\"n\", uri=\"sip:9196@example.test\", response=\"0\"",
+    );
+    assert_eq!(the(&stage.say(PHONE, &again), "INVITE").to, RESERVE);
 }

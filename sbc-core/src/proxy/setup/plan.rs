@@ -129,8 +129,7 @@ impl Plan {
             Self::Pool { pool, wish, tried, first, is_paid, left, .. } => {
                 *left = left.checked_sub(1)?;
                 let paid = std::mem::take(is_paid);
-                let has_room = |place: &usize| !wish.is_new_call || pool.has_room(*place, paid, now);
-                let known = first.take().filter(has_room);
+                let known = first.take();
                 let is_paid = paid && known.is_some();
                 let place = known.or_else(|| pool.choose(wish, *tried, now))?;
                 *tried = tried.with(place);
@@ -238,7 +237,9 @@ impl Plan {
     /// Go on with the pool whose best member stands best: somebody who is full for a moment goes before somebody
     /// who is dead. Of several alike this one stays, and then the order of the list counts.
     fn fall_back(&mut self, now: Time) {
-        let Self::Pool { pool, wish, tried, first, answers, left, then, .. } = self else { return };
+        let Self::Pool { pool, wish, tried, first, is_paid, answers, left, then, .. } = self else { return };
+        // Who challenged goes first, as long as there is room for the call.
+        *first = first.filter(|place| !wish.is_new_call || pool.has_room(*place, *is_paid, now));
         if first.is_some() || then.is_empty() {
             return;
         }

@@ -158,6 +158,10 @@ impl Chaos {
                 kills.answer_lost += 1;
             } else if is_browser && ((!last.trying && !last.pool_spoke) || last.answer_lost) {
                 kills.lost_on_socket += 1;
+            } else if is_browser && !last.trying && matches!(call.state, State::Ended { by: By::Silence, .. })
+            {
+                // Nobody could tell it that the pool has its call, and it gave up when its own timer B was over.
+                kills.lost_on_socket += 1;
             } else {
                 kills.broken.push(format!("seed {}: {} {:?} {last:?}", self.seed, call.call_id, call.state));
             }

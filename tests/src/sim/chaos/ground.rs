@@ -62,11 +62,13 @@ impl Ground {
         let transport = by([Transport::Tcp, Transport::Tls]);
         let trunk = by([Transport::Tcp, Transport::Tls]);
         let forks = chance.percent(35);
-        let reserve = chance.percent(35);
+        // Members share their registrations, and with them the way to sbc: all by datagrams, or none.
+        let reserve = chance.percent(35) && transport == Transport::Udp;
         let limit = chance.percent(35).then(|| LEAST_TAKEN + chance.below(MORE_TAKEN));
         // A node that comes back knows no calls of members and no orders: it would choose among them anew.
         let remembers = !matches!(weather, Weather::Killed | Weather::NodeKilled);
-        let limit = limit.filter(|_| remembers);
+        // And where a member dies, the other one must take everything.
+        let limit = limit.filter(|_| remembers && (weather != Weather::DeadMember || reserve));
         Self {
             transport,
             trunk,

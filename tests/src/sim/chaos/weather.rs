@@ -78,8 +78,9 @@ impl Weather {
             Self::Calm => false,
             // What was damaged may look like anything, but never like something of the inside.
             Self::Damaged => !complaint.contains("\" in "),
-            // An INVITE that is repeated by the other node, with its own address in the Via, is another one to its callee.
-            Self::NodeKilled if complaint.starts_with("a second 2xx") => true,
+            // An INVITE that is repeated by the other node, with its own address in the Via, is another one to its callee;
+            // and of several that ring, nobody tells those that did not answer before the kill. Callers end such calls.
+            Self::Killed | Self::NodeKilled if complaint.starts_with("a second 2xx") => true,
             // Every copy of the ACK may be lost in 64*T1: then the callee says so, and hangs up.
             _ => complaint == "no ACK for a 200",
         }

@@ -26,8 +26,8 @@ use self::ways::Ways;
 use crate::ua::message::Message;
 
 /// Messages that one input may make: all timers of a moment are one input too. The worlds that are judged have a
-/// hundred calls, of which a moment concerns a few.
-const MOST_AT_ONCE: usize = 64;
+/// hundred calls, of which a moment concerns some.
+const MOST_AT_ONCE: usize = 128;
 /// Complaints kept.
 const MOST_COMPLAINTS: usize = 50;
 

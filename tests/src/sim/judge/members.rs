@@ -103,7 +103,9 @@ impl Members {
         let is_gone = |one: &Asked| self.unreachable.get(&one.member).is_some_and(|since| *since >= one.at);
         let is_down = |one: &Asked| self.probes.get(&one.member).is_some_and(|probes| *probes >= FALL);
         let life = self.restarts;
-        let is_forgotten = |one: &Asked| self.forgets_places && one.life != life;
+        // Who had challenged a registration is forgotten with the process as well.
+        let is_forgotten =
+            |one: &Asked| one.life != life && (self.forgets_places || message.method() == "REGISTER");
         let has_cause = asked.is_empty()
             || asked.iter().any(is_forgotten)
             || asked

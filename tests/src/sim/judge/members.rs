@@ -47,8 +47,8 @@ pub(super) struct Members {
     requests: HashMap<Request, Vec<Asked>>,
     /// When the network said last that nobody is there.
     unreachable: HashMap<SocketAddr, Time>,
-    /// Probes that left since it last answered one.
-    probes: HashMap<SocketAddr, u32>,
+    /// Probes that left since it answered the last one, and that one's Call-ID and CSeq number.
+    probes: HashMap<SocketAddr, (u32, (String, u32))>,
     /// INVITEs outside dialogs that left, by the branch of their top Via; and how many restarts there had been.
     invites: HashMap<String, u32>,
     /// By Call-ID and the tag of whoever answered.
@@ -85,7 +85,9 @@ impl Members {
             return None;
         }
         if message.method() == "OPTIONS" {
-            *self.probes.entry(to).or_default() += 1;
+            let (unanswered, last) = self.probes.entry(to).or_default();
+            *unanswered += 1;
+            *last = name_of(message);
             return None;
         }
         let (branch, _) = message.top_via()?;
@@ -101,7 +103,8 @@ impl Members {
         let is_double = asked.iter().any(|known| known.member == to);
         let patience = if method == "INVITE" { INVITE_AFTER } else { OTHER_AFTER };
         let is_gone = |one: &Asked| self.unreachable.get(&one.member).is_some_and(|since| *since >= one.at);
-        let is_down = |one: &Asked| self.probes.get(&one.member).is_some_and(|probes| *probes >= FALL);
+        let is_down =
+            |one: &Asked| self.probes.get(&one.member).is_some_and(|(unanswered, _)| *unanswered >= FALL);
         let life = self.restarts;
         // Who had challenged a registration is forgotten with the process as well.
         let is_forgotten =
@@ -124,7 +127,10 @@ impl Members {
 
     pub(super) fn arrived(&mut self, from: SocketAddr, zone: Zone, message: &Message) {
         if message.method() == "OPTIONS" {
-            self.probes.remove(&from);
+            // A late answer to an older one says nothing.
+            if self.probes.get(&from).is_some_and(|(_, last)| *last == name_of(message)) {
+                self.probes.remove(&from);
+            }
             return;
         }
         if message.is_request() {
@@ -200,4 +206,8 @@ impl Members {
     pub(super) fn open_dialogs(&self) -> usize {
         self.dialogs.values().filter(|ended| !**ended).count()
     }
+}
+
+fn name_of(probe: &Message) -> (String, u32) {
+    (probe.call_id().to_owned(), probe.cseq())
 }

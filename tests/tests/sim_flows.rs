@@ -40,7 +40,8 @@ fn call_up(world: &mut World) -> (LegId, LegId) {
     let leg = world.act(PHONE, |agent, now| agent.call(now, "sip:1001@example.test"));
     world.until_up(PHONE, leg);
     let called = world.call_up(BROWSER);
-    world.run(3_000);
+    // Until every ACK has come, however often it is lost.
+    world.run(15_000);
     (leg, called)
 }
 

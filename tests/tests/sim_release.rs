@@ -413,6 +413,10 @@ fn whom_a_dead_member_called_stops_ringing() {
         let rings = world.until_called(PHONE);
         world.run(1_000);
         let has_calls = |member: &&str| calls_of(&world, member) > 0;
+        if loss > 0 && MEMBERS.iter().all(has_calls) {
+            // One was silent for too long, and the other one was asked as well.
+            return;
+        }
         let dead = MEMBERS.into_iter().find(has_calls).expect("one has the call");
         world.kill(dead, false);
         world.run(DEADLINE + 40_000);
@@ -581,7 +585,8 @@ fn the_calls_of_a_dead_member_end_and_the_others_go_on() {
         for (caller, leg) in legs {
             world.until_up(caller, leg);
         }
-        world.run(2_000);
+        // Until nobody else who was asked meanwhile has a place for one of them.
+        world.run(70_000);
         let dead = MEMBERS[seed as usize % 2];
         let had = calls_of(&world, dead);
         world.kill(dead, seed % 3 == 0);
@@ -602,6 +607,8 @@ fn the_calls_of_a_dead_member_end_and_the_others_go_on() {
                 world.until_ended(caller, leg);
             }
         }
+        // The last BYE may be repeated.
+        world.until(40_000, |world| world.core().status().calls == 0);
         world.assert_quiet();
         assert_eq!(world.core().status().calls, 0);
     });

@@ -155,7 +155,7 @@ impl World {
                     self.connections[place] = None;
                     self.step(of_connection(place), Input::Closed(connection), usize::MAX);
                 }
-                None if script.byte() % 2 == 0 => self.step(0, Input::Unreachable(flow), usize::MAX),
+                None if script.byte().is_multiple_of(2) => self.step(0, Input::Unreachable(flow), usize::MAX),
                 None => self.step(1, Input::Disconnected(flow), usize::MAX),
             },
             None => self.connect(usize::from(party) % PARTIES.len()),

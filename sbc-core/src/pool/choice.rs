@@ -266,11 +266,6 @@ impl PoolState {
             && (is_paid || member.pace.allows(own.share.max_cps, now))
     }
 
-    /// Whether a member is left that may have it at all.
-    pub fn has_anybody(&self, wish: &Wish, tried: Places, now: Time) -> bool {
-        (0..self.members.len()).any(|place| !tried.has(place) && self.rank(place, wish, now).is_some())
-    }
-
     /// Smaller goes first; `None`: it must not have the request.
     fn rank(&self, place: usize, wish: &Wish, now: Time) -> Option<Rank> {
         let member = self.members.get(place)?;

@@ -289,6 +289,11 @@ impl Setup {
 
     /// Known at once, and so said at once.
     fn nobody_is_there(&mut self, step: &mut Step<'_>) {
+        self.nobody_answers(Self::answer_for_the_dead, step);
+    }
+
+    /// No target is left, and `otherwise` says what that means where the request had only one.
+    pub(super) fn nobody_answers(&mut self, otherwise: fn(&mut Self, &mut Step<'_>), step: &mut Step<'_>) {
         if self.best.is_some() {
             self.conclude(step);
         } else if self.cancelled {
@@ -298,7 +303,7 @@ impl Setup {
             step.core.counters.add(Count::NoTarget);
             self.answer(&Reply::status(480), step);
         } else {
-            self.answer_for_the_dead(step);
+            otherwise(self, step);
         }
     }
 

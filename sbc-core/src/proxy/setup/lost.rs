@@ -11,7 +11,7 @@ use crate::hash::Digest;
 use crate::limits;
 use crate::proxy::reach::Reach;
 use crate::proxy::reply::Reply;
-use crate::proxy::setup::{Branch, Plan, Setup, Step, Waiting};
+use crate::proxy::setup::{Branch, Setup, Step, Waiting};
 use crate::proxy::worker::After;
 use crate::seal::BindingId;
 use crate::sip::Method;
@@ -200,20 +200,7 @@ impl Setup {
             self.stop_awaiting(at, step);
         }
         if was_waited_for && !self.tries_next(step) {
-            self.nobody_came_back(step);
-        }
-    }
-
-    fn nobody_came_back(&mut self, step: &mut Step<'_>) {
-        if self.best.is_some() {
-            self.conclude(step);
-        } else if self.cancelled {
-            self.answer(&Reply::status(487), step);
-        } else if matches!(self.plan, Plan::Bindings(_)) {
-            step.core.counters.add(Count::NoTarget);
-            self.answer(&Reply::status(480), step);
-        } else {
-            self.answer_for_the_lost(step);
+            self.nobody_answers(Self::answer_for_the_lost, step);
         }
     }
 

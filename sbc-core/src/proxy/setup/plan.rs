@@ -275,7 +275,7 @@ impl Plan {
     /// Whether [`Self::next`] has a target now: a member may be drained, or have as many calls as it takes.
     pub(crate) fn has_next(&self, now: Time) -> bool {
         let Self::Pool { pool, wish, tried, first, left, then, .. } = self else { return self.has_more() };
-        let here = *left > 0 && (first.is_some() || pool.has_anybody(wish, *tried, now));
+        let here = *left > 0 && (first.is_some() || pool.standing(wish, *tried, now).is_some());
         here || then.iter().any(|next| next.standing(now).is_some())
     }
 
